@@ -1,0 +1,36 @@
+# Two commands do all the set-up: `make demo` and `make test`. Everything is installed into .venv from the lock file.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: help demo test lint format lock diagram judge bench clean
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+.venv/ready: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: .venv/ready ## the whole story on the embedded default: collect, send, unsubscribe, second issue (KEEP=1 leaves it running)
+	$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+test: lint ## lint, then all tests on SQLite and PostgreSQL
+	$(BIN)/python -m pytest
+
+lint: .venv/ready ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/ready ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/ready ## lock the newest allowed versions
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what make and the tools made
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache build dist *.egg-info

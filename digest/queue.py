@@ -1,0 +1,63 @@
+"""The Celery queue as its producers see it: poke a flow by name, with ids only.
+
+A poke is a convenience, never the truth: what is due stands in the database, and beat looks there every few seconds.
+So a lost or doubled message costs nothing but a moment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from digest.errors import UnavailableError
+from digest.settings import Settings
+
+SOCKET_NAME = "broker.sock"
+
+
+def broker_url(settings: Settings) -> str:
+    """Where the broker is: as configured, or the embedded server's socket in the state folder."""
+    return settings.broker_url or f"redis+socket://{Path(settings.state_dir) / SOCKET_NAME}"
+
+
+def make_celery(settings: Settings) -> Celery:
+    """The Celery application without its tasks (workers/ adds them). Results are not kept: the ledger is the result."""
+    url = broker_url(settings)
+    app = Celery("digest", broker=url)
+    app.conf.update(
+        task_ignore_result=True,
+        task_acks_late=False,  # a task lost with its worker is found by beat when its lease ends, sooner than by Redis
+        worker_prefetch_multiplier=1,
+        worker_concurrency=settings.worker.concurrency,
+        worker_hijack_root_logger=False,
+        worker_soft_shutdown_timeout=settings.deliver.lease_seconds / 2,
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=5,
+        broker_transport_options={"visibility_timeout": 3600, "socket_connect_timeout": 5, "socket_timeout": 30},
+        task_default_queue="digest",
+        timezone="UTC",
+    )
+    return app
+
+
+class Queue:
+    """Sends tasks. Raises ``UnavailableError`` when the broker does not answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._celery = make_celery(settings)
+        self._shown = broker_url(settings).rpartition("@")[2]
+
+    def poke(self, task: str, *ids: int) -> None:
+        """Ask a worker to run ``task`` (``tick``, ``publish``, ``deliver`` …) now."""
+        try:
+            self._celery.send_task(f"digest.{task}", args=ids, retry=False)
+        except (OperationalError, RedisError, OSError) as error:
+            raise UnavailableError(
+                f"the broker at {self._shown} does not answer ({error})", "start it: `digest up`, or check broker_url"
+            ) from error
+
+    def close(self) -> None:
+        self._celery.close()

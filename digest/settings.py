@@ -1,0 +1,222 @@
+"""All settings, read in one place: ``digest.toml`` under ``DIGEST_*`` environment variables; every fault at once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from digest.errors import ConfigError, NotFoundError
+
+CONFIG_NAME = "digest.toml"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SmtpSettings(_Part):
+    """The SMTP server mail is handed to. Without a ``host`` mail goes to the embedded mailbox and nowhere else."""
+
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    helo: str = ""
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60
+
+    @model_validator(mode="after")
+    def _login_is_private(self) -> Self:
+        if self.username and self.security == "none":
+            raise ValueError('a username needs security = "starttls" or "tls": no password in the clear')
+        return self
+
+
+class FetchSettings(_Part):
+    """Limits for reading feeds and pages from the web."""
+
+    max_bytes: Annotated[int, Field(ge=1024)] = 8_000_000
+    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 20
+    allow_private: bool = False
+    interval_minutes: Annotated[int, Field(ge=1)] = 15
+    user_agent: str = "digest-mailer (+https://pypi.org/p/digest-mailer)"
+
+
+class DeliverSettings(_Part):
+    """How deliveries go out: ``batch`` per Celery task, ``window`` per write to the ledger (and so the most that can
+    be in doubt after a kill -9 of one task), ``lease_seconds`` until another worker may take a batch over."""
+
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    window: Annotated[int, Field(ge=1, le=1000)] = 20
+    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
+    give_up_hours: Annotated[int, Field(ge=1, le=240)] = 48
+    in_doubt: Literal["hold", "resend", "assume-sent"] = "hold"
+    size_budget: Annotated[int, Field(ge=10_000)] = 90_000
+    catch_up_days: Annotated[int, Field(ge=1, le=60)] = 8
+
+
+class WorkerSettings(_Part):
+    """Processes of ``digest worker`` and the rhythm of beat."""
+
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    tick_seconds: Annotated[float, Field(ge=0.5, le=300)] = 5
+
+
+class WebSettings(_Part):
+    """Where ``digest web`` listens."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8025
+    forwarded_allow_ips: str = "127.0.0.1"
+
+
+class RetentionSettings(_Part):
+    """Days after which rows are deleted by the nightly job; a delivery's account goes with its issue."""
+
+    articles_days: Annotated[int, Field(ge=8)] = 120
+    issues_days: Annotated[int, Field(ge=30)] = 400
+    content_days: Annotated[int, Field(ge=8)] = 90
+
+
+class Settings(BaseSettings):
+    """The whole configuration, frozen. ``secret_keys`` are ``id:secret`` with a one-character id, newest first: the
+    first signs, all verify, so a key is rotated by putting a new one in front."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DIGEST_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    database_url: str = "sqlite:///var/digest.db"
+    broker_url: str = ""
+    base_url: str = "http://127.0.0.1:8025"
+    bounce_domain: str = ""
+    state_dir: Path = Path("var")
+    templates_dir: Path | None = None
+    secret_keys: tuple[SecretStr, ...]
+    smtp: SmtpSettings = SmtpSettings()
+    fetch: FetchSettings = FetchSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    worker: WorkerSettings = WorkerSettings()
+    web: WebSettings = WebSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        seen = set()
+        for key in keys:
+            kid, colon, secret = key.get_secret_value().partition(":")
+            if not colon or len(kid) != 1 or not (kid.isascii() and kid.isalnum()) or len(secret) < 32:
+                raise ValueError("each must be `x:secret`, x one letter or digit, secret at least 32 characters")
+            if kid in seen:
+                raise ValueError(f"key id {kid!r} stands twice")
+            seen.add(kid)
+        if not keys:
+            raise ValueError("at least one key is needed")
+        return keys
+
+    @field_validator("base_url")
+    @classmethod
+    def _base(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an http(s) URL without query, such as https://news.example.org")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        if url.startswith("postgresql://"):
+            return "postgresql+psycopg://" + url.removeprefix("postgresql://")
+        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("must start with redis://, rediss:// or redis+socket:// (empty: the embedded server)")
+        return url
+
+    @property
+    def keys(self) -> tuple[tuple[str, bytes], ...]:
+        """The signing keys as (id, secret), the one that signs first."""
+        pairs = (key.get_secret_value().partition(":") for key in self.secret_keys)
+        return tuple((kid, secret.encode()) for kid, _, secret in pairs)
+
+    @property
+    def embedded_broker(self) -> bool:
+        return not self.broker_url
+
+    @property
+    def embedded_mailbox(self) -> bool:
+        return not self.smtp.host
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def load(path: Path) -> Settings:
+    """Read ``path`` (the environment wins) and return the settings; paths in it are relative to its folder.
+
+    Raises ``NotFoundError`` when there is no such file and ``ConfigError`` with all faults when it is wrong.
+    """
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"no configuration at {path}", "run `digest init` there, or give --config FILE") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), [str(error)], "mend the TOML") from None
+    except OSError as error:
+        raise ConfigError(str(path), [error.strerror or str(error)]) from None
+    try:
+        settings = Settings(**raw)
+    except ValidationError as error:
+        raise ConfigError(str(path), [_fault(item) for item in error.errors()]) from None
+    return settings.model_copy(update=_anchored(settings, path.resolve().parent))
+
+
+def _fault(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or "file"
+    if item["type"] == "extra_forbidden":
+        return f"{where}: no such setting"
+    if item["type"] == "missing":
+        return f"{where}: is required"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}"
+
+
+def _anchored(settings: Settings, folder: Path) -> dict[str, Any]:
+    """The settings that hold paths, made absolute from the configuration's folder."""
+    update: dict[str, Any] = {"state_dir": folder / settings.state_dir}
+    if settings.templates_dir:
+        update["templates_dir"] = folder / settings.templates_dir
+    if settings.smtp.ca_file:
+        update["smtp"] = settings.smtp.model_copy(update={"ca_file": folder / settings.smtp.ca_file})
+    prefix = "sqlite:///"
+    if settings.database_url.startswith(prefix):
+        update["database_url"] = prefix + str(folder / settings.database_url.removeprefix(prefix))
+    return update

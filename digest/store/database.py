@@ -1,0 +1,111 @@
+"""The database: an engine that behaves the same on SQLite and PostgreSQL, and transactions that only flows open."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from digest.errors import DigestError, NotFoundError, StateError, UnavailableError
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+BUSY_SECONDS = 30
+
+
+class Database:
+    """Opens transactions. ``write()`` commits at the end of its block and rolls back when it raises; ``read()``
+    never commits. On SQLite a write takes the write lock at its start (``BEGIN IMMEDIATE``): a transaction that reads
+    and then writes can't fail half-way for another's sake. Engines must not cross a fork: make one per process."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.engine = _engine(url)
+        self.dialect = self.engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                yield connection
+
+    def check(self) -> None:
+        """Raise a clear error unless the database is there and its schema is this version's."""
+        if self.dialect == "sqlite" and not Path(self.url.database or "").exists():
+            raise NotFoundError(f"no database at {self.url.database}", "create it with `digest init`")
+        with self.read() as connection:
+            have = MigrationContext.configure(connection).get_current_revision()
+        want = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+        if have is None:
+            raise StateError(f"the database {self.shown} is empty", "create its tables with `digest init`")
+        if have != want:
+            raise StateError(f"the database {self.shown} is at version {have}, not {want}", "run `digest migrate`")
+
+    def migrate(self) -> None:
+        """Create the tables, or bring them to this version."""
+        if self.dialect == "sqlite":
+            Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        with self.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @property
+    def shown(self) -> str:
+        """The address without its password, for messages."""
+        return self.url.render_as_string(hide_password=True)
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise _clear(error, self.shown) from error
+
+
+def _clear(error: DBAPIError, shown: str) -> DigestError:
+    cause = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+    if "locked" in cause:
+        return UnavailableError(
+            f"the database {shown} stayed locked for {BUSY_SECONDS} s",
+            "end the program holding it, or try again",
+        )
+    return UnavailableError(f"the database {shown} can't be used ({cause})", "check database_url and the server")
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 10})
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _connect(raw: sqlite3.Connection, _record: Any) -> None:
+        raw.isolation_level = None  # we say BEGIN ourselves, below
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=NORMAL")  # safe in WAL: a power cut loses no consistency
+        raw.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
+
+    return engine

@@ -1,0 +1,354 @@
+"""The values that flow between the rooms: frozen, without behaviour beyond what follows from their own fields.
+
+Times are aware datetimes in UTC. ``intake`` is a number, not a time: every transaction that stores articles takes
+the next one under a lock, so "everything up to intake 41" means the same on every machine and whatever clocks do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+# --------------------------------------------------------------------------------------------- articles
+
+
+class Kind(StrEnum):
+    """What sort of piece an article is; sections may ask for some kinds only."""
+
+    NEWS = "news"
+    OPINION = "opinion"
+    INTERVIEW = "interview"
+    BLOG = "blog"
+    SHORT = "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of an article. ``width`` and ``height`` in pixels, 0 where the source does not say."""
+
+    url: str
+    alt: str = ""
+    credit: str = ""
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleDraft:
+    """What a source says of one article: plain text (no markup, no entities), absolute http(s) URLs.
+
+    ``guid`` is the source's own identifier ("" where it gives none). ``countries``, ``tags`` and ``sector`` are as
+    the source names them, in lower case for ``sector`` and ``tags``.
+    """
+
+    title: str
+    url: str = ""
+    guid: str = ""
+    standfirst: str = ""
+    byline: str = ""
+    place: str = ""
+    agency: str = ""
+    countries: tuple[str, ...] = ()
+    sector: str = ""
+    tags: tuple[str, ...] = ()
+    kind: Kind = Kind.NEWS
+    language: str = ""
+    image: Image | None = None
+    published: datetime | None = None
+    updated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An entry, line or row that could not be taken, and why; ``where`` is a line number or an entry's name."""
+
+    where: str
+    reason: str
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A stored article. ``story_id`` names the cluster it belongs to; ``feed`` is its source's name."""
+
+    id: int
+    story_id: int
+    feed: str
+    intake: int
+    first_seen: datetime
+    draft: ArticleDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A cluster of articles that tell the same news. ``intake`` and ``first_seen`` are those of its first article,
+    so a story that another source picks up a day later is not news again. ``lead`` is the article shown for it."""
+
+    id: int
+    intake: int
+    first_seen: datetime
+    lead: Article
+    articles: tuple[Article, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The feeds that tell this story, in the order they came to it."""
+        return tuple(dict.fromkeys(a.feed for a in self.articles))
+
+
+# ---------------------------------------------------------------------------------------------- editions
+
+
+class Rule(StrEnum):
+    """How a section picks its stories."""
+
+    LEAD = "lead"  # the best-ranked stories of all
+    TRENDING = "trending"  # told by most sources and newest, numbered
+    LATEST = "latest"  # newest first
+    SECTOR = "sector"  # of one of `sectors` or with one of `tags`
+    REGION = "region"  # about one of `countries`
+    KIND = "kind"  # of one of `kinds`
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A named part of an edition's digest, in the order the edition lists them.
+
+    ``optional`` sections can be switched off by a subscriber; the others are in every digest. ``match`` holds the
+    rule's words (sectors and tags, countries or kinds, in lower case), ``count`` the most stories it shows.
+    """
+
+    key: str
+    title: str
+    rule: Rule
+    count: int
+    match: tuple[str, ...] = ()
+    optional: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A named link of an edition's frame. ``role`` is one of social, sector, edition, product, legal, contact,
+    feedback, privacy, terms, home."""
+
+    title: str
+    url: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSpec:
+    """A feed as an edition declares it. ``url`` is "" for a desk: a source filled by ``digest article``.
+    ``sector``, ``kind`` and ``tags`` are given to articles that do not say."""
+
+    name: str
+    url: str = ""
+    title: str = ""
+    sector: str = ""
+    kind: Kind = Kind.NEWS
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSpec:
+    """When an edition comes out for one cadence: either ``cron`` (five fields, in ``time_zone``) or ``at``."""
+
+    cadence: str
+    time_zone: str
+    cron: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A recurring publication, as its TOML file declares it.
+
+    ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}`` and ``{headline}``.
+    ``default_cadence`` is what a new subscription gets.
+    """
+
+    name: str
+    title: str
+    locale: str
+    time_zone: str
+    sender: tuple[str, str]
+    postal_address: str
+    reply_to: tuple[str, str] | None = None
+    tagline: str = ""
+    subject: str = "{edition}: {headline}"
+    accent: str = "#0b5394"
+    copyright: str = ""
+    cadences: tuple[str, ...] = ("daily",)
+    sections: tuple[Section, ...] = ()
+    links: tuple[Link, ...] = ()
+    feeds: tuple[FeedSpec, ...] = ()
+    schedules: tuple[ScheduleSpec, ...] = ()
+
+    @property
+    def default_cadence(self) -> str:
+        return self.cadences[0]
+
+
+# ----------------------------------------------------------------------------------------- issues, mails
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A story as an issue shows it: what the templates see. ``region`` is the tag behind a trending headline,
+    ``also`` the other sources telling it."""
+
+    story_id: int
+    intake: int
+    title: str
+    url: str
+    standfirst: str = ""
+    byline: str = ""
+    place: str = ""
+    agency: str = ""
+    region: str = ""
+    source: str = ""
+    sector: str = ""
+    kind: Kind = Kind.NEWS
+    image: Image | None = None
+    published: datetime | None = None
+    updated: datetime | None = None
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IssueContent:
+    """What an issue holds, frozen. For each section (same order as ``edition.sections``) the ids of its candidate
+    stories, best first. There are more than ``section.count`` of them: what a reader has seen already, or sees in an
+    earlier section, makes room for the next."""
+
+    edition: Edition
+    cadence: str
+    slot: datetime
+    covers_from: int
+    covers_until: int
+    items: Mapping[int, Item]
+    candidates: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a compiled mail: ``literals`` with a slot's name between each two (one more literal than slots).
+
+    Literals are ASCII with CRLF line ends and are ready for the wire but for dot-stuffing.
+    """
+
+    literals: tuple[str, ...]
+    slots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPart:
+    """One MIME part of an issue, compiled: the frame around the sections, each section's opening and closing, and
+    a block for every (section, story)."""
+
+    head: Block  # up to the first section; slot ``preheader`` may stand here
+    tail: Block
+    more: Block  # "read more online", put in where the size budget cuts
+    opening: tuple[Block, ...]  # per section
+    closing: tuple[Block, ...]
+    stories: tuple[Mapping[int, Block], ...]  # per section: story id -> block; slot ``rank`` may stand here
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledIssue:
+    """An issue as workers need it: rendered, inlined and MIME-encoded once, to be joined and filled per reader.
+
+    ``headers`` are the header lines all mails of the issue share (no personal ones, no Subject). ``subjects`` and
+    ``preheaders`` per story id: the encoded Subject value if that story comes first, the title as it goes into a
+    preheader.
+    """
+
+    content: IssueContent
+    boundary: str
+    headers: str
+    html: CompiledPart
+    text: CompiledPart
+    subjects: Mapping[int, str]
+    preheaders: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What one reader gets of an issue: for each shown section its index and its stories, in order. Empty
+    (``not variant.shown``) when nothing in it is new to the reader."""
+
+    shown: tuple[tuple[int, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One recipient of an issue, as the ledger knows him at the moment of sending. ``sections`` are the optional
+    sections chosen, ``None`` for all; ``covered_until`` the intake he has been served up to, ``None`` if never."""
+
+    issue_id: int
+    subscription_id: int
+    address: str
+    name: str = ""
+    sections: frozenset[str] | None = None
+    covered_until: int | None = None
+
+
+# ---------------------------------------------------------------------------------------------- delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One message for one recipient: ``sender`` is the VERP return path, ``message`` CRLF bytes, not dot-stuffed."""
+
+    sender: str
+    recipient: str
+    message: bytes
+
+
+class Result(StrEnum):
+    """What came of one try, as far as the client can know."""
+
+    ACCEPTED = "accepted"  # 2xx to the final dot
+    TEMPORARY = "temporary"  # 4xx to this recipient or message
+    PERMANENT = "permanent"  # 5xx to this recipient or message
+    UNSENT = "unsent"  # not tried, or the connection ended before the final dot: surely not taken
+    UNKNOWN = "unknown"  # the connection ended after the final dot and before its reply
+    REFUSED_LOGIN = "refused login"  # authentication or TLS failed: nobody's mail can go this way
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of one try with its reason. ``code`` is the SMTP reply code (0 when none was read), ``enhanced``
+    the RFC 3463 status ("" when none was given), ``text`` what the server or the network said; never empty."""
+
+    result: Result
+    text: str
+    code: int = 0
+    enhanced: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What collecting one feed came to. ``entries`` = new + updated + known + len(rejected), always."""
+
+    feed: str
+    entries: int = 0
+    new: int = 0
+    updated: int = 0
+    known: int = 0
+    rejected: tuple[Rejected, ...] = ()
+    not_modified: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What importing a file came to. ``read`` = added + changed + unchanged + len(rejected), always."""
+
+    read: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected: tuple[Rejected, ...] = field(default=())

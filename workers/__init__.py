@@ -1,0 +1,1 @@
+"""Celery: the application, its tasks and beat. Tasks carry ids only and poke a flow."""
