@@ -1,0 +1,182 @@
+"""What every sub-command shares: the application built from ``--config``, tables, JSON, times, progress, and the
+one place where an error becomes a line on stderr and an exit code.
+
+Results go to stdout, everything said about them (notes, warnings, errors, progress) to stderr, so that ``--json`` and
+pipes stay clean. Rich honours NO_COLOR.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import traceback
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+from sqlalchemy.exc import OperationalError as DatabaseError
+
+from digest.app import App
+from digest.errors import ConfigError, DigestError, UnavailableError
+from digest.settings import CONFIG_NAME
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
+INTERRUPTED = 130
+
+
+@dataclass
+class Door:
+    """What the options before the sub-command said, and the application once it is built. A test hands in one with an
+    ``app`` of its own: ``CliRunner().invoke(cli.app, [...], obj=Door(app=app))``."""
+
+    config: Path = Path(CONFIG_NAME)
+    debug: bool = False
+    app: App | None = None
+
+
+def get_app(ctx: typer.Context) -> App:
+    """The application, built from the configuration at the first call, so that ``--help`` works without one.
+    Raises ``NotFoundError`` or ``ConfigError``."""
+    door = ctx.ensure_object(Door)
+    if door.app is None:
+        door.app = App.from_file(door.config)
+    return door.app
+
+
+# ------------------------------------------------------------------------------------------------ output
+
+
+def say(message: str) -> None:
+    """Tell the operator how it went: a line on stderr."""
+    print(printable(message), file=sys.stderr)  # noqa: T201
+
+
+def warn(message: str) -> None:
+    """A line on stderr about something to look after."""
+    _console(stderr=True).print(Text.assemble(("warning: ", "yellow"), printable(message)), soft_wrap=True)
+
+
+def show_json(value: object) -> None:
+    """Print ``value`` as JSON: dataclasses as objects, datetimes in ISO 8601, sets and tuples as lists."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False))  # noqa: T201
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """Print a table that fits the terminal; long cells wrap, nothing is cut off. Columns of numbers are aligned right.
+    Without rows only a line saying so is printed."""
+    lines = [tuple(row) for row in rows]
+    if not lines:
+        say(f"{title or 'Result'}: none")
+        return
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for number, column in enumerate(columns):
+        figures = all(isinstance(line[number], int) for line in lines)
+        table.add_column(column, overflow="fold", justify="right" if figures else "left")
+    for line in lines:
+        table.add_row(*(Text(_cell(value)) for value in line))
+    _console().print(table)
+
+
+def local_time(moment: datetime | None, time_zone: str = "UTC") -> str:
+    """``Mon 2026-12-07 07:00 IST``; a dash for ``None``."""
+    return moment.astimezone(ZoneInfo(time_zone)).strftime("%a %Y-%m-%d %H:%M %Z") if moment else "-"
+
+
+@contextmanager
+def progress(total: int | None, description: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar on stderr while the block runs; it yields ``advance(count)``. Silent when stderr is not a
+    terminal. ``total`` may be unknown (``None``)."""
+    console = _console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def plain(value: object) -> Any:
+    """``value`` as what JSON knows."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def printable(text: str) -> str:
+    """``text`` without control characters: a headline or a server's reply must not steer the terminal."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf"} or c in "\u200c\u200d")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return local_time(value)
+    return printable(str(value))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False)
+
+
+# ------------------------------------------------------------------------------------------------ errors
+
+
+def run(command: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run ``command`` and return the exit code. A ``DigestError`` is told in a line, without a traceback; anything
+    unexpected keeps its own."""
+    door = Door()
+    try:
+        command(args=None if arguments is None else list(arguments), obj=door)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (DigestError, RedisError, BrokerError, DatabaseError) as error:
+        if door.debug:
+            traceback.print_exception(error)
+        return _tell(_translated(error))
+    return 0
+
+
+def _translated(error: Exception) -> DigestError:
+    """Flows translate where they know more; this is for what slipped by."""
+    if isinstance(error, DigestError):
+        return error
+    cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    what = "database" if isinstance(error, DatabaseError) else "broker"
+    return UnavailableError(f"the {what} does not answer ({cause})", f"check {what}_url and the server")
+
+
+def _tell(error: DigestError) -> int:
+    lines = [str(error).replace("\n", " ")]
+    if isinstance(error, ConfigError) and len(error.faults) > 1:
+        lines = [f"{error.where}: {len(error.faults)} faults", *(f"  {fault}" for fault in error.faults)]
+        lines += [f"  ({error.hint})"] if error.hint else []
+    console = _console(stderr=True)
+    console.print(Text.assemble(("error: ", "bold red"), printable("\n".join(lines))), soft_wrap=True)
+    return error.exit_code
