@@ -1,1 +1,343 @@
-"""(being written)"""
+"""Stories: which articles tell the same news, and how much a story matters.
+
+Joining is decided by words alone, with no model to download. Each article becomes a vector of its headline's and
+standfirst's words, weighted by rarity among the articles at hand; names and numbers count more. Two articles tell the
+same story when their vectors are close *and* they share enough of what makes an event: names, and words of both
+headlines. Precision goes before recall: a story joined to another is one a reader never sees, a story told twice is
+merely a nuisance.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from digest.values import Article, ArticleDraft, Story
+
+THRESHOLD = 0.30  # of the cosine, between sources
+THRESHOLD_SAME_SOURCE = 0.60  # an editor who runs two pieces means two; only near-duplicates join
+CHAIN = 0.5  # a story's articles must on average come this close to the threshold, or chains would form
+APART = timedelta(days=3)  # published further apart, it is another event
+SCORE_HALF_LIFE = timedelta(hours=24)
+HEAT_HALF_LIFE = timedelta(hours=6)
+
+_HEADLINE_WEIGHT = 2.0
+_NAME_WEIGHT = 1.6
+_LEAST_SHARED = 3
+_COMMON = 0.05  # words in more than this share of the articles find no candidates (they still count in the cosine)
+
+_FUNCTION_WORDS = """
+    a an and are as at be been but by can could did do does for from had has have he her here hers him his how i if
+    in into is it its just may me more most my new no not now of off on once one or our out over own said say says she
+    should so some such than that the their them then there these they this those to too up us very was we were what
+    when where which who whom why will with would you your after before about amid against
+    al algo como con contra cual cuando de del desde donde dos el ella ellas ellos en entre era es esa ese eso esta
+    este esto están está fue ha han hasta hay la las le les lo los mas más me mi muy ni no nos o para pero por porque
+    que qué quien se sea ser si sido sin sobre son su sus también tras tu un una uno y ya
+    da das do dos em é foi mais na nas não nem no nos o os ou pela pelo que quem se sem seu sua são um uma à ao às
+    aber alle als am an auch auf aus bei bin bis das dass dem den der des die doch durch ein eine einem einen einer
+    eines er es für gegen hat haben hatte ich ihr ihre im in ist ja kann kein keine mehr mit nach nicht noch nun nur
+    ob oder ohne sein seine sich sie sind so über um und uns unter vom von vor war was weil wenn wer werden wie will
+    wir wird wo zu zum zur
+    au aux avec ce ces cette comme dans des du elle elles est et eux il ils je leur leurs lui mais même ne ont où ou
+    par pas plus pour qu quand qui sa ses son sont sur une vous
+"""
+_ROUNDUP = re.compile(
+    r"\b(briefing|news ?quiz|news ?letter|round-?up|live updates?|liveblog|the week in"
+    r"|what you need to know (today|this)|morning edition|evening edition|today in|corrections|letters to the editor|resumen (del|de la|diario)"
+    r"|bolet[ií]n|titulares|las noticias (de|del)|minuto a minuto|das wichtigste|presseschau"
+    r"|nachrichten ?(über|ueber)blick|kurz ?nachrichten|newsticker|liveticker|l[’']essentiel|revue de presse|resumo do dia)\b",
+    re.IGNORECASE,
+)
+_IGNORED = frozenset(_FUNCTION_WORDS.split())
+_ABBREVIATION = re.compile(r"\b(?:[^\W\d_]\.){2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where a new article belongs: an existing story, or the new story of an earlier draft of the same call (its
+    index), or, with both ``None``, a new story of its own."""
+
+    story_id: int | None = None
+    same_as: int | None = None
+
+
+def assign(drafts: Sequence[ArticleDraft], recent: Sequence[Article]) -> list[Assignment]:
+    """For each of ``drafts`` the story it belongs to, judged against ``recent`` (the articles of the last few days)
+    and the drafts before it. Deterministic; linear in the number of articles but for words they share."""
+    known = [article.draft for article in recent]
+    library = _Library([*known, *drafts])
+    cluster = [article.story_id for article in recent]  # new stories are -1 - index of their first draft
+    members: dict[int, list[int]] = defaultdict(list)
+    for position, article in enumerate(recent):
+        members[article.story_id].append(position)
+        library.admit(position)
+    found: list[Assignment] = []
+    for index in range(len(drafts)):
+        position = len(known) + index
+        story = _nearest(library, position, cluster, members)
+        found.append(_assignment(story))
+        own = -1 - index if story is None else story
+        cluster.append(own)
+        members[own].append(position)
+        library.admit(position)
+    return found
+
+
+def _assignment(story: int | None) -> Assignment:
+    if story is None:
+        return Assignment()
+    return Assignment(story_id=story) if story >= 0 else Assignment(same_as=-1 - story)
+
+
+def _nearest(library: _Library, position: int, cluster: Sequence[int], members: dict[int, list[int]]) -> int | None:
+    """The story article ``position`` joins, the closest if there are several."""
+    twin = library.twin(position)
+    if twin is not None:
+        return cluster[twin]
+    ranked = sorted(library.near(position), key=lambda pair: (-pair[1], pair[0]))
+    for other, closeness in ranked:
+        rest = members[cluster[other]]
+        mean = sum(library.closeness(position, each) for each in rest) / len(rest)
+        if mean >= CHAIN * min(closeness, THRESHOLD):
+            return cluster[other]
+    return None
+
+
+# ------------------------------------------------------------------------------------------ closeness
+
+
+@dataclass(slots=True)
+class _Text:
+    """An article as a bag of words, with what decides besides their weights."""
+
+    headline: frozenset[str]
+    words: dict[str, float]
+    language: str
+    host: str
+    published: datetime | None
+    url: str
+    title: str
+    roundup: bool
+
+
+class _Library:
+    """The articles at hand, their word weights, and an index from word to the articles admitted so far."""
+
+    def __init__(self, drafts: Sequence[ArticleDraft]) -> None:
+        self.names = _names(drafts)
+        self.texts = [_text(draft) for draft in drafts]
+        counts = Counter(word for text in self.texts for word in text.words)
+        self._common = max(20.0, _COMMON * len(drafts))
+        self._counts = counts
+        for text in self.texts:
+            self._weigh(text, len(drafts))
+        self._index: dict[str, list[int]] = defaultdict(list)
+        self._twins: dict[str, int] = {}
+
+    def _weigh(self, text: _Text, total: int) -> None:
+        """Turn counts into a unit vector: count times rarity, more for names and numbers."""
+        for word, count in text.words.items():
+            rarity = math.log((total + 50) / (self._counts[word] + 0.5))
+            text.words[word] = count * rarity * (_NAME_WEIGHT if self.telling(word) else 1.0)
+        length = math.sqrt(sum(weight * weight for weight in text.words.values())) or 1.0
+        for word in text.words:
+            text.words[word] /= length
+
+    def telling(self, word: str) -> bool:
+        """Whether a word is a name or a number."""
+        return word in self.names or word[0].isdigit()
+
+    def admit(self, position: int) -> None:
+        """Let later articles be compared with this one."""
+        text = self.texts[position]
+        for key in _twin_keys(text):
+            self._twins.setdefault(key, position)
+        if not text.roundup:
+            for word in text.words:
+                if self._counts[word] <= self._common:
+                    self._index[word].append(position)
+
+    def twin(self, position: int) -> int | None:
+        """An admitted article with the same address or the same telling headline."""
+        text = self.texts[position]
+        twins = (self._twins.get(key) for key in _twin_keys(text))
+        return next((t for t in twins if t is not None and _may_join(text, self.texts[t])), None)
+
+    def near(self, position: int) -> Iterable[tuple[int, float]]:
+        """The admitted articles that tell the same as this one, with their closeness."""
+        text = self.texts[position]
+        if text.roundup:
+            return
+        shared = Counter(other for word in text.words for other in self._index.get(word, ()))
+        for other, count in shared.items():
+            if count >= 2 and _may_join(text, self.texts[other]) and self._same_event(text, self.texts[other]):
+                closeness = self.closeness(position, other)
+                same_source = text.host and text.host == self.texts[other].host
+                if closeness >= (THRESHOLD_SAME_SOURCE if same_source else THRESHOLD):
+                    yield other, closeness
+
+    def _same_event(self, one: _Text, two: _Text) -> bool:
+        """Whether two share enough different words, some of both headlines and at least one name or number."""
+        common = one.words.keys() & two.words.keys()
+        return (
+            len(common) >= _LEAST_SHARED
+            and len(one.headline & two.headline) >= 2
+            and any(self.telling(word) for word in common)
+        )
+
+    def closeness(self, one: int, two: int) -> float:
+        """The cosine of two articles' vectors: 0 nothing in common, 1 the same words."""
+        small, large = sorted((self.texts[one].words, self.texts[two].words), key=len)
+        return sum(weight * large[word] for word, weight in small.items() if word in large)
+
+
+def _may_join(one: _Text, two: _Text) -> bool:
+    """Neither language nor time says that these are different."""
+    if one.language and two.language and one.language != two.language:
+        return False
+    if one.published and two.published and abs(one.published - two.published) > APART:
+        return one.url != "" and one.url == two.url
+    return True
+
+
+def _twin_keys(text: _Text) -> list[str]:
+    """What makes two articles surely the same: the address, or a headline of some substance."""
+    keys = [f"url:{text.url}"] if text.url else []
+    if len(text.headline) >= 3 and not text.roundup:
+        keys.append(f"title:{text.title}")
+    return keys
+
+
+# ---------------------------------------------------------------------------------------------- words
+
+
+class _Spaces(dict[int, str]):
+    """A translation that keeps letters, marks and digits of every script and turns the rest into spaces."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kept = character if unicodedata.category(character)[0] in "LMN" else " "
+        self[code] = kept
+        return kept
+
+
+_SPACES = _Spaces()
+
+
+def _raw_words(text: str) -> list[str]:
+    joined = _ABBREVIATION.sub(lambda match: match.group().replace(".", "") + " ", text)  # U.S. -> US
+    return joined.translate(_SPACES).split()
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text that say something, in a common form."""
+    return [word for raw in _raw_words(text) for word in _forms(raw)]
+
+
+def _forms(raw: str) -> Iterable[str]:
+    """The comparable form of a word; none for function words; pairs of characters where a script has no spaces."""
+    if len(raw) == 2 and raw.isupper():
+        return (raw,)  # US is not "us"
+    word = raw.casefold()
+    if "\u3040" <= word[0] <= "\u9fff":
+        return (word,) if len(word) < 3 else tuple(word[i : i + 2] for i in range(len(word) - 1))
+    if word in _IGNORED or (len(word) == 1 and not word.isdigit()):
+        return ()
+    return (word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word,)
+
+
+def _text(draft: ArticleDraft) -> _Text:
+    headline, standfirst = _words(draft.title), _words(draft.standfirst)
+    words: dict[str, float] = dict.fromkeys(standfirst, 1.0)
+    words.update(dict.fromkeys(headline, _HEADLINE_WEIGHT))
+    address = urlsplit(draft.url)
+    return _Text(
+        headline=frozenset(headline),
+        words=words,
+        language=draft.language.replace("_", "-").split("-")[0].lower(),
+        host=address.netloc.lower().removeprefix("www."),
+        published=draft.published,
+        url=draft.url,
+        title=" ".join(_raw_words(draft.title)).casefold(),
+        roundup=_ROUNDUP.search(draft.title) is not None,
+    )
+
+
+def _names(drafts: Sequence[ArticleDraft]) -> frozenset[str]:
+    """Words written with a capital where grammar asks for none: inside a sentence, in texts that are not headline
+    case. (German capitalises every noun, which then all count as names: the words an event is made of, all the same.)
+    """
+    capital: Counter[str] = Counter()
+    small: Counter[str] = Counter()
+    for draft in drafts:
+        for text in (draft.title, draft.standfirst):
+            raw = _raw_words(text)
+            upper = [word for word in raw[1:] if word[0].isupper()]
+            if 2 * len(upper) > len(raw):
+                continue  # headline case says nothing
+            capital.update(form for word in upper for form in _forms(word))
+            small.update(form for word in raw if not word[0].isupper() for form in _forms(word))
+    return frozenset(word for word, count in capital.items() if count > small[word])
+
+
+# ------------------------------------------------------------------------------------------ importance
+
+
+def score(story: Story, now: datetime) -> float:
+    """How much a story matters: ``log2((1 + log2(sources)) * completeness) - age / half-life``.
+
+    Logarithmic, so that each half-life (24 h) halves what is inside and old stories still have an order. A story of
+    two sources equals one of a single source that is 24 hours younger. ``completeness`` is 1, plus 0.2 for an image
+    and 0.1 for a standfirst of the lead.
+    """
+    completeness = 1 + 0.2 * (story.lead.draft.image is not None) + 0.1 * bool(story.lead.draft.standfirst)
+    weight = (1 + math.log2(max(1, len(story.sources)))) * completeness
+    began = min(_told_at(article) for article in (story.lead, *story.articles))
+    return math.log2(weight) - _half_lives(began, now, SCORE_HALF_LIFE)
+
+
+def heat(story: Story, now: datetime) -> float:
+    """How much a story is told lately, in tellings per hour.
+
+    Each source's newest article counts 1, each further article 0.25, halved every 6 hours since it was told; the sum
+    is divided by the length of that fading window (half-life / ln 2).
+    """
+    fading: dict[str, list[float]] = defaultdict(list)
+    for article in story.articles:
+        fading[article.feed].append(0.5 ** _half_lives(_told_at(article), now, HEAT_HALF_LIFE))
+    tellings = sum(max(each) + 0.25 * (sum(each) - max(each)) for each in fading.values())
+    return tellings * math.log(2) / (HEAT_HALF_LIFE / timedelta(hours=1))
+
+
+def _told_at(article: Article) -> datetime:
+    """When an article came out; not after it was seen, whatever its own date says."""
+    return min(article.draft.published or article.first_seen, article.first_seen)
+
+
+def _half_lives(since: datetime, now: datetime, half_life: timedelta) -> float:
+    return max(0.0, (now - since) / half_life)
+
+
+def region(story: Story) -> str:
+    """The tag behind a trending headline: the story's country, "Global" if it has several, "" if none is known."""
+    countries = {name.casefold(): name for article in story.articles for name in article.draft.countries}
+    if len(countries) > 1:
+        return "Global"
+    return next(iter(countries.values()), "")
+
+
+def lead(articles: Sequence[Article]) -> Article:
+    """The article that stands for a story: with standfirst and image if one has both, then the earliest seen."""
+
+    def order(article: Article) -> tuple[int, datetime, int]:
+        draft = article.draft
+        return (-(bool(draft.standfirst) + (draft.image is not None)), article.first_seen, article.id)
+
+    return min(articles, key=order)
