@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from digest.states import IssueState
+
 # --------------------------------------------------------------------------------------------- articles
 
 
@@ -195,6 +197,26 @@ class Edition:
 
 
 @dataclass(frozen=True, slots=True)
+class Issue:
+    """What was or will be composed for one slot of an edition and cadence. It covers the stories with
+    ``covers_from < intake <= covers_until`` (``None`` until it is composed)."""
+
+    id: int
+    edition_id: int
+    edition: str
+    cadence: str
+    slot: datetime
+    state: IssueState
+    reason: str
+    created_at: datetime
+    covers_from: int | None = None
+    covers_until: int | None = None
+    composed_at: datetime | None = None
+    sending_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """A story as an issue shows it: what the templates see. ``region`` is the tag behind a trending headline,
     ``also`` the other sources telling it."""
@@ -318,6 +340,16 @@ class Result(StrEnum):
     REFUSED_LOGIN = "refused login"  # authentication or TLS failed: nobody's mail can go this way
 
 
+class Stage(StrEnum):
+    """Where in the SMTP dialog the deciding reply came: it tells whose fault a refusal is."""
+
+    CONNECT = "connect"  # banner, EHLO, STARTTLS, AUTH
+    SENDER = "MAIL"
+    RECIPIENT = "RCPT"
+    MESSAGE = "DATA"  # DATA itself or the reply to the final dot
+    LOCAL = "local"  # decided here, nothing was said to the server
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The result of one try with its reason. ``code`` is the SMTP reply code (0 when none was read), ``enhanced``
@@ -327,6 +359,12 @@ class Outcome:
     text: str
     code: int = 0
     enhanced: str = ""
+    stage: Stage = Stage.MESSAGE
+
+    @property
+    def reason(self) -> str:
+        """The outcome as one line for the ledger."""
+        return " ".join(str(part) for part in (self.code or "", self.enhanced, self.text) if part)
 
 
 @dataclass(frozen=True, slots=True)

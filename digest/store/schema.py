@@ -291,6 +291,7 @@ batches = Table(
     Column("issue_id", _BigId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("due_at", Moment),  # null: every delivery in it is settled
+    Column("queued_at", Moment),  # a task for it was sent to the broker; null: not, or it has been claimed
     Column("lease_owner", String(64)),
     Column("lease_until", Moment),
     Column("failures", Integer, nullable=False, server_default="0"),  # runs that ended for want of a connection

@@ -255,6 +255,7 @@ def upgrade() -> None:
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("due_at", Moment(), nullable=True),
+        sa.Column("queued_at", Moment(), nullable=True),
         sa.Column("lease_owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", Moment(), nullable=True),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
