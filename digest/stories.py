@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from digest import words
 from digest.values import Article, ArticleDraft, Story
 
-THRESHOLD = 0.30  # of the cosine, between sources
+THRESHOLD = 0.25  # of the closeness, between sources
 THRESHOLD_SAME_SOURCE = 0.60  # an editor who runs two pieces means two; only near-duplicates join
+DRIFT = timedelta(hours=36)  # published this far apart, articles are half as close: news moves on
+UNDATED = timedelta(hours=24)  # assumed between articles of which one has no date
 CHAIN = 0.5  # a story's articles must on average come this close to the threshold, or chains would form
 APART = timedelta(days=3)  # published further apart, it is another event
 SCORE_HALF_LIFE = timedelta(hours=24)
@@ -32,31 +34,15 @@ _NAME_WEIGHT = 1.6
 _LEAST_SHARED = 3
 _COMMON = 0.05  # words in more than this share of the articles find no candidates (they still count in the cosine)
 
-_FUNCTION_WORDS = """
-    a an and are as at be been but by can could did do does for from had has have he her here hers him his how i if
-    in into is it its just may me more most my new no not now of off on once one or our out over own said say says she
-    should so some such than that the their them then there these they this those to too up us very was we were what
-    when where which who whom why will with would you your after before about amid against
-    al algo como con contra cual cuando de del desde donde dos el ella ellas ellos en entre era es esa ese eso esta
-    este esto están está fue ha han hasta hay la las le les lo los mas más me mi muy ni no nos o para pero por porque
-    que qué quien se sea ser si sido sin sobre son su sus también tras tu un una uno y ya
-    da das do dos em é foi mais na nas não nem no nos o os ou pela pelo que quem se sem seu sua são um uma à ao às
-    aber alle als am an auch auf aus bei bin bis das dass dem den der des die doch durch ein eine einem einen einer
-    eines er es für gegen hat haben hatte ich ihr ihre im in ist ja kann kein keine mehr mit nach nicht noch nun nur
-    ob oder ohne sein seine sich sie sind so über um und uns unter vom von vor war was weil wenn wer werden wie will
-    wir wird wo zu zum zur
-    au aux avec ce ces cette comme dans des du elle elles est et eux il ils je leur leurs lui mais même ne ont où ou
-    par pas plus pour qu quand qui sa ses son sont sur une vous
-"""
 _ROUNDUP = re.compile(
-    r"\b(briefing|news ?quiz|news ?letter|round-?up|live updates?|liveblog|the week in"
-    r"|what you need to know (today|this)|morning edition|evening edition|today in|corrections|letters to the editor|resumen (del|de la|diario)"
-    r"|bolet[ií]n|titulares|las noticias (de|del)|minuto a minuto|das wichtigste|presseschau"
-    r"|nachrichten ?(über|ueber)blick|kurz ?nachrichten|newsticker|liveticker|l[’']essentiel|revue de presse|resumo do dia)\b",
+    r"\b(briefing|news ?quiz|news ?letter|round-?up|live updates?|liveblog|the week in|morning edition|evening edition"
+    r"|what you need to know (today|this)|today in|corrections|letters to the editor"
+    r"|resumen (del|de la|diario)|bolet[ií]n|titulares|las noticias (de|del)|minuto a minuto"
+    r"|em \d+ segundos|resumo do dia|das wichtigste|presseschau"
+    r"|nachrichten ?überblick|kurz ?nachrichten|newsticker|liveticker"
+    r"|l[’']essentiel|revue de presse)\b",
     re.IGNORECASE,
 )
-_IGNORED = frozenset(_FUNCTION_WORDS.split())
-_ABBREVIATION = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +117,7 @@ class _Library:
     """The articles at hand, their word weights, and an index from word to the articles admitted so far."""
 
     def __init__(self, drafts: Sequence[ArticleDraft]) -> None:
-        self.names = _names(drafts)
+        self.names = words.names(text for draft in drafts for text in (draft.title, draft.standfirst))
         self.texts = [_text(draft) for draft in drafts]
         counts = Counter(word for text in self.texts for word in text.words)
         self._common = max(20.0, _COMMON * len(drafts))
@@ -193,9 +179,18 @@ class _Library:
         )
 
     def closeness(self, one: int, two: int) -> float:
-        """The cosine of two articles' vectors: 0 nothing in common, 1 the same words."""
-        small, large = sorted((self.texts[one].words, self.texts[two].words), key=len)
-        return sum(weight * large[word] for word, weight in small.items() if word in large)
+        """The cosine of two articles' vectors (0 nothing in common, 1 the same words), less the further apart in
+        time they came out."""
+        first, second = self.texts[one], self.texts[two]
+        small, large = sorted((first.words, second.words), key=len)
+        cosine = sum(weight * large[word] for word, weight in small.items() if word in large)
+        return cosine * math.exp2(-(_gap(first, second) / DRIFT))
+
+
+def _gap(one: _Text, two: _Text) -> timedelta:
+    if one.published and two.published:
+        return abs(one.published - two.published)
+    return UNDATED
 
 
 def _may_join(one: _Text, two: _Text) -> bool:
@@ -215,76 +210,27 @@ def _twin_keys(text: _Text) -> list[str]:
     return keys
 
 
-# ---------------------------------------------------------------------------------------------- words
-
-
-class _Spaces(dict[int, str]):
-    """A translation that keeps letters, marks and digits of every script and turns the rest into spaces."""
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        kept = character if unicodedata.category(character)[0] in "LMN" else " "
-        self[code] = kept
-        return kept
-
-
-_SPACES = _Spaces()
-
-
-def _raw_words(text: str) -> list[str]:
-    joined = _ABBREVIATION.sub(lambda match: match.group().replace(".", "") + " ", text)  # U.S. -> US
-    return joined.translate(_SPACES).split()
-
-
-def _words(text: str) -> list[str]:
-    """The words of a text that say something, in a common form."""
-    return [word for raw in _raw_words(text) for word in _forms(raw)]
-
-
-def _forms(raw: str) -> Iterable[str]:
-    """The comparable form of a word; none for function words; pairs of characters where a script has no spaces."""
-    if len(raw) == 2 and raw.isupper():
-        return (raw,)  # US is not "us"
-    word = raw.casefold()
-    if "\u3040" <= word[0] <= "\u9fff":
-        return (word,) if len(word) < 3 else tuple(word[i : i + 2] for i in range(len(word) - 1))
-    if word in _IGNORED or (len(word) == 1 and not word.isdigit()):
-        return ()
-    return (word[:-1] if len(word) > 3 and word[-1] == "s" and word[-2] != "s" else word,)
-
-
 def _text(draft: ArticleDraft) -> _Text:
-    headline, standfirst = _words(draft.title), _words(draft.standfirst)
-    words: dict[str, float] = dict.fromkeys(standfirst, 1.0)
-    words.update(dict.fromkeys(headline, _HEADLINE_WEIGHT))
-    address = urlsplit(draft.url)
+    headline, standfirst = words.words(draft.title), words.words(draft.standfirst)
+    weights: dict[str, float] = dict.fromkeys(standfirst, 1.0)
+    weights.update(dict.fromkeys(headline, _HEADLINE_WEIGHT))
     return _Text(
         headline=frozenset(headline),
-        words=words,
+        words=weights,
         language=draft.language.replace("_", "-").split("-")[0].lower(),
-        host=address.netloc.lower().removeprefix("www."),
+        host=_source(urlsplit(draft.url).hostname or ""),
         published=draft.published,
         url=draft.url,
-        title=" ".join(_raw_words(draft.title)).casefold(),
+        title=" ".join(words.raw_words(draft.title)).casefold(),
         roundup=_ROUNDUP.search(draft.title) is not None,
     )
 
 
-def _names(drafts: Sequence[ArticleDraft]) -> frozenset[str]:
-    """Words written with a capital where grammar asks for none: inside a sentence, in texts that are not headline
-    case. (German capitalises every noun, which then all count as names: the words an event is made of, all the same.)
-    """
-    capital: Counter[str] = Counter()
-    small: Counter[str] = Counter()
-    for draft in drafts:
-        for text in (draft.title, draft.standfirst):
-            raw = _raw_words(text)
-            upper = [word for word in raw[1:] if word[0].isupper()]
-            if 2 * len(upper) > len(raw):
-                continue  # headline case says nothing
-            capital.update(form for word in upper for form in _forms(word))
-            small.update(form for word in raw if not word[0].isupper() for form in _forms(word))
-    return frozenset(word for word, count in capital.items() if count > small[word])
+def _source(host: str) -> str:
+    """The part of a host name that stands for a publisher: news.example.co.uk and example.co.uk are one."""
+    labels = host.split(".")
+    short = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return host if labels[-1].isdigit() else ".".join(labels[-3 if short else -2 :])
 
 
 # ------------------------------------------------------------------------------------------ importance
