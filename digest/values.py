@@ -143,7 +143,8 @@ class Link:
 @dataclass(frozen=True, slots=True)
 class FeedSpec:
     """A feed as an edition declares it. ``url`` is "" for a desk: a source filled by ``digest article``.
-    ``sector``, ``kind`` and ``tags`` are given to articles that do not say."""
+    ``sector``, ``kind`` and ``tags`` are given to articles that do not say. ``existing``: the edition only names it;
+    it is declared elsewhere."""
 
     name: str
     url: str = ""
@@ -151,6 +152,7 @@ class FeedSpec:
     sector: str = ""
     kind: Kind = Kind.NEWS
     tags: tuple[str, ...] = ()
+    existing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
