@@ -6,7 +6,9 @@ So a lost or doubled message costs nothing but a moment.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from pathlib import Path
+from tempfile import gettempdir
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -15,12 +17,21 @@ from redis.exceptions import RedisError
 from digest.errors import UnavailableError
 from digest.settings import Settings
 
-SOCKET_NAME = "broker.sock"
+_SOCKET_NAME = "broker.sock"
+_SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 104 bytes or more, everywhere
+
+
+def broker_socket(settings: Settings) -> Path:
+    """The embedded server's socket: in the state folder, or under a short name where that path is too long."""
+    path = settings.state_dir.resolve() / _SOCKET_NAME
+    if len(str(path)) <= _SOCKET_PATH_LIMIT:
+        return path
+    return Path(gettempdir()) / f"digest-{blake2b(bytes(path), digest_size=8).hexdigest()}.sock"
 
 
 def broker_url(settings: Settings) -> str:
-    """Where the broker is: as configured, or the embedded server's socket in the state folder."""
-    return settings.broker_url or f"redis+socket://{Path(settings.state_dir) / SOCKET_NAME}"
+    """Where the broker is: as configured, or the embedded server's socket."""
+    return settings.broker_url or f"redis+socket://{broker_socket(settings)}"
 
 
 def make_celery(settings: Settings) -> Celery:
@@ -55,9 +66,20 @@ class Queue:
         try:
             self._celery.send_task(f"digest.{task}", args=ids, retry=False)
         except (OperationalError, RedisError, OSError) as error:
-            raise UnavailableError(
-                f"the broker at {self._shown} does not answer ({error})", "start it: `digest up`, or check broker_url"
-            ) from error
+            raise self._unavailable(error) from error
+
+    def check(self) -> None:
+        """Raise ``UnavailableError`` unless the broker answers."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=5)
+        except (OperationalError, RedisError, OSError) as error:
+            raise self._unavailable(error) from error
 
     def close(self) -> None:
         self._celery.close()
+
+    def _unavailable(self, error: Exception) -> UnavailableError:
+        return UnavailableError(
+            f"the broker at {self._shown} does not answer ({error})", "start it: `digest up`, or check broker_url"
+        )

@@ -104,6 +104,7 @@ class Settings(BaseSettings):
     broker_url: str = ""
     base_url: str = "http://127.0.0.1:8025"
     bounce_domain: str = ""
+    mailbox_port: Annotated[int, Field(ge=1, le=65535)] = 8026
     state_dir: Path = Path("var")
     templates_dir: Path | None = None
     secret_keys: tuple[SecretStr, ...]
@@ -166,6 +167,13 @@ class Settings(BaseSettings):
     @property
     def embedded_mailbox(self) -> bool:
         return not self.smtp.host
+
+    @property
+    def route(self) -> SmtpSettings:
+        """The SMTP server in use: the one configured, or the embedded mailbox."""
+        if self.smtp.host:
+            return self.smtp
+        return SmtpSettings(host="127.0.0.1", port=self.mailbox_port, security="none", timeout_seconds=20)
 
     @classmethod
     def settings_customise_sources(

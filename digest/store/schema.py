@@ -151,7 +151,7 @@ article_keys = Table(
     metadata,
     Column("feed_id", _BigId, ForeignKey("feeds.id"), primary_key=True),
     Column("key", LargeBinary(_KEY_BYTES), primary_key=True),
-    Column("article_id", _BigId, ForeignKey("articles.id", ondelete="CASCADE"), nullable=False),
+    Column("article_id", _BigId, ForeignKey("articles.id", ondelete="SET NULL")),  # null: past its retention
     Index("ix_article_keys_article_id", "article_id"),
 )
 

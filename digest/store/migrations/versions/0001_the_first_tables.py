@@ -240,9 +240,9 @@ def upgrade() -> None:
         "article_keys",
         sa.Column("feed_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.LargeBinary(length=16), nullable=False),
-        sa.Column("article_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("article_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(
-            ["article_id"], ["articles.id"], name=op.f("fk_article_keys_article_id"), ondelete="CASCADE"
+            ["article_id"], ["articles.id"], name=op.f("fk_article_keys_article_id"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(["feed_id"], ["feeds.id"], name=op.f("fk_article_keys_feed_id")),
         sa.PrimaryKeyConstraint("feed_id", "key", name=op.f("pk_article_keys")),

@@ -1,0 +1,215 @@
+"""deliver : batch | claim (lease) | personalise | send | decide | settle.
+
+A batch goes out in groups. One small transaction says which deliveries go on the wire next, one settles them; so
+whatever kills a worker leaves at most one group unsure, and every one of it is named ``in_doubt``.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from digest import retry
+from digest.compose import choose
+from digest.errors import DigestError
+from digest.retry import Stop
+from digest.settings import DeliverSettings
+from digest.smtp.courier import Courier
+from digest.states import DeliveryEvent, IssueEvent, IssueState, SubscriptionState
+from digest.store import batches, deliveries, issues
+from digest.store.batches import Lease
+from digest.store.database import Database
+from digest.store.deliveries import Settled, Turn
+from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
+
+_OVERLAP_PAUSE = timedelta(seconds=60)
+_LOST_TASK = timedelta(seconds=60)
+Writer = Callable[[CompiledIssue, Variant, Reader, datetime], Envelope]
+"""Personalises: fills an issue's fragments for one reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostOffice:
+    """What delivering needs: the ledger, frozen issues, a writer, a courier, the clock and chance."""
+
+    database: Database
+    load: Callable[[int], CompiledIssue]
+    writer: Writer
+    courier: Courier
+    settings: DeliverSettings
+    clock: Callable[[], datetime]
+    chance: random.Random
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A delivery whose turn it is and its envelope, or why none could be written."""
+
+    turn: Turn
+    envelope: Envelope | None
+    fault: str = ""
+
+
+def deliver(office: PostOffice, issue_id: int, number: int) -> int:
+    """Send what is due of one batch. Returns how many deliveries had their turn; 0 when the batch was not to be had."""
+    lease, issue = _claim(office, issue_id, number)
+    if not lease or not issue:
+        return 0
+    compiled = office.load(issue_id)
+    done, stop = 0, Stop.NOTHING
+    while stop is Stop.NOTHING and (group := _take(office, lease, compiled)):
+        outcomes = _send(office.courier, group)
+        stop = _settle(office, issue, group, outcomes)
+        done += len(group)
+    _release(office, lease, stop)
+    return done
+
+
+def dispatch(database: Database, limit: int, now: datetime) -> list[tuple[int, int]]:
+    """Due batches that no task is on its way for, at most ``limit`` in flight; the caller sends the tasks."""
+    with database.write() as connection:
+        return batches.queue(connection, limit, now, now - _LOST_TASK)
+
+
+def rest(database: Database, settings: DeliverSettings, now: datetime) -> list[tuple[int, int]]:
+    """Take batches from dead workers, apply the policy to what they left in doubt, and end issues that are settled.
+    Returns the batches that were taken."""
+    with database.write() as connection:
+        recovered = batches.recover(connection, now)
+        for issue_id in {issue_id for issue_id, _ in recovered}:
+            issue = issues.get(connection, issue_id)
+            assert issue
+            _resolve_by_policy(connection, issue, settings, now)
+        for issue in issues.in_states(connection, [IssueState.SENDING]):
+            issues.finish_if_settled(connection, issue.id, now)
+    return recovered
+
+
+# ------------------------------------------------------------------------------------------------ claim
+
+
+def _claim(office: PostOffice, issue_id: int, number: int) -> tuple[Lease | None, Issue | None]:
+    now = office.clock()
+    with office.database.write() as connection:
+        lease = batches.claim(connection, issue_id, number, secrets.token_hex(8), now, _lease_end(office, now))
+        return lease, issues.get(connection, issue_id)
+
+
+def _lease_end(office: PostOffice, now: datetime) -> datetime:
+    return now + timedelta(seconds=office.settings.lease_seconds)
+
+
+# -------------------------------------------------------------------------------------------- personalise
+
+
+def _take(office: PostOffice, lease: Lease, compiled: CompiledIssue) -> list[Mail]:
+    """The next group, marked as being on the wire. Empty when nothing is left, or the lease or the issue's turn ended.
+
+    A window in which nobody is to be sent anything (all unsubscribed, say) is settled here and the next one read.
+    """
+    while True:
+        now = office.clock()
+        with office.database.write() as connection:
+            if not batches.renew(connection, lease, _lease_end(office, now)):
+                return []
+            turns = deliveries.turns(connection, lease.issue_id, lease.batch, office.settings.window, now)
+            group = [mail for turn in turns if (mail := _consider(office, connection, lease, compiled, turn, now))]
+            ids = [mail.turn.subscription_id for mail in group]
+            deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
+        if group or not turns:
+            return group
+
+
+def _consider(
+    office: PostOffice, connection: Connection, lease: Lease, compiled: CompiledIssue, turn: Turn, now: datetime
+) -> Mail | None:
+    """Write this reader's mail, or settle the delivery at once when he is not to get it."""
+    variant = choose(compiled.content, turn.sections, turn.covered_until)
+    event, reason = _verdict(turn, variant, compiled.content.covers_until)
+    ids = [turn.subscription_id]
+    if turn.overlapping:
+        deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
+        due_at = now + _OVERLAP_PAUSE
+        deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.DEFER, now, reason=reason, due_at=due_at)
+        return None
+    if event is not DeliveryEvent.TAKE:
+        deliveries.move(connection, lease.issue_id, ids, event, now, reason=reason)
+        return None
+    reader = Reader(lease.issue_id, turn.subscription_id, turn.address, turn.name, turn.sections, turn.covered_until)
+    try:
+        return Mail(turn, office.writer(compiled, variant, reader, now))
+    except (DigestError, ValueError) as error:  # one reader's data must not stop the others' mail
+        return Mail(turn, None, f"the mail could not be written: {error}")
+
+
+def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryEvent, str]:
+    """What is to happen with a delivery whose turn has come: pure, and the last look before the wire."""
+    if turn.state is None:
+        return DeliveryEvent.CANCEL, "erased"
+    if turn.suppressed:
+        return DeliveryEvent.SUPPRESS, turn.suppressed
+    if turn.state is not SubscriptionState.ACTIVE:
+        return DeliveryEvent.CANCEL, str(turn.state)
+    if turn.covered_until is not None and turn.covered_until >= covers_until:
+        return DeliveryEvent.CANCEL, "superseded by a later issue"
+    if turn.overlapping:
+        return DeliveryEvent.DEFER, "another issue of this edition is on its way to this reader"
+    if not variant.shown:
+        return DeliveryEvent.SKIP, "nothing new in the chosen sections"
+    return DeliveryEvent.TAKE, ""
+
+
+# -------------------------------------------------------------------------------------- send | settle
+
+
+def _send(courier: Courier, group: Sequence[Mail]) -> list[Outcome]:
+    """One outcome for each mail of the group; those that could not be written never reach the courier."""
+    sent = courier.send([mail.envelope for mail in group if mail.envelope])
+    return [next(sent) if mail.envelope else Outcome(Result.PERMANENT, mail.fault, stage=Stage.LOCAL) for mail in group]
+
+
+def _settle(office: PostOffice, issue: Issue, group: Sequence[Mail], outcomes: Sequence[Outcome]) -> Stop:
+    """decide | settle: write what came of a group in one transaction. Returns how far its worst failure reaches."""
+    now = office.clock()
+    since = issue.sending_at or now
+    give_up = timedelta(hours=office.settings.give_up_hours)
+    settled, stop, why = [], Stop.NOTHING, ""
+    for mail, outcome in zip(group, outcomes, strict=True):
+        decision = retry.decide(outcome, mail.turn.attempts + 1, now, since, give_up, office.chance.random())
+        attempts = mail.turn.attempts + (1 if decision.counts else 0)
+        settled.append(
+            Settled(mail.turn.subscription_id, decision.event, outcome.code, outcome.reason, decision.due_at, attempts)
+        )
+        if decision.stop is Stop.RUN or (decision.stop is Stop.BATCH and stop is Stop.NOTHING):
+            stop, why = decision.stop, outcome.reason
+    with office.database.write() as connection:
+        deliveries.settle(connection, issue, settled, now)
+        if any(one.event is DeliveryEvent.LOSE for one in settled):
+            _resolve_by_policy(connection, issue, office.settings, now)
+        if stop is Stop.RUN:
+            issues.move(connection, issue.id, IssueEvent.PAUSE, now, reason=f"the SMTP server refuses us: {why}")
+    return stop
+
+
+def _release(office: PostOffice, lease: Lease, stop: Stop) -> None:
+    now = office.clock()
+    with office.database.write() as connection:
+        failures, not_before = 0, None
+        if stop is Stop.BATCH:
+            failures = batches.failures(connection, lease) + 1
+            not_before = now + retry.batch_pause(failures, office.chance.random())
+        batches.release(connection, lease, failures, not_before)
+        issues.finish_if_settled(connection, lease.issue_id, now)
+
+
+def _resolve_by_policy(connection: Connection, issue: Issue, settings: DeliverSettings, now: datetime) -> None:
+    if settings.in_doubt == "assume-sent":
+        deliveries.resolve(connection, issue, DeliveryEvent.ASSUME_SENT, now)
+    elif settings.in_doubt == "resend":
+        deliveries.resolve(connection, issue, DeliveryEvent.RESEND, now)
+        batches.wake(connection, issue.id, now)

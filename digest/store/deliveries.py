@@ -1,0 +1,303 @@
+"""Deliveries and their batches: the ledger. One row says what became of one issue for one subscription.
+
+Every change of state is one guarded UPDATE (``move``): of two who try, one wins. ``turns`` reads what decides about a
+delivery right before it goes out, ``settle`` writes what came of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, literal, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from digest import states
+from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
+from digest.store.schema import batches, deliveries, issues, subscribers, subscriptions, suppressions
+from digest.values import Issue
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A delivery whose turn has come, with all that decides about it, read right before sending.
+
+    ``state`` is ``None`` when the subscription has been erased. ``overlapping``: an older issue of the same edition is
+    on the wire to this reader at this moment.
+    """
+
+    subscription_id: int
+    attempts: int
+    state: SubscriptionState | None
+    address: str
+    name: str
+    sections: frozenset[str] | None
+    covered_until: int | None
+    suppressed: str | None
+    overlapping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What to write of one delivery after its try."""
+
+    subscription_id: int
+    event: DeliveryEvent
+    code: int
+    reason: str
+    due_at: datetime | None
+    attempts: int
+
+
+# ------------------------------------------------------------------------------------------- expanding
+
+
+def local_hours(connection: Connection, issue: Issue) -> list[tuple[str, int | None]]:
+    """The distinct (time zone, hour) that the issue's audience wants it at; ``("", None)``: as it comes out."""
+    zone = func.coalesce(subscribers.c.time_zone, "")
+    statement = select(zone, subscriptions.c.hour).select_from(_audience_from()).where(_audience(issue)).distinct()
+    hours = {("", None) if hour is None else (tz, hour) for tz, hour in connection.execute(statement)}
+    return sorted(hours, key=lambda pair: (pair[1] is not None, pair))
+
+
+def expand(
+    connection: Connection, issue: Issue, zone: str, hour: int | None, due_at: datetime, first_batch: int, size: int
+) -> int:
+    """Create the deliveries of the part of the audience that wants the issue at ``hour`` in ``zone``, all in SQL, and
+    batches of ``size`` for them from number ``first_batch`` on. Returns how many batches."""
+    at_hour: ColumnElement[bool] = subscriptions.c.hour.is_(None)
+    if hour is not None:
+        at_hour = and_(subscriptions.c.hour == hour, subscribers.c.time_zone == zone)
+    position = func.row_number().over(order_by=subscriptions.c.id) - 1
+    source = (
+        select(
+            literal(issue.id),
+            subscriptions.c.id,
+            literal(first_batch) + position.op("/")(size),
+            literal(DeliveryState.PENDING.value),
+            literal(0),
+        )
+        .select_from(_audience_from())
+        .where(_audience(issue), at_hour)
+    )
+    columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
+    made = connection.execute(insert(deliveries).from_select(columns, source)).rowcount
+    count = math.ceil(made / size)
+    if count:
+        numbers = range(first_batch, first_batch + count)
+        connection.execute(
+            insert(batches),
+            [{"issue_id": issue.id, "number": number, "due_at": due_at, "failures": 0} for number in numbers],
+        )
+    return count
+
+
+def _audience_from() -> Any:
+    return subscriptions.join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+
+
+def _audience(issue: Issue) -> ColumnElement[bool]:
+    """Who gets this issue: active in this edition and cadence, and not served this far already."""
+    return and_(
+        subscriptions.c.edition_id == issue.edition_id,
+        subscriptions.c.cadence == issue.cadence,
+        subscriptions.c.state == SubscriptionState.ACTIVE,
+        or_(subscriptions.c.covered_until.is_(None), subscriptions.c.covered_until < issue.covers_until),
+    )
+
+
+def supersede(connection: Connection, issue: Issue, now: datetime) -> int:
+    """Cancel what is still waiting of the edition's older issues for readers of this one: it holds those stories."""
+    older = select(issues.c.id).where(
+        issues.c.edition_id == issue.edition_id,
+        issues.c.id != issue.id,
+        issues.c.covers_until <= issue.covers_until,
+        issues.c.state.in_((IssueState.SENDING, IssueState.PAUSED)),
+    )
+    mine = select(deliveries.c.subscription_id).where(deliveries.c.issue_id == issue.id)
+    where = and_(deliveries.c.issue_id.in_(older), deliveries.c.subscription_id.in_(mine))
+    return move_where(connection, where, DeliveryEvent.CANCEL, now, reason=f"superseded by issue {issue.id}")
+
+
+# ------------------------------------------------------------------------------------------ deliveries
+
+
+def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: datetime) -> list[Turn]:
+    """The next deliveries of a batch whose turn has come, each with its reader as he is at this moment."""
+    ready = or_(
+        deliveries.c.state == DeliveryState.PENDING,
+        and_(deliveries.c.state == DeliveryState.DEFERRED, deliveries.c.due_at <= now),
+    )
+    statement = (
+        select(
+            deliveries.c.subscription_id,
+            deliveries.c.attempts,
+            subscriptions.c.state,
+            subscribers.c.address,
+            subscribers.c.name,
+            subscriptions.c.sections,
+            subscriptions.c.covered_until,
+            suppressions.c.reason.label("suppressed"),
+        )
+        .select_from(deliveries)
+        .outerjoin(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+        .outerjoin(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key)
+        .where(deliveries.c.issue_id == issue_id, deliveries.c.batch == batch, ready)
+        .order_by(deliveries.c.subscription_id)
+        .limit(limit)
+    )
+    rows = connection.execute(statement).all()
+    busy = _on_the_wire_elsewhere(connection, issue_id, [row.subscription_id for row in rows])
+    return [
+        Turn(
+            subscription_id=row.subscription_id,
+            attempts=row.attempts,
+            state=SubscriptionState(row.state) if row.state else None,
+            address=row.address or "",
+            name=row.name or "",
+            sections=None if row.sections is None else frozenset(filter(None, row.sections.split(","))),
+            covered_until=row.covered_until,
+            suppressed=row.suppressed,
+            overlapping=row.subscription_id in busy,
+        )
+        for row in rows
+    ]
+
+
+def _on_the_wire_elsewhere(connection: Connection, issue_id: int, ids: Sequence[int]) -> set[int]:
+    """Which of these subscriptions another issue is being sent to now. Two issues at once are rare: one look at the
+    few open issues first."""
+    others = connection.execute(
+        select(issues.c.id).where(
+            issues.c.id != issue_id,
+            issues.c.state.in_((IssueState.SENDING, IssueState.PAUSED)),
+            issues.c.edition_id == select(issues.c.edition_id).where(issues.c.id == issue_id).scalar_subquery(),
+        )
+    ).scalars()
+    other_ids = list(others)
+    if not other_ids or not ids:
+        return set()
+    statement = select(deliveries.c.subscription_id).where(
+        deliveries.c.issue_id.in_(other_ids),
+        deliveries.c.subscription_id.in_(ids),
+        deliveries.c.state == DeliveryState.SENDING,
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def move(
+    connection: Connection, issue_id: int, ids: Sequence[int], event: DeliveryEvent, now: datetime, **values: Any
+) -> int:
+    """Take one transition for some deliveries of an issue, where their state allows it. Returns how many did."""
+    if not ids:
+        return 0
+    where = and_(deliveries.c.issue_id == issue_id, deliveries.c.subscription_id.in_(ids))
+    return move_where(connection, where, event, now, **values)
+
+
+def move_where(
+    connection: Connection, where: ColumnElement[bool], event: DeliveryEvent, now: datetime, **values: Any
+) -> int:
+    """Take one transition for the deliveries that ``where`` selects and whose state allows it."""
+    guard = and_(where, deliveries.c.state.in_(states.sources(states.DELIVERY, event)))
+    to = states.target(states.DELIVERY, event)
+    return connection.execute(update(deliveries).where(guard).values(state=to, at=now, **values)).rowcount
+
+
+def settle(connection: Connection, issue: Issue, settled: Iterable[Settled], now: datetime) -> None:
+    """Write what came of a group. Readers of accepted mail have now been served up to the issue's end."""
+    accepted = []
+    for one in settled:
+        where = and_(deliveries.c.issue_id == issue.id, deliveries.c.subscription_id == one.subscription_id)
+        if one.event is DeliveryEvent.ACCEPT and one.attempts == 1:
+            accepted.append(one.subscription_id)
+            continue
+        values = {"code": one.code or None, "reason": one.reason, "due_at": one.due_at, "attempts": one.attempts}
+        move_where(connection, where, one.event, now, **values)
+        if one.event is DeliveryEvent.ACCEPT:
+            serve(connection, issue, [one.subscription_id])
+    move(connection, issue.id, accepted, DeliveryEvent.ACCEPT, now, code=250, reason=None, attempts=1)
+    serve(connection, issue, accepted)
+
+
+def serve(connection: Connection, issue: Issue, ids: Sequence[int]) -> None:
+    """Remember that these subscriptions have been served up to the issue's end."""
+    if not ids:
+        return
+    behind = or_(subscriptions.c.covered_until.is_(None), subscriptions.c.covered_until < issue.covers_until)
+    connection.execute(
+        update(subscriptions).where(subscriptions.c.id.in_(ids), behind).values(covered_until=issue.covers_until)
+    )
+
+
+def cancel_open(connection: Connection, issue_id: int, now: datetime, reason: str) -> int:
+    """Cancel all that waits. What is on the wire is settled by its worker."""
+    connection.execute(update(batches).where(batches.c.issue_id == issue_id).values(due_at=None))
+    return move_where(connection, deliveries.c.issue_id == issue_id, DeliveryEvent.CANCEL, now, reason=reason)
+
+
+def resolve(connection: Connection, issue: Issue, event: DeliveryEvent, now: datetime) -> int:
+    """Take everything of the issue out of doubt: ``RESEND`` it or ``ASSUME_SENT``. Returns how many."""
+    doubted = and_(deliveries.c.issue_id == issue.id, deliveries.c.state == DeliveryState.IN_DOUBT)
+    ids = list(connection.execute(select(deliveries.c.subscription_id).where(doubted)).scalars())
+    due_at = now if event is DeliveryEvent.RESEND else None
+    count = move_where(connection, doubted, event, now, reason=f"was in doubt: {event}", due_at=due_at)
+    if event is DeliveryEvent.ASSUME_SENT:
+        for start in range(0, len(ids), 500):
+            serve(connection, issue, ids[start : start + 500])
+    return count
+
+
+def retry_failed(connection: Connection, issue_id: int, now: datetime) -> int:
+    """Put failed deliveries back in line. Returns how many."""
+    return move_where(
+        connection, deliveries.c.issue_id == issue_id, DeliveryEvent.RETRY, now, due_at=now, reason="retried"
+    )
+
+
+# --------------------------------------------------------------------------------------------- reading
+
+
+def counts(connection: Connection, issue_ids: Sequence[int]) -> dict[int, dict[DeliveryState, int]]:
+    """How many deliveries stand in each state, per issue. Always counted from the ledger, never kept beside it."""
+    statement = (
+        select(deliveries.c.issue_id, deliveries.c.state, func.count())
+        .where(deliveries.c.issue_id.in_(issue_ids))
+        .group_by(deliveries.c.issue_id, deliveries.c.state)
+    )
+    result: dict[int, dict[DeliveryState, int]] = {issue_id: {} for issue_id in issue_ids}
+    for issue_id, state, count in connection.execute(statement):
+        result[issue_id][DeliveryState(state)] = count
+    return result
+
+
+def reasons(connection: Connection, issue_id: int, limit: int = 20) -> list[tuple[DeliveryState, str, int]]:
+    """Why deliveries are not accepted: (state, reason, how many), most frequent first."""
+    number = func.count()
+    statement = (
+        select(deliveries.c.state, deliveries.c.reason, number)
+        .where(deliveries.c.issue_id == issue_id, deliveries.c.reason.is_not(None))
+        .where(deliveries.c.state != DeliveryState.ACCEPTED)
+        .group_by(deliveries.c.state, deliveries.c.reason)
+        .order_by(number.desc(), deliveries.c.reason)
+        .limit(limit)
+    )
+    return [(DeliveryState(state), reason, count) for state, reason, count in connection.execute(statement)]
+
+
+def named(connection: Connection, issue_id: int, state: DeliveryState, limit: int = 1000) -> list[tuple[str, str]]:
+    """The deliveries in one state by (address, reason)."""
+    statement = (
+        select(func.coalesce(subscribers.c.address, "(erased)"), func.coalesce(deliveries.c.reason, ""))
+        .select_from(deliveries)
+        .outerjoin(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+        .outerjoin(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .where(deliveries.c.issue_id == issue_id, deliveries.c.state == state)
+        .order_by(deliveries.c.subscription_id)
+        .limit(limit)
+    )
+    return [(address, reason) for address, reason in connection.execute(statement)]

@@ -1,0 +1,121 @@
+"""Issues: what was composed for a slot, and how it moves from state to state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from digest import states
+from digest.states import IssueEvent, IssueState, SubscriptionState
+from digest.store.schema import batches, editions, issue_content, issues, stories, subscriptions
+from digest.values import Issue
+
+
+def create(connection: Connection, edition_id: int, cadence: str, slot: datetime, now: datetime) -> int | None:
+    """A new scheduled issue, or ``None`` when that slot has one: somebody else was first."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = {
+        "edition_id": edition_id,
+        "cadence": cadence,
+        "slot": slot,
+        "state": IssueState.SCHEDULED,
+        "created_at": now,
+    }
+    statement = dialect.insert(issues).values(row).on_conflict_do_nothing().returning(issues.c.id)
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def get(connection: Connection, issue_id: int) -> Issue | None:
+    row = connection.execute(_selected().where(issues.c.id == issue_id)).one_or_none()
+    return _issue(row) if row else None
+
+
+def newest(connection: Connection, edition: str | None = None, limit: int = 20) -> list[Issue]:
+    """The latest issues, newest first; of one edition if it is named."""
+    statement = _selected().order_by(issues.c.id.desc()).limit(limit)
+    if edition:
+        statement = statement.where(editions.c.name == edition)
+    return [_issue(row) for row in connection.execute(statement)]
+
+
+def in_states(connection: Connection, wanted: Sequence[IssueState]) -> list[Issue]:
+    statement = _selected().where(issues.c.state.in_(wanted)).order_by(issues.c.id)
+    return [_issue(row) for row in connection.execute(statement)]
+
+
+_STAMPED = {IssueState.COMPOSED: "composed_at", IssueState.SENDING: "sending_at"} | dict.fromkeys(
+    (IssueState.SENT, IssueState.SKIPPED, IssueState.CANCELLED), "ended_at"
+)
+_KEEPS_STAMP = {IssueEvent.RESUME, IssueEvent.REOPEN}
+
+
+def move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime, **values: Any) -> bool:
+    """Take the transition ``event`` if the state allows it. ``False``: it doesn't, or someone else was first."""
+    state = states.target(states.ISSUE, event)
+    if state in _STAMPED and event not in _KEEPS_STAMP:
+        values[_STAMPED[state]] = now
+    guard = and_(issues.c.id == issue_id, issues.c.state.in_(states.sources(states.ISSUE, event)))
+    return connection.execute(update(issues).where(guard).values(state=state, **values)).rowcount == 1
+
+
+def finish_if_settled(connection: Connection, issue_id: int, now: datetime) -> bool:
+    """End a sending issue none of whose batches has anything left to do."""
+    open_batch = exists().where(batches.c.issue_id == issue_id, batches.c.due_at.is_not(None))
+    if connection.execute(select(open_batch)).scalar_one():
+        return False
+    return move(connection, issue_id, IssueEvent.FINISH, now)
+
+
+def covered(connection: Connection, edition_id: int, cadence: str) -> int | None:
+    """The intake up to which the newest composed issue of this edition and cadence goes; ``None``: there is none."""
+    statement = select(func.max(issues.c.covers_until)).where(
+        issues.c.edition_id == edition_id, issues.c.cadence == cadence, issues.c.state != IssueState.CANCELLED
+    )
+    until: int | None = connection.execute(statement).scalar_one()
+    return until
+
+
+def intake_before(connection: Connection, moment: datetime) -> int:
+    """The last intake whose stories were first seen before ``moment``."""
+    statement = select(func.max(stories.c.intake)).where(stories.c.first_seen_at < moment)
+    return connection.execute(statement).scalar_one() or 0
+
+
+def cutoffs(connection: Connection, edition_id: int, cadence: str, oldest: int) -> set[int]:
+    """The intakes (not before ``oldest``) that active subscriptions have been served up to: few, for they are the
+    ``covers_until`` of past issues."""
+    statement = (
+        select(subscriptions.c.covered_until)
+        .where(
+            subscriptions.c.edition_id == edition_id,
+            subscriptions.c.cadence == cadence,
+            subscriptions.c.state == SubscriptionState.ACTIVE,
+            subscriptions.c.covered_until >= oldest,
+        )
+        .distinct()
+    )
+    return set(connection.execute(statement).scalars())
+
+
+def save_compiled(connection: Connection, issue_id: int, compiled: str) -> None:
+    connection.execute(insert(issue_content).values(issue_id=issue_id, compiled=compiled))
+
+
+def load_compiled(connection: Connection, issue_id: int) -> str | None:
+    """The frozen, compiled issue; ``None`` before it is composed and after its retention."""
+    return connection.execute(
+        select(issue_content.c.compiled).where(issue_content.c.issue_id == issue_id)
+    ).scalar_one_or_none()
+
+
+def _selected() -> Select[Any]:
+    return select(issues, editions.c.name.label("edition")).join(editions, editions.c.id == issues.c.edition_id)
+
+
+def _issue(row: Row[Any]) -> Issue:
+    fields = row._asdict()
+    return Issue(**fields | {"state": IssueState(fields["state"])})

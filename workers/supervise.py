@@ -1,0 +1,99 @@
+"""``digest up``: everything one machine needs, as one group of processes that lives and ends together."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+_GRACE_SECONDS = 25.0
+_STEADY_SECONDS = 30.0
+_LONGEST_WAIT = 30.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass
+class Child:
+    """One process of the group: what it is called, how it is started, and how often it has ended by itself."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes] | None = None
+    failures: int = 0
+    started_at: float = 0.0
+    start_after: float = field(default=0.0)
+
+
+class Group:
+    """Starts its children in order, starts again what ends by itself (ever more slowly), and on SIGTERM or SIGINT
+    ends them in reverse order, politely first."""
+
+    def __init__(self, children: Sequence[Child], ready: Callable[[Child], bool]) -> None:
+        self._children = children
+        self._ready = ready
+        self._ending = threading.Event()
+
+    def run(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._ending.set())
+        try:
+            for child in self._children:
+                self._start(child)
+                while not self._ending.is_set() and not self._ready(child):
+                    self._ending.wait(0.05)
+                    self._watch(child)
+            while not self._ending.wait(0.5):
+                for child in self._children:
+                    self._watch(child)
+        finally:
+            self._end()
+
+    def _start(self, child: Child) -> None:
+        if self._ending.is_set():
+            return
+        child.started_at = time.monotonic()
+        child.process = subprocess.Popen(child.command, start_new_session=True, preexec_fn=_die_with_parent)
+        log.info("%s: started, process %d", child.name, child.process.pid)
+
+    def _watch(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.process and child.process.poll() is not None:
+            steady = now - child.started_at > _STEADY_SECONDS
+            child.failures = 1 if steady else child.failures + 1
+            wait = min(2.0 ** (child.failures - 1), _LONGEST_WAIT)
+            log.warning("%s: ended with %s; again in %.0f s", child.name, child.process.returncode, wait)
+            child.process, child.start_after = None, now + wait
+        if child.process is None and now >= child.start_after:
+            self._start(child)
+
+    def _end(self) -> None:
+        deadline = time.monotonic() + _GRACE_SECONDS
+        for child in reversed(self._children):
+            if child.process is None or child.process.poll() is not None:
+                continue
+            child.process.terminate()
+            try:
+                child.process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("%s: still there after %.0f s; killed", child.name, _GRACE_SECONDS)
+                child.process.kill()
+                child.process.wait()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end the child when the supervisor is killed -9; elsewhere it stays, and the ledger copes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def command(name: str, config: Path) -> list[str]:
+    """How a process of the group is started by itself."""
+    return [sys.executable, "-m", "workers", name, str(config)]

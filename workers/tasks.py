@@ -1,0 +1,130 @@
+"""The tasks: each pokes one flow with ids and returns. What is due stands in the database, so a task that is lost,
+doubled or late does no harm."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from functools import wraps
+
+from celery import Celery
+from celery.schedules import crontab
+
+from digest.app import App
+from digest.errors import UnavailableError
+from digest.flows import audience, collect, deliver, publish, retention
+from digest.queue import make_celery
+from digest.settings import Settings
+
+log = logging.getLogger(__name__)
+IN_FLIGHT = 64
+"""Batches that tasks are on their way for at one time; the others wait in the database, where nothing gets lost."""
+
+
+def tick(app: App) -> None:
+    """Beat's round: open due slots, free what dead workers held, send tasks for all that waits."""
+    now = app.now()
+    publish.open_due_slots(app.database, now)
+    for issue_id, number in deliver.rest(app.database, app.settings.deliver, now):
+        log.warning("issue %d batch %d: its worker's lease ran out; what was on the wire is in doubt", issue_id, number)
+    for issue_id in publish.waiting(app.database):
+        app.queue.poke("publish", issue_id)
+    if audience.confirmations_due(app.database, now):
+        app.queue.poke("confirm")
+    _dispatch(app)
+
+
+def publish_issue(app: App, issue_id: int) -> None:
+    issue = publish.publish(app.database, issue_id, app.compile, app.settings.deliver, app.now())
+    log.info("issue %d of %s (%s): %s %s", issue.id, issue.edition, issue.cadence, issue.state, issue.reason)
+    _dispatch(app)
+
+
+def deliver_batch(app: App, issue_id: int, number: int) -> None:
+    with closing(app.courier()) as courier:
+        done = deliver.deliver(app.post_office(courier), issue_id, number)
+    if done:
+        log.info("issue %d batch %d: %d deliveries had their turn", issue_id, number, done)
+    _dispatch(app)
+
+
+def send_confirmations(app: App) -> None:
+    with closing(app.courier()) as courier:
+        audience.send_confirmations(app.database, courier, app.write_confirmation, app.now())
+
+
+def collect_feeds(app: App) -> None:
+    for report in collect.collect(app.database, app.settings.fetch, app.now()):
+        if report.error:
+            log.warning("feed %s: %s", report.feed, report.error)
+        elif report.new or report.updated:
+            log.info("feed %s: %d new, %d updated", report.feed, report.new, report.updated)
+
+
+def sweep(app: App) -> None:
+    """Nightly: retention, and sign-ups that nobody confirmed."""
+    log.info("retention: %s", dict(retention.sweep(app.database, app.settings.retention, app.now())))
+    audience.expire_pending(app.database, app.now())
+
+
+TASKS: dict[str, Callable[..., None]] = {
+    "tick": tick,
+    "publish": publish_issue,
+    "deliver": deliver_batch,
+    "confirm": send_confirmations,
+    "collect": collect_feeds,
+    "sweep": sweep,
+}
+
+
+def make_workers(settings: Settings) -> Celery:
+    """The Celery application with its tasks and beat's rhythm."""
+    celery = make_celery(settings)
+    here = PerProcess(settings)
+    for name, function in TASKS.items():
+        celery.task(_with_app(function, here), name=f"digest.{name}")
+    tick_every = settings.worker.tick_seconds
+    # A poke that no worker took before the next one is dropped: the next one does its work.
+    celery.conf.beat_schedule = {
+        "tick": _every(timedelta(seconds=tick_every), "tick", expires=tick_every * 2),
+        "collect": _every(timedelta(minutes=1), "collect", expires=60),
+        "sweep": _every(crontab(hour="3", minute="17"), "sweep", expires=3600),
+    }
+    return celery
+
+
+class PerProcess:
+    """The application of the process that asks: database connections must not cross a fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pid = 0
+        self._app: App
+
+    def __call__(self) -> App:
+        if self._pid != os.getpid():
+            self._pid, self._app = os.getpid(), App(self._settings)
+        return self._app
+
+
+def _with_app(function: Callable[..., None], here: PerProcess) -> Callable[..., None]:
+    @wraps(function)
+    def run(*ids: int) -> None:
+        function(here(), *ids)
+
+    return run
+
+
+def _every(schedule: timedelta | crontab, task: str, expires: float) -> dict[str, object]:
+    return {"task": f"digest.{task}", "schedule": schedule, "options": {"expires": expires}}
+
+
+def _dispatch(app: App) -> None:
+    try:
+        for issue_id, number in deliver.dispatch(app.database, IN_FLIGHT, app.now()):
+            app.queue.poke("deliver", issue_id, number)
+    except UnavailableError as error:  # the batches stay due; beat sends for them again within a minute
+        log.warning("%s", error)
