@@ -123,7 +123,7 @@ def read_mailbox(text: str) -> tuple[str, str]:
     """``Name <address>`` or a bare address as (name, address). The name needs no quotes. Raises ``InputError``; also
     for a local part outside ASCII, which many servers would refuse to take mail from."""
     name, bracket, rest = text.strip().rpartition("<")
-    if bracket and not rest.endswith(">"):
+    if (bracket and not rest.endswith(">")) or set(name) & set("<>"):
         raise InputError(f"{text!r} is no sender", "write it as Name <address@example.org>")
     address = addresses.normalise(rest.removesuffix(">"))
     if not address.isascii():

@@ -1,5 +1,116 @@
-"""(being written)"""
+"""``digest edition``: declare publications in TOML files and look at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from digest import editions
+from digest.cli.common import Json, get_app, say, show_json, show_table, warn
+from digest.errors import InputError
+from digest.flows import editions as flow
+from digest.flows.editions import ApplyReport, EditionRow
+from digest.values import Edition
+
 app = typer.Typer()
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True)]
+Name = Annotated[str, typer.Argument(help="The edition's name.")]
+
+
+@app.command("apply", epilog="Example: digest edition apply world.toml india.toml")
+def apply(ctx: typer.Context, files: Files, json: Json = False) -> None:
+    """Store the editions that FILEs declare; apply again after each change."""
+    declared = [_read(file) for file in files]  # all of them, before any is stored
+    door = get_app(ctx)
+    reports = [flow.apply(door.database, edition, door.now()) for edition in declared]
+    if json:
+        show_json(reports)
+        return
+    for report in reports:
+        _tell(report)
+
+
+@app.command("check", epilog="Example: digest edition check world.toml")
+def check(files: Files) -> None:
+    """Look for faults in FILEs without storing anything; needs no configuration."""
+    for file in files:
+        edition = _read(file)
+        say(f"{file} is fine: edition {edition.name}, {len(edition.sections)} sections, {len(edition.feeds)} feeds")
+
+
+@app.command("list", epilog="Example: digest edition list --json")
+def list_(ctx: typer.Context, json: Json = False) -> None:
+    """All editions with their readers."""
+    rows = flow.listing(get_app(ctx).database)
+    if json:
+        show_json([_summary(row) for row in rows])
+        return
+    columns = ("name", "title", "cadences", "time zone", "sections", "feeds", "readers")
+    show_table(columns, [_line(row) for row in rows], "Editions")
+
+
+@app.command("show", epilog="Example: digest edition show world")
+def show(ctx: typer.Context, name: Name, json: Json = False) -> None:
+    """One edition as it was applied."""
+    row = flow.show(get_app(ctx).database, name)
+    if json:
+        show_json({**editions.to_json(row.edition), "readers": row.readers})
+        return
+    edition = row.edition
+    show_table(("setting", "value"), _head(row), f"Edition {name}")
+    sections = [(s.key, s.title, s.rule, ", ".join(s.match), s.count, s.optional) for s in edition.sections]
+    show_table(("key", "title", "rule", "of", "stories", "optional"), sections, "Sections")
+    show_table(("name", "address", "sector"), [(f.name, f.url or "desk", f.sector) for f in edition.feeds], "Feeds")
+    show_table(("schedule",), [(flow.described(spec),) for spec in edition.schedules], "Declared schedules")
+
+
+def _read(file: Path) -> Edition:
+    try:
+        return editions.parse(file.read_text(encoding="utf-8"), str(file))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 ({error.reason} at byte {error.start})", "save it as UTF-8") from None
+
+
+def _tell(report: ApplyReport) -> None:
+    say(f"edition {report.edition}: {report.applied}")
+    for line in report.details:
+        say(f"  {line}")
+    for line in report.warnings:
+        warn(line)
+
+
+def _summary(row: EditionRow) -> dict[str, object]:
+    edition = row.edition
+    return {
+        "name": edition.name,
+        "title": edition.title,
+        "cadences": edition.cadences,
+        "time_zone": edition.time_zone,
+        "sections": [section.key for section in edition.sections],
+        "feeds": [feed.name for feed in edition.feeds],
+        "readers": row.readers,
+    }
+
+
+def _line(row: EditionRow) -> tuple[object, ...]:
+    edition = row.edition
+    counts = (len(edition.sections), len(edition.feeds), row.readers)
+    return (edition.name, edition.title, ", ".join(edition.cadences), edition.time_zone, *counts)
+
+
+def _head(row: EditionRow) -> list[tuple[str, object]]:
+    edition = row.edition
+    mailbox = "{} <{}>".format
+    return [
+        ("title", edition.title),
+        ("locale", edition.locale),
+        ("time zone", edition.time_zone),
+        ("from", mailbox(*edition.sender)),
+        ("reply to", mailbox(*edition.reply_to) if edition.reply_to else None),
+        ("postal address", edition.postal_address),
+        ("subject", edition.subject),
+        ("cadences", ", ".join(edition.cadences)),
+        ("readers", row.readers),
+    ]

@@ -1,5 +1,94 @@
-"""(being written)"""
+"""``digest schedule``: when editions come out."""
+
+from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
+from digest import schedule as slots
+from digest.cli.common import Json, get_app, local_time, say, show_json, show_table
+from digest.errors import InputError
+from digest.flows import schedules as flow
+from digest.flows.editions import show as show_edition
+from digest.store.schedules import Schedule
+from digest.values import ScheduleSpec
+
 app = typer.Typer()
+Number = Annotated[int, typer.Argument(metavar="ID", help="The schedule's number, as `digest schedule list` shows.")]
+
+
+@app.command(
+    "add",
+    epilog="Examples: digest schedule add world --cron '0 7 * * 1-5' --tz Asia/Kolkata\n\n"
+    "digest schedule add world --at 2026-12-01T07:00",
+)
+def add(
+    ctx: typer.Context,
+    edition: Annotated[str, typer.Argument(help="The edition's name.")],
+    cron: Annotated[str, typer.Option(help="Minute, hour, day of month, month, day of week.")] = "",
+    at: Annotated[str, typer.Option(help="Once, at this local time.", metavar="YYYY-MM-DDTHH:MM")] = "",
+    time_zone: Annotated[str, typer.Option("--tz", help="IANA time zone; the edition's unless given.")] = "",
+    cadence: Annotated[str, typer.Option(help="For its subscribers; the edition's first unless given.")] = "",
+    json: Json = False,
+) -> None:
+    """Let an edition come out again and again, or once."""
+    if bool(cron) == bool(at):
+        raise InputError("a schedule needs either --cron or --at", "see `digest schedule add --help`")
+    if cron:
+        slots.check_cron(cron)
+    door = get_app(ctx)
+    time_zone = time_zone or show_edition(door.database, edition).edition.time_zone
+    slots.zone(time_zone)
+    moment = slots.parse_at(at, time_zone) if at else None
+    made = flow.add(door.database, edition, ScheduleSpec(cadence, time_zone, cron, moment), door.now())
+    _tell(made, f"comes out first on {_next(made)}", json)
+
+
+@app.command("list", epilog="Example: digest schedule list --json")
+def list_(ctx: typer.Context, json: Json = False) -> None:
+    """All schedules with their next slot, in local time."""
+    schedules = flow.listing(get_app(ctx).database)
+    if json:
+        show_json(schedules)
+        return
+    columns = ("id", "edition", "cadence", "when", "next slot", "state")
+    show_table(columns, [_line(schedule) for schedule in schedules], "Schedules")
+
+
+@app.command("pause", epilog="Example: digest schedule pause 3")
+def pause(ctx: typer.Context, number: Number, json: Json = False) -> None:
+    """Let a schedule rest; what passes meanwhile is not sent later."""
+    _tell(flow.pause(get_app(ctx).database, number), "is paused", json)
+
+
+@app.command("resume", epilog="Example: digest schedule resume 3")
+def resume(ctx: typer.Context, number: Number, json: Json = False) -> None:
+    """Wake a paused schedule for its next slot."""
+    door = get_app(ctx)
+    resumed = flow.resume(door.database, number, door.now())
+    _tell(resumed, f"comes out next on {_next(resumed)}", json)
+
+
+@app.command("remove", epilog="Example: digest schedule remove 3")
+def remove(ctx: typer.Context, number: Number, json: Json = False) -> None:
+    """Forget a schedule; the issues that came of it stay."""
+    removed = flow.remove(get_app(ctx).database, number)
+    _tell(removed, "is removed" + ("; applying its edition's file brings it back" * removed.declared), json)
+
+
+def _tell(schedule: Schedule, what: str, json: bool) -> None:
+    if json:
+        show_json(schedule)
+    else:
+        say(f"schedule {schedule.id} ({schedule.edition}, {schedule.cadence}) {what}")
+
+
+def _next(schedule: Schedule) -> str:
+    return local_time(schedule.next_slot_at, schedule.time_zone)
+
+
+def _line(schedule: Schedule) -> tuple[object, ...]:
+    when = f"{schedule.cron} {schedule.time_zone}" if schedule.cron else "once"
+    state = "paused" if schedule.paused else "ended" if schedule.next_slot_at is None else "active"
+    return (schedule.id, schedule.edition, schedule.cadence, when, _next(schedule), state)
