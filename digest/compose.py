@@ -1,1 +1,160 @@
-"""(being written)"""
+"""Which stories an issue holds, and which of them one reader gets. No clock, no store: plain decisions.
+
+A section keeps more candidates than it shows, since what a reader has had already, or sees in an earlier section,
+makes room for the next. How many more follows from the cut-offs (the ``covered_until`` numbers readers stand at), so
+that each of them gets exactly the best ``count``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import datetime
+
+from digest import stories as news
+from digest.values import Edition, IssueContent, Item, Kind, Rule, Section, Story, Variant
+
+Rank = Callable[[Story], tuple[float, int]]
+
+
+def compose(
+    edition: Edition,
+    cadence: str,
+    slot: datetime,
+    stories: Sequence[Story],
+    covers_from: int,
+    covers_until: int,
+    cutoffs: Collection[int],
+    now: datetime,
+) -> IssueContent:
+    """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest cut-off;
+    ``covers_from`` always counts as one. A reader who stands at a cut-off gets the best ``count`` of each section."""
+    known = [story for story in stories if story.intake <= covers_until]
+    levels = sorted({covers_from, *cutoffs})
+    ranked = _ranked(edition, known, now)
+    depth, candidates = 0, []
+    for section in edition.sections:
+        depth += section.count
+        candidates.append(_deep_enough(ranked[section.key], depth, levels))
+    used = {story_id for ids in candidates for story_id in ids}
+    titles = {feed.name: feed.title or (feed.name if feed.url else "") for feed in edition.feeds}
+    return IssueContent(
+        edition=edition,
+        cadence=cadence,
+        slot=slot,
+        covers_from=covers_from,
+        covers_until=covers_until,
+        items={story.id: _item(story, titles) for story in known if story.id in used},
+        candidates=tuple(candidates),
+    )
+
+
+def is_empty(content: IssueContent) -> bool:
+    """Whether the issue has nothing new: no candidate that came in after the issue before it."""
+    return all(item.intake <= content.covers_from for item in content.items.values())
+
+
+def choose(content: IssueContent, sections: frozenset[str] | None, covered_until: int | None) -> Variant:
+    """What a reader gets who chose ``sections`` (keys of optional ones; ``None``: all) and was served up to the intake
+    ``covered_until`` (``None``: never, so he gets what everybody gets). Sections without stories are left out."""
+    cutoff = content.covers_from if covered_until is None else covered_until
+    items, seen, shown = content.items, set[int](), []
+    for index, section in enumerate(content.edition.sections):
+        if section.optional and sections is not None and section.key not in sections:
+            continue
+        picked: list[int] = []
+        for story_id in content.candidates[index]:
+            if len(picked) == section.count:
+                break
+            if story_id not in seen and items[story_id].intake > cutoff:
+                picked.append(story_id)
+        if picked:
+            seen.update(picked)
+            shown.append((index, tuple(picked)))
+    return Variant(tuple(shown))
+
+
+def _ranked(edition: Edition, stories: Sequence[Story], now: datetime) -> dict[str, list[Story]]:
+    """Per section key the eligible stories, best first; equal ranks by the newer story, so that it is the same order
+    on every machine."""
+    ranks: dict[Rule, Rank] = {
+        Rule.TRENDING: lambda story: (-news.heat(story, now), -story.id),
+        Rule.LATEST: lambda story: (-_newness(story, now), -story.id),
+    }
+    best = sorted(stories, key=lambda story: (-news.score(story, now), -story.id))
+    orders = {rule: sorted(stories, key=rank) for rule, rank in ranks.items()}
+    apart = {Kind.SHORT.value}.union(*(s.match for s in edition.sections if s.rule is Rule.KIND))
+    return {
+        section.key: [s for s in orders.get(section.rule, best) if _eligible(s, section, apart)]
+        for section in edition.sections
+    }
+
+
+def _newness(story: Story, now: datetime) -> float:
+    """When a story became news: its own date unless it has none or it lies ahead of us."""
+    return min(story.lead.draft.published or story.first_seen, now).timestamp()
+
+
+def _eligible(story: Story, section: Section, apart: Collection[str]) -> bool:
+    """Whether ``section``'s rule takes ``story``. Pieces of a kind that has a section of its own (``apart``) stand
+    there, not among the leading and trending news."""
+    draft = story.lead.draft
+    match section.rule:
+        case Rule.LEAD | Rule.TRENDING:
+            return draft.kind not in apart
+        case Rule.LATEST:
+            return True
+        case Rule.KIND:
+            return draft.kind in section.match
+        case Rule.SECTOR:
+            return not _words(story).isdisjoint(section.match)
+        case Rule.REGION:
+            return not _countries(story).isdisjoint(section.match)
+
+
+def _words(story: Story) -> set[str]:
+    """Sectors and tags that any article of the story carries."""
+    drafts = [article.draft for article in story.articles]
+    return {draft.sector for draft in drafts if draft.sector}.union(*(draft.tags for draft in drafts))
+
+
+def _countries(story: Story) -> set[str]:
+    return {country.lower() for article in story.articles for country in article.draft.countries}
+
+
+def _deep_enough(ranked: Sequence[Story], depth: int, levels: Iterable[int]) -> tuple[int, ...]:
+    """The best ``depth`` above each cut-off, together, in rank order. ``depth`` is the section's own count and all
+    earlier ones': even if every earlier section took from these, its own count is left."""
+    kept: set[int] = set()
+    for level in levels:
+        room = depth
+        for story in ranked:
+            if not room:
+                break
+            if story.intake > level:
+                kept.add(story.id)
+                room -= 1
+    return tuple(story.id for story in ranked if story.id in kept)
+
+
+def _item(story: Story, titles: dict[str, str]) -> Item:
+    draft = story.lead.draft
+    source = titles.get(story.lead.feed, story.lead.feed)
+    also = (titles.get(feed, feed) for feed in story.sources if feed != story.lead.feed)
+    return Item(
+        story_id=story.id,
+        intake=story.intake,
+        title=draft.title,
+        url=draft.url,
+        standfirst=draft.standfirst,
+        byline=draft.byline,
+        place=draft.place,
+        agency=draft.agency,
+        region=draft.countries[0] if draft.countries else "",
+        source=source,
+        sector=draft.sector,
+        kind=draft.kind,
+        image=draft.image,
+        published=draft.published,
+        updated=draft.updated,
+        also=tuple(name for name in also if name),
+    )

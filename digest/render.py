@@ -1,1 +1,299 @@
-"""(being written)"""
+"""From an issue's content to its compiled mail: everything that is the same for all readers is done here, once.
+
+One Jinja render makes the HTML of all sections and candidates, one more the text part; premailer inlines once. The
+templates set cuts (``{{ cut("story", 2, 41) }}``) where blocks begin and slots (``{{ slot("token") }}``) where
+personal values will stand. Both are written with the issue's nonce, so that no feed can write one.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import cssutils
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, pass_context
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from lxml import etree
+from markupsafe import Markup
+from premailer import Premailer
+from pydantic import TypeAdapter
+
+from digest import dates, message, wrap
+from digest.errors import InputError
+from digest.values import (
+    Block,
+    CompiledIssue,
+    CompiledPart,
+    IssueContent,
+    Item,
+    Kind,
+    Rule,
+    Section,
+)
+
+SLOTS = ("token", "name", "address", "rank", "preheader")
+_URL_MOST = 900  # bytes; a longer one could not stand on a mail's line
+_ALT_MOST = 100
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_STYLE_MOST = 8_000
+_ADAPTER: TypeAdapter[CompiledIssue] = TypeAdapter(CompiledIssue)
+
+cssutils.log.setLevel(logging.CRITICAL)  # it warns of every property newer than CSS 2
+
+
+def environment(folders: Sequence[Path]) -> Environment:
+    """The Jinja environment for mails: ``folders`` are searched in order, so a publisher overrides one file at a time.
+    Sandboxed, since those overrides are not our code; autoescaping, but in ``.txt`` and ``.subject`` templates."""
+    env = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        autoescape=lambda name: not (name or "").endswith((".txt.j2", ".subject.j2")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    strings = _strings(folders)
+    env.globals["texts"] = lambda locale: _texts(strings, locale)
+    env.globals["readable"] = wrap.readable
+    env.globals["direction"] = dates.direction
+    for name, function in (("moment", dates.moment), ("day", dates.day), ("clock", dates.clock)):
+        env.filters[name] = _dated(function)
+    return env
+
+
+def _dated(function: Callable[[datetime, str, str], str]) -> Callable[[Context, datetime], str]:
+    """A filter that writes a time as the edition being rendered does."""
+
+    @pass_context
+    def written(context: Context, at: datetime) -> str:
+        edition = context["edition"]
+        return function(at, edition.locale, edition.time_zone)
+
+    return written
+
+
+def _strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:
+    """The frame's fixed words per language; a publisher's ``strings.toml`` may change some and add languages."""
+    merged: dict[str, dict[str, str]] = {}
+    for path in (folder / "strings.toml" for folder in reversed(folders)):
+        if not path.is_file():
+            continue
+        try:
+            read = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: {error}", "mend the TOML") from None
+        for locale, words in read.items():
+            merged.setdefault(locale, {}).update(words)
+    return merged
+
+
+def _texts(strings: Mapping[str, Mapping[str, str]], locale: str) -> dict[str, str]:
+    """The words for ``locale``: its own, else its language's, else English, word by word."""
+    full = locale.replace("-", "_")
+    return {**strings.get("en", {}), **strings.get(full.partition("_")[0], {}), **strings.get(full, {})}
+
+
+def compile_issue(
+    content: IssueContent, environment: Environment, base_url: str, nonce: str, list_domain: str
+) -> CompiledIssue:
+    """Render, inline and encode ``content`` once for all readers. ``nonce`` is random letters and digits made for this
+    issue; ``base_url`` begins every link of ours; ``list_domain`` is the right side of List-Id and Message-ID.
+
+    Raises ``InputError`` for a template that can't work, ``ValueError`` for a nonce that occurs in the content.
+    """
+    if not (nonce.isascii() and nonce.isalnum()) or nonce in repr(content):
+        raise ValueError("the nonce must be letters and digits that the content does not hold")
+    content = replace(content, items={key: _fit(item) for key, item in content.items.items()})
+    context = _context(content, base_url, nonce)
+    html = _rendered(environment, "issue.html.j2", context)
+    text = _rendered(environment, "issue.txt.j2", context)
+    boundary = f"=_{nonce}"
+    ids = {story_id for section in content.candidates for story_id in section}
+    return CompiledIssue(
+        content=content,
+        boundary=boundary,
+        headers=_headers(content, base_url, nonce, list_domain, boundary),
+        html=_part(inlined(html), content, nonce, wrap.html_block, {"rank": "story", "preheader": "head"}),
+        text=_part(text, content, nonce, wrap.text_block, {"rank": "story", "preheader": "no text part"}),
+        subjects={key: _subject(content, content.items[key]) for key in ids},
+        preheaders={key: wrap.html_text(message.clip(content.items[key].title, _ALT_MOST)) for key in ids},
+    )
+
+
+def dumps(compiled: CompiledIssue) -> str:
+    """``compiled`` as JSON, for the store."""
+    return _ADAPTER.dump_json(compiled).decode()
+
+
+def loads(text: str) -> CompiledIssue:
+    """What ``dumps`` wrote, equal to what it was given."""
+    return _ADAPTER.validate_json(text)
+
+
+def _fit(item: Item) -> Item:
+    """``item`` with every text on one line and no URL that a line of mail can't hold (its headline then stands without
+    a link, or without its picture)."""
+    image = item.image
+    if image and not _linkable(image.url):
+        image = None
+    if image:
+        alt = message.clip(_line(image.alt or item.title), _ALT_MOST)
+        image = replace(image, alt=alt, credit=_line(image.credit))
+    return replace(
+        item,
+        title=_line(item.title),
+        standfirst=_line(item.standfirst),
+        byline=_line(item.byline),
+        place=_line(item.place),
+        agency=_line(item.agency),
+        region=_line(item.region),
+        url=item.url if _linkable(item.url) else "",
+        image=image,
+    )
+
+
+def _line(text: str) -> str:
+    return " ".join(_UNPRINTABLE.sub("", text).split())
+
+
+def _linkable(url: str) -> bool:
+    size = sum(1 if char.isascii() else 3 * len(char.encode("utf-8", "replace")) for char in url)
+    return size <= _URL_MOST and url.startswith(("http://", "https://")) and not re.search(r"[\s\x00-\x20<>\"]", url)
+
+
+def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]:
+    """What the templates see."""
+
+    def slot(name: str) -> Markup:
+        if name not in SLOTS:
+            raise InputError(f"a template uses the slot {name!r}", f"there are: {', '.join(SLOTS)}")
+        return Markup(f"@@{nonce}:{name}@@")  # noqa: S704 - our own text
+
+    def cut(kind: str, *numbers: int) -> Markup:
+        return Markup(f"<!--{nonce}:{':'.join(map(str, (kind, *numbers)))}-->")  # noqa: S704
+
+    token = slot("token")
+    return {
+        "edition": content.edition,
+        "cadence": content.cadence,
+        "issue_date": content.slot,
+        "sections": [
+            {"index": index, "section": section, "layout": layout(section), "items": [content.items[i] for i in ids]}
+            for index, (section, ids) in enumerate(zip(content.edition.sections, content.candidates, strict=True))
+        ],
+        "slot": slot,
+        "cut": cut,
+        "web_url": Markup.escape(base_url) + "/v/" + token,
+        "unsubscribe_url": Markup.escape(base_url) + "/u/" + token,
+        "preferences_url": Markup.escape(base_url) + "/p/" + token,
+        "signup_url": f"{base_url}/s/{content.edition.name}",
+    }
+
+
+def layout(section: Section) -> str:
+    """How a section's stories look: big picture, numbered, labelled opinion, compact shorts, timed list or rows."""
+    if section.rule is Rule.KIND:
+        return "shorts" if set(section.match) == {Kind.SHORT.value} else "opinion"
+    return {Rule.LEAD: "lead", Rule.TRENDING: "trending", Rule.LATEST: "latest"}.get(section.rule, "rows")
+
+
+def _rendered(environment: Environment, name: str, context: Mapping[str, Any]) -> str:
+    try:
+        return _UNPRINTABLE.sub("", environment.get_template(name).render(context))
+    except TemplateError as error:
+        line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
+        raise InputError(f"template {name}{line}: {error.message}", "mend it in your templates folder") from error
+
+
+def inlined(html: str) -> str:
+    """``html`` with its style sheet moved into style attributes, never over the network. A style element marked
+    ``data-premailer="ignore"`` (media queries) stays. Attributes stand as the template has them: premailer would
+    write ``height="auto"``."""
+    document = etree.HTML(html, etree.HTMLParser(huge_tree=True, encoding="utf-8"))
+    Premailer(
+        html=document,
+        allow_network=False,
+        strip_important=False,
+        disable_validation=True,
+        align_floating_images=False,
+        disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"],
+    ).transform()
+    kept = sum(len(style.text or "") for style in document.iter("style"))
+    if kept > _STYLE_MOST:
+        raise InputError(f"the templates keep {kept} bytes of <style>", f"mail clients drop more than {_STYLE_MOST}")
+    return "<!DOCTYPE html>\n" + etree.tostring(document, method="html", encoding="unicode")
+
+
+def _part(
+    markup: str, content: IssueContent, nonce: str, encode: Callable[[str, str], Block], only_in: Mapping[str, str]
+) -> CompiledPart:
+    """Cut ``markup`` at its marks and ``encode`` the blocks; ``only_in`` says where a slot may stand alone. Raises
+    ``InputError`` unless every block an issue needs is there once."""
+    pieces = re.split(rf"<!--{nonce}:([a-z]+(?::\d+)*)-->\n?", markup)
+    blocks = {"head": encode(pieces[0], nonce)}
+    for key, chunk in zip(pieces[1::2], pieces[2::2], strict=True):
+        if key in blocks:
+            raise InputError(f"a template cuts {key!r} twice")
+        blocks[key] = encode(chunk, nonce)
+    for key, block in blocks.items():
+        _check_slots(key, block, only_in)
+    try:
+        return CompiledPart(
+            head=blocks["head"],
+            tail=blocks["tail"],
+            more=blocks["more"],
+            opening=tuple(blocks[f"opening:{i}"] for i in range(len(content.candidates))),
+            closing=tuple(blocks[f"closing:{i}"] for i in range(len(content.candidates))),
+            stories=tuple({key: blocks[f"story:{i}:{key}"] for key in ids} for i, ids in enumerate(content.candidates)),
+        )
+    except KeyError as missing:
+        raise InputError(f"a template lacks the cut {missing}", "compare it with the one it overrides") from None
+
+
+def _check_slots(key: str, block: Block, only_in: Mapping[str, str]) -> None:
+    for name, place in only_in.items():
+        if name in block.slots and not key.startswith(place):
+            raise InputError(f"a template uses the slot {name!r} in {key!r}", f"it can only stand in {place!r}")
+
+
+def _subject(content: IssueContent, item: Item) -> str:
+    edition = content.edition
+    words = {"edition": edition.title, "headline": item.title}
+    return message.header_text(re.sub(r"\{(edition|headline)\}", lambda m: words[m[1]], edition.subject))
+
+
+def _headers(content: IssueContent, base_url: str, nonce: str, list_domain: str, boundary: str) -> Block:
+    """The header block, in which the recipient, Subject, Date and tokens are slots of their own."""
+    edition = content.edition
+
+    def slot(name: str) -> str:
+        return f"@@{nonce}:{name}@@"
+
+    sender = edition.reply_to or edition.sender
+    stamp = content.slot.strftime("%Y%m%dT%H%M")
+    feedback_id = (stamp, edition.name, content.cadence, list_domain.partition(".")[0])
+    headers = [
+        ("From", message.address(*edition.sender, "From")),
+        ("To", slot("to")),
+        *([("Reply-To", message.address(*edition.reply_to, "Reply-To"))] if edition.reply_to else []),
+        ("Subject", slot("subject")),
+        ("Date", slot("date")),
+        ("Message-ID", f"<{slot('return_path')}@{list_domain}>"),
+        ("List-Id", message.list_id(edition, list_domain)),
+        ("List-Unsubscribe", f"<{base_url}/u/{slot('token')}>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
+        ("List-Subscribe", f"<{base_url}/s/{edition.name}>"),
+        ("List-Owner", f"<mailto:{message.wire_address(sender[1])}>"),
+        ("Precedence", "bulk"),
+        ("Auto-Submitted", "auto-generated"),
+        ("Feedback-ID", ":".join(re.sub(r"[^A-Za-z0-9._-]", "-", part) for part in feedback_id)),
+        ("MIME-Version", "1.0"),
+        ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
+    ]
+    return wrap.block(message.header_block(headers), nonce)

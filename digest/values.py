@@ -284,14 +284,14 @@ class CompiledPart:
 class CompiledIssue:
     """An issue as workers need it: rendered, inlined and MIME-encoded once, to be joined and filled per reader.
 
-    ``headers`` are the header lines all mails of the issue share (no personal ones, no Subject). ``subjects`` and
+    ``headers`` is the header block, in which what differs by reader or variant is a slot. ``subjects`` and
     ``preheaders`` per story id: the encoded Subject value if that story comes first, the title as it goes into a
     preheader.
     """
 
     content: IssueContent
     boundary: str
-    headers: str
+    headers: Block
     html: CompiledPart
     text: CompiledPart
     subjects: Mapping[int, str]

@@ -1,0 +1,145 @@
+"""From rendered text to blocks that are ready for the wire: ASCII, CRLF, short lines, split at the slots.
+
+A line of mail has at most 998 bytes (RFC 5322 2.1.1). Markup is broken where that changes nothing: at white space,
+between attributes and, where a script writes without spaces, inside an empty comment.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import textwrap
+
+from digest.errors import InputError
+from digest.message import quoted_printable
+from digest.values import Block
+
+LINE = 998
+_AIM = 900  # where wrapping starts
+_WORD = 400  # the longest unbroken run of text
+_WIDTH = {"token": 64, "rank": 4, "name": 540, "address": 940, "preheader": 440}  # the most a filled slot can take
+_TOKEN = re.compile(r"<!--.*?-->|<[^>]*>|[^<]+", re.DOTALL)
+_IN_TAG = re.compile(r'"[^"]*"|[^\S\xa0]+|[^\s"]+')
+_HELD = "\x01"  # a space that must stay on its line
+
+
+def block(text: str, nonce: str) -> Block:
+    """``text`` split at its slots."""
+    pieces = re.split(rf"@@{nonce}:([a-z_]+)@@", text)
+    return Block(tuple(pieces[::2]), tuple(pieces[1::2]))
+
+
+def html_text(text: str) -> str:
+    """Plain ``text`` for the inside of an element: escaped, ASCII, in lines of about 200 bytes, at most ``_WORD``."""
+    words = _breakable(_ascii(html.escape(text)))
+    return _crlf(textwrap.fill(words, 200, break_long_words=False, break_on_hyphens=False))
+
+
+def html_block(markup: str, nonce: str) -> Block:
+    """A block of HTML: non-ASCII as numeric references, no line over 998 bytes whatever stands in its slots, ending
+    with a line end. White space means what it means in HTML outside ``pre``."""
+    prepared = "".join(_prepared(token) for token in _TOKEN.findall(_ascii(markup)))
+    lines = (line.strip(" ") for line in prepared.split("\n"))
+    wrapped = "\n".join(part for line in lines if line for part in _wrapped(line, nonce))
+    return block(_crlf(wrapped.replace(_HELD, " ") + "\n"), nonce)
+
+
+def text_block(text: str, nonce: str) -> Block:
+    """A block of the text part in quoted-printable. Each slot stands between soft line breaks, so that its value, in
+    quoted-printable itself, never lengthens a line."""
+    pieces = re.split(rf"@@{nonce}:([a-z_]+)@@", text)
+    literals = []
+    for index, piece in enumerate(pieces[::2]):
+        before = "=\r\n" if index and not piece.startswith("\n") else ""
+        after = "=\r\n" if 2 * index < len(pieces) - 1 and piece and not piece.endswith("\n") else ""
+        literals.append(before + quoted_printable(piece) + after)
+    return Block(tuple(literals), tuple(pieces[1::2]))
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _crlf(text: str) -> str:
+    return text.replace("\n", "\r\n")
+
+
+def _prepared(token: str) -> str:
+    """One tag, comment or run of text with white space that may break as blank or LF, other as ``_HELD``."""
+    if token.startswith("<!--"):
+        return re.sub(r"\s*\n\s*", "\n", token)
+    if not token.startswith("<"):
+        return _breakable(re.sub(r"[^\S\n]+", " ", token))
+    return "".join(_in_tag(part) for part in _IN_TAG.findall(token))
+
+
+def _in_tag(part: str) -> str:
+    if part.startswith('"'):
+        return re.sub(r"\s+", _HELD, part)
+    return " " if part.isspace() else part
+
+
+def _breakable(text: str) -> str:
+    """Break words that are longer than a line may be inside an empty comment, which no reader can see."""
+    return re.sub(rf"\S{{{_WORD},}}", lambda word: _broken(word[0]), text)
+
+
+def _broken(word: str) -> str:
+    out, size = [], 0
+    for atom in re.findall(r"&#?\w+;|@@\w+:\w+@@|.", word):
+        if size + len(atom) > _WORD:
+            out.append("<!--\n-->")
+            size = 0
+        out.append(atom)
+        size += len(atom)
+    return "".join(out)
+
+
+def _wrapped(line: str, nonce: str) -> list[str]:
+    if _width(line, nonce) <= _AIM:
+        return [line]
+    lines, used = [""], 0
+    for word in line.split(" "):
+        size = _width(word, nonce)
+        if size > LINE:
+            raise InputError(f"a template makes a line of {size} bytes ({word[:60]}…)", "shorten that attribute")
+        if used and used + 1 + size > _AIM:
+            lines.append("")
+            used = 0
+        lines[-1] += (" " if used else "") + word
+        used += size + 1
+    return lines
+
+
+def _width(text: str, nonce: str) -> int:
+    """The most bytes ``text`` can take once its slots are filled."""
+    slots = re.findall(rf"@@{nonce}:([a-z_]+)@@", text)
+    return len(text) + sum(_WIDTH[name] for name in slots)
+
+
+def readable(colour: str, background: str) -> str:
+    """``colour`` (``#rrggbb``), moved towards black or white until text in it has the contrast of 4.5 to 1 with
+    ``background`` that WCAG 2 asks for."""
+    ground = _luminance(_rgb(background))
+    target = 0.0 if ground > 0.18 else 255.0
+    rgb = _rgb(colour)
+    for step in range(21):
+        mixed = tuple(channel + (target - channel) * step / 20 for channel in rgb)
+        high, low = sorted((_luminance(mixed), ground), reverse=True)
+        if (high + 0.05) / (low + 0.05) >= 4.5:
+            break
+    return "#" + "".join(f"{round(channel):02x}" for channel in mixed)
+
+
+def _rgb(colour: str) -> tuple[float, ...]:
+    digits = colour.removeprefix("#")
+    if len(digits) == 3:
+        digits = "".join(2 * digit for digit in digits)
+    if not re.fullmatch("[0-9a-fA-F]{6}", digits):
+        raise InputError(f"{colour!r} is not a colour", "write it as #rrggbb")
+    return tuple(float(int(digits[i : i + 2], 16)) for i in (0, 2, 4))
+
+
+def _luminance(rgb: tuple[float, ...]) -> float:
+    linear = [c / 255 / 12.92 if c <= 10.3 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
