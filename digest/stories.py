@@ -18,10 +18,13 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from digest import words
+from digest.intake import canonical_url
 from digest.values import Article, ArticleDraft, Story
 
 THRESHOLD = 0.25  # of the closeness, between sources
-THRESHOLD_SAME_SOURCE = 0.60  # an editor who runs two pieces means two; only near-duplicates join
+THRESHOLD_SAME_SOURCE = 0.85  # an editor who runs two pieces means two; only near-duplicates join
+CAUTION = 0.25  # added where there are few articles, because all their words look rare
+CAUTION_FADES = 40  # number of articles by which it is down to a third
 DRIFT = timedelta(hours=36)  # published this far apart, articles are half as close: news moves on
 UNDATED = timedelta(hours=24)  # assumed between articles of which one has no date
 CHAIN = 0.5  # a story's articles must on average come this close to the threshold, or chains would form
@@ -117,9 +120,11 @@ class _Library:
     """The articles at hand, their word weights, and an index from word to the articles admitted so far."""
 
     def __init__(self, drafts: Sequence[ArticleDraft]) -> None:
-        self.names = words.names(text for draft in drafts for text in (draft.title, draft.standfirst))
-        self.texts = [_text(draft) for draft in drafts]
+        raw = [(words.raw_words(draft.title), words.raw_words(draft.standfirst)) for draft in drafts]
+        self.names = words.names(text for pair in raw for text in pair)
+        self.texts = [_text(draft, *pair) for draft, pair in zip(drafts, raw, strict=True)]
         counts = Counter(word for text in self.texts for word in text.words)
+        self._threshold = THRESHOLD + CAUTION * math.exp(-len(drafts) / CAUTION_FADES)
         self._common = max(20.0, _COMMON * len(drafts))
         self._counts = counts
         for text in self.texts:
@@ -137,8 +142,8 @@ class _Library:
             text.words[word] /= length
 
     def telling(self, word: str) -> bool:
-        """Whether a word is a name or a number."""
-        return word in self.names or word[0].isdigit()
+        """Whether a word is a name or a number. Scripts without capitals don't say: any word of theirs may be."""
+        return word in self.names or word[0].lower() == word[0].upper()
 
     def admit(self, position: int) -> None:
         """Let later articles be compared with this one."""
@@ -154,7 +159,17 @@ class _Library:
         """An admitted article with the same address or the same telling headline."""
         text = self.texts[position]
         twins = (self._twins.get(key) for key in _twin_keys(text))
-        return next((t for t in twins if t is not None and _may_join(text, self.texts[t])), None)
+        return next((twin for twin in twins if twin is not None and self._are_twins(position, twin)), None)
+
+    def _are_twins(self, one: int, two: int) -> bool:
+        """Not if a careless feed links all its entries to one page, nor for a column's standing headline."""
+        first, second = self.texts[one], self.texts[two]
+        if not _may_join(first, second):
+            return False
+        if first.url and first.url == second.url:
+            return bool(first.headline & second.headline) or not (first.headline and second.headline)
+        another = first.host != second.host or not first.host
+        return another or self.closeness(one, two) >= THRESHOLD_SAME_SOURCE
 
     def near(self, position: int) -> Iterable[tuple[int, float]]:
         """The admitted articles that tell the same as this one, with their closeness."""
@@ -165,16 +180,23 @@ class _Library:
         for other, count in shared.items():
             if count >= 2 and _may_join(text, self.texts[other]) and self._same_event(text, self.texts[other]):
                 closeness = self.closeness(position, other)
-                same_source = text.host and text.host == self.texts[other].host
-                if closeness >= (THRESHOLD_SAME_SOURCE if same_source else THRESHOLD):
+                if closeness >= self._least(text, self.texts[other]):
                     yield other, closeness
 
+    def _least(self, one: _Text, two: _Text) -> float:
+        """How close two must be to be joined. Bare headlines must be all but equal."""
+        same_source = one.host and one.host == two.host
+        return THRESHOLD_SAME_SOURCE if same_source or _bare(one, two) else self._threshold
+
     def _same_event(self, one: _Text, two: _Text) -> bool:
-        """Whether two share enough different words, some of both headlines and at least one name or number."""
+        """Whether two share enough different words, some of both headlines, something beyond what both headlines say
+        (the same council votes on many things) and at least one name or number."""
         common = one.words.keys() & two.words.keys()
+        headlines = one.headline & two.headline
         return (
             len(common) >= _LEAST_SHARED
-            and len(one.headline & two.headline) >= 2
+            and len(headlines) >= 2
+            and (_bare(one, two) or len(common) > len(headlines))
             and any(self.telling(word) for word in common)
         )
 
@@ -185,6 +207,11 @@ class _Library:
         small, large = sorted((first.words, second.words), key=len)
         cosine = sum(weight * large[word] for word, weight in small.items() if word in large)
         return cosine * math.exp2(-(_gap(first, second) / DRIFT))
+
+
+def _bare(one: _Text, two: _Text) -> bool:
+    """Neither says anything but its headline."""
+    return len(one.words) == len(one.headline) and len(two.words) == len(two.headline)
 
 
 def _gap(one: _Text, two: _Text) -> timedelta:
@@ -204,14 +231,14 @@ def _may_join(one: _Text, two: _Text) -> bool:
 
 def _twin_keys(text: _Text) -> list[str]:
     """What makes two articles surely the same: the address, or a headline of some substance."""
-    keys = [f"url:{text.url}"] if text.url else []
+    keys = [f"url:{text.url}"] if text.url.count("/") > 2 else []  # the front page is nobody's address
     if len(text.headline) >= 3 and not text.roundup:
         keys.append(f"title:{text.title}")
     return keys
 
 
-def _text(draft: ArticleDraft) -> _Text:
-    headline, standfirst = words.words(draft.title), words.words(draft.standfirst)
+def _text(draft: ArticleDraft, title: list[str], body: list[str]) -> _Text:
+    headline, standfirst = words.comparable(title), words.comparable(body)
     weights: dict[str, float] = dict.fromkeys(standfirst, 1.0)
     weights.update(dict.fromkeys(headline, _HEADLINE_WEIGHT))
     return _Text(
@@ -220,8 +247,8 @@ def _text(draft: ArticleDraft) -> _Text:
         language=draft.language.replace("_", "-").split("-")[0].lower(),
         host=_source(urlsplit(draft.url).hostname or ""),
         published=draft.published,
-        url=draft.url,
-        title=" ".join(words.raw_words(draft.title)).casefold(),
+        url=canonical_url(draft.url) if draft.url else "",
+        title=" ".join(title).casefold(),
         roundup=_ROUNDUP.search(draft.title) is not None,
     )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 _FUNCTION_WORDS = """
     a an and are as at be been but by can could did do does for from had has have he her here hers him his how i if
@@ -46,16 +47,19 @@ _SPACES = _Spaces()
 
 def raw_words(text: str) -> list[str]:
     """The words of a text as written, without punctuation."""
-    joined = _ABBREVIATION.sub(lambda match: match.group().replace(".", "") + " ", text)  # U.S. -> US
+    joined = (
+        text if text.count(".") < 2 else _ABBREVIATION.sub(lambda match: match.group().replace(".", "") + " ", text)
+    )  # U.S. -> US
     return joined.translate(_SPACES).split()
 
 
-def words(text: str) -> list[str]:
-    """The words of a text that say something, in a common form."""
-    return [word for raw in raw_words(text) for word in _forms(raw)]
+def comparable(raw: Iterable[str]) -> list[str]:
+    """Those of some words that say something, in a common form."""
+    return [form for word in raw for form in _forms(word)]
 
 
-def _forms(raw: str) -> Iterable[str]:
+@lru_cache(1 << 16)
+def _forms(raw: str) -> tuple[str, ...]:
     """The comparable form of a word; none for function words; pairs of characters where a script has no spaces."""
     if len(raw) == 2 and raw.isupper():
         return (raw,)  # US is not "us"
@@ -74,14 +78,13 @@ def _stem(word: str) -> str:
     return word[:-1] if len(word) > 5 and word.endswith("an") else word
 
 
-def names(texts: Iterable[str]) -> frozenset[str]:
-    """Words written with a capital where grammar asks for none: inside a sentence, in texts that are not headline
-    case. (German capitalises every noun, which then all count as names: the words an event is made of, all the same.)
-    """
+def names(texts: Iterable[Sequence[str]]) -> frozenset[str]:
+    """The words that texts (each a list of its words) write with a capital where grammar asks for none: inside a
+    sentence, in texts that are not headline case. German capitalises every noun, which then all count as names: the
+    words an event is made of, all the same."""
     capital: Counter[str] = Counter()
     small: Counter[str] = Counter()
-    for text in texts:
-        raw = raw_words(text)
+    for raw in texts:
         upper = [word for word in raw[1:] if word[0].isupper()]
         if 2 * len(upper) > len(raw):
             continue  # headline case says nothing
