@@ -1,0 +1,81 @@
+"""What a reader may choose of an edition: words from a form or a file, checked into a ``Choice``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from babel import Locale, UnknownLocaleError
+
+from digest import schedule
+from digest.errors import InputError
+from digest.store.subscribers import Choice, Person
+from digest.values import Edition, Section
+
+_NAME_LENGTH = 200
+
+
+def optional_sections(edition: Edition) -> tuple[Section, ...]:
+    """The sections a reader can switch off, in the edition's order."""
+    return tuple(section for section in edition.sections if section.optional)
+
+
+def choose(edition: Edition, cadence: str = "", sections: Iterable[str] | None = None, hour: str = "") -> Choice:
+    """The choice these words make; "" is the edition's default cadence and the hour the issue comes out.
+
+    ``sections`` are keys or titles, ``None`` for all; naming every optional one means all, those added later too.
+    Raises ``InputError`` naming the first word that the edition does not offer.
+    """
+    cadence = cadence.strip().lower() or edition.default_cadence
+    if cadence not in edition.cadences:
+        raise InputError(f"no cadence {cadence!r} in {edition.name}", f"it has {', '.join(edition.cadences)}")
+    return Choice(cadence, None if sections is None else _sections(edition, sections), _hour(hour))
+
+
+def person(address: str, name: str = "", locale: str = "", time_zone: str = "") -> Person:
+    """The owner of a normalised address. A name is one line of text. Raises ``InputError`` for an unknown zone."""
+    if time_zone:
+        schedule.zone(time_zone)
+    if locale:
+        _check_locale(locale)
+    clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    return Person(address, clean[:_NAME_LENGTH], locale, time_zone)
+
+
+def described(choice: Choice) -> str:
+    """The choice in a line, for the proof of consent."""
+    sections = (
+        "all sections" if choice.sections is None else ", ".join(sorted(choice.sections)) or "no optional section"
+    )
+    return f"{choice.cadence}; {sections}; " + ("when it comes out" if choice.hour is None else f"at {choice.hour}:00")
+
+
+def _check_locale(name: str) -> None:
+    try:
+        Locale.parse(name, sep="-" if "-" in name else "_")
+    except (ValueError, UnknownLocaleError):
+        raise InputError(f"no locale {name[:40]!r}", "use one such as en or pt-BR") from None
+
+
+def _sections(edition: Edition, words: Iterable[str]) -> frozenset[str] | None:
+    by_word = {word.casefold(): section for section in edition.sections for word in (section.title, section.key)}
+    chosen = set()
+    for word in filter(None, (word.strip() for word in words)):
+        section = by_word.get(word.casefold())
+        if section is None:
+            raise InputError(
+                f"no section {word!r} in {edition.name}",
+                f"it has {', '.join(section.key for section in edition.sections)}",
+            )
+        if section.optional:
+            chosen.add(section.key)
+    everything = {section.key for section in optional_sections(edition)}
+    return None if chosen == everything else frozenset(chosen)
+
+
+def _hour(word: str) -> int | None:
+    word = word.strip()
+    if not word:
+        return None
+    if word.isascii() and word.isdigit() and len(word) <= 2 and int(word) <= 23:
+        return int(word)
+    raise InputError(f"no hour {word[:20]!r}", "give 0 to 23, or nothing for when the issue comes out")

@@ -1,0 +1,86 @@
+"""What is known of a subscription's past: the proof of consent, what was sent, what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from digest.store.schema import consent_events, deliveries, feedback_events, issues, subscriptions
+
+
+def record(
+    connection: Connection,
+    ids: Sequence[int],
+    kind: str,
+    now: datetime,
+    source: str,
+    detail: str = "",
+    ip: str = "",
+) -> None:
+    """Write a consent event for each of these subscriptions: requested, confirmed, imported, preferences,
+    unsubscribed or expired."""
+    if ids:
+        rows = [
+            {"subscription_id": one, "kind": kind, "at": now, "source": source, "detail": detail, "ip": ip}
+            for one in ids
+        ]
+        connection.execute(insert(consent_events), rows)
+
+
+def record_feedback(
+    connection: Connection, issue_id: int | None, subscription_id: int, kind: str, now: datetime
+) -> None:
+    connection.execute(
+        insert(feedback_events).values(issue_id=issue_id, subscription_id=subscription_id, kind=kind, at=now)
+    )
+
+
+def asked_since(connection: Connection, subscription_id: int, since: datetime) -> bool:
+    """Whether the sign-up form asked for this subscription after ``since``."""
+    query = select(consent_events.c.id).where(
+        consent_events.c.subscription_id == subscription_id,
+        consent_events.c.kind == "requested",
+        consent_events.c.at > since,
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def events(connection: Connection, subscription_id: int) -> list[dict[str, Any]]:
+    """The consent events of a subscription, the oldest first."""
+    query = (
+        select(*(c for c in consent_events.c if c.name not in {"id", "subscription_id"}))
+        .where(consent_events.c.subscription_id == subscription_id)
+        .order_by(consent_events.c.id)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def history(connection: Connection, subscription_id: int) -> list[dict[str, Any]]:
+    """What was sent to a subscription, issue by issue, the oldest first."""
+    query = (
+        select(
+            deliveries.c.issue_id,
+            issues.c.cadence,
+            issues.c.slot,
+            deliveries.c.state,
+            deliveries.c.attempts,
+            deliveries.c.code,
+            deliveries.c.reason,
+            deliveries.c.at,
+        )
+        .join(issues, issues.c.id == deliveries.c.issue_id)
+        .join(subscriptions, subscriptions.c.edition_id == issues.c.edition_id)
+        .where(deliveries.c.subscription_id == subscription_id, subscriptions.c.id == subscription_id)
+        .order_by(issues.c.slot, issues.c.id)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def feedback(connection: Connection, subscription_id: int) -> list[dict[str, Any]]:
+    """What came back from a subscription: bounces, complaints, unsubscribes, the oldest first."""
+    table = feedback_events.c
+    query = select(table.issue_id, table.kind, table.at, table.detail).where(table.subscription_id == subscription_id)
+    return [dict(row._mapping) for row in connection.execute(query.order_by(table.id))]

@@ -1,0 +1,330 @@
+"""Subscribers and their subscriptions.
+
+A subscription changes state by one guarded UPDATE: of two who try, one is told that it was his doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from digest import addresses, states
+from digest.states import SubscriptionEvent, SubscriptionState
+from digest.store.schema import (
+    consent_events,
+    deliveries,
+    editions,
+    feedback_events,
+    issues,
+    subscribers,
+    subscriptions,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The owner of an address. ``locale`` and ``time_zone`` are "" where the edition's count."""
+
+    address: str
+    name: str = ""
+    locale: str = ""
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a reader chose of an edition. ``sections`` are keys of optional sections, ``None`` for all; ``hour`` the
+    local hour of day, ``None`` for when the issue comes out."""
+
+    cadence: str
+    sections: frozenset[str] | None = None
+    hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One subscription with its owner. ``edition`` is the edition's name."""
+
+    id: int
+    subscriber_id: int
+    edition: str
+    state: SubscriptionState
+    person: Person
+    choice: Choice
+    covered_until: int | None
+    confirm_due_at: datetime | None
+    created_at: datetime
+
+
+# ------------------------------------------------------------------------------------------------ people
+
+
+def put_people(connection: Connection, people: Iterable[Person], now: datetime) -> None:
+    """Store those whose address is not known yet; the others are left as they are."""
+    rows = {addresses.key(person.address): person for person in people}
+    values = [
+        {
+            "address": person.address,
+            "address_key": key,
+            "name": person.name,
+            "locale": person.locale,
+            "time_zone": person.time_zone,
+            "created_at": now,
+        }
+        for key, person in sorted(rows.items())  # one order for all, so that two writers can't wait for each other
+    ]
+    _insert_new(connection, subscribers, values)
+
+
+def find_ids(connection: Connection, keys: Collection[bytes]) -> dict[bytes, int]:
+    """The subscribers' ids by address key, for those known."""
+    query = select(subscribers.c.address_key, subscribers.c.id).where(subscribers.c.address_key.in_(keys))
+    return {row.address_key: row.id for row in connection.execute(query)}
+
+
+def change_people(connection: Connection, people: Mapping[int, Person]) -> None:
+    """Give subscribers, by id, another name, locale and time zone; the address stays."""
+    for subscriber_id, person in people.items():
+        connection.execute(
+            update(subscribers)
+            .where(subscribers.c.id == subscriber_id)
+            .values(name=person.name, locale=person.locale, time_zone=person.time_zone)
+        )
+
+
+def find_person(connection: Connection, key: bytes) -> Person | None:
+    row = connection.execute(select(subscribers).where(subscribers.c.address_key == key)).one_or_none()
+    return Person(row.address, row.name, row.locale, row.time_zone) if row else None
+
+
+def erase(connection: Connection, key: bytes) -> bool:
+    """Delete a subscriber with all consent; the ledger keeps numbers only. False if there is none."""
+    subscriber_id = find_ids(connection, [key]).get(key)
+    if subscriber_id is None:
+        return False
+    theirs = select(subscriptions.c.id).where(subscriptions.c.subscriber_id == subscriber_id)
+    their_issues = (
+        select(issues.c.id)
+        .join(subscriptions, subscriptions.c.edition_id == issues.c.edition_id)
+        .where(subscriptions.c.subscriber_id == subscriber_id)
+    )
+    # A server's reply and a bounce may quote the address.
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.issue_id.in_(their_issues), deliveries.c.subscription_id.in_(theirs))
+        .values(reason=None)
+    )
+    connection.execute(update(feedback_events).where(feedback_events.c.subscription_id.in_(theirs)).values(detail=""))
+    connection.execute(delete(subscribers).where(subscribers.c.id == subscriber_id))
+    return True
+
+
+# ----------------------------------------------------------------------------------------- subscriptions
+
+
+def get(connection: Connection, subscription_id: int) -> Subscription | None:
+    row = connection.execute(_query().where(subscriptions.c.id == subscription_id)).one_or_none()
+    return _subscription(row) if row else None
+
+
+def find(connection: Connection, edition_id: int, keys: Collection[bytes]) -> dict[bytes, Subscription]:
+    """The subscriptions to an edition by address key, for those there are."""
+    query = _query().where(subscriptions.c.edition_id == edition_id, subscribers.c.address_key.in_(keys))
+    return {row.address_key: _subscription(row) for row in connection.execute(query)}
+
+
+def of_address(connection: Connection, key: bytes) -> list[Subscription]:
+    """All subscriptions of one address, the oldest first."""
+    query = _query().where(subscribers.c.address_key == key).order_by(subscriptions.c.id)
+    return [_subscription(row) for row in connection.execute(query)]
+
+
+def listing(
+    connection: Connection,
+    edition_id: int | None = None,
+    state: SubscriptionState | None = None,
+    after: int = 0,
+    limit: int = 1000,
+) -> list[Subscription]:
+    """A page of subscriptions by rising id, beginning behind ``after``."""
+    query = _query().where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(limit)
+    if edition_id is not None:
+        query = query.where(subscriptions.c.edition_id == edition_id)
+    if state is not None:
+        query = query.where(subscriptions.c.state == state)
+    return [_subscription(row) for row in connection.execute(query)]
+
+
+def counts(connection: Connection, edition_id: int | None = None) -> dict[SubscriptionState, int]:
+    """How many subscriptions are in each state; every state is named."""
+    query = select(subscriptions.c.state, func.count()).group_by(subscriptions.c.state)
+    if edition_id is not None:
+        query = query.where(subscriptions.c.edition_id == edition_id)
+    found = {row[0]: row[1] for row in connection.execute(query)}
+    return {state: found.get(state, 0) for state in SubscriptionState}
+
+
+def put(
+    connection: Connection,
+    edition_id: int,
+    choices: Mapping[int, Choice],
+    state: SubscriptionState,
+    now: datetime,
+    *,
+    confirm_due_at: datetime | None = None,
+) -> list[int]:
+    """Create subscriptions by subscriber id and return the new ones' ids; who has one already keeps it."""
+    values = [
+        {
+            "subscriber_id": subscriber_id,
+            "edition_id": edition_id,
+            "state": state,
+            "confirm_due_at": confirm_due_at,
+            "created_at": now,
+            **_columns(choice),
+        }
+        for subscriber_id, choice in sorted(choices.items())
+    ]
+    return _insert_new(connection, subscriptions, values)
+
+
+def change_choices(connection: Connection, choices: Mapping[int, Choice]) -> None:
+    """Give subscriptions, by id, other choices."""
+    for subscription_id, choice in choices.items():
+        connection.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(_columns(choice)))
+
+
+def transition(
+    connection: Connection,
+    subscription_id: int,
+    event: SubscriptionEvent,
+    *,
+    confirm_due_at: datetime | None = None,
+) -> bool:
+    """Move a subscription by ``event`` if its state allows it; false if not. Any confirmation owed is dropped, or
+    owed from ``confirm_due_at``."""
+    result = connection.execute(
+        update(subscriptions)
+        .where(
+            subscriptions.c.id == subscription_id,
+            subscriptions.c.state.in_(states.sources(states.SUBSCRIPTION, event)),
+        )
+        .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=confirm_due_at)
+    )
+    return result.rowcount == 1
+
+
+def expire(connection: Connection, requested_before: datetime, limit: int = 1000) -> list[int]:
+    """End pending subscriptions nobody asked for since ``requested_before``; return the ids of up to ``limit``."""
+    event = SubscriptionEvent.EXPIRE
+    asked = select(consent_events.c.id).where(
+        consent_events.c.subscription_id == subscriptions.c.id,
+        consent_events.c.kind == "requested",
+        consent_events.c.at >= requested_before,
+    )
+    pending = states.sources(states.SUBSCRIPTION, event)
+    due = (
+        select(subscriptions.c.id)
+        .where(subscriptions.c.state.in_(pending), subscriptions.c.created_at < requested_before, ~asked.exists())
+        .order_by(subscriptions.c.id)
+        .limit(limit)
+    )
+    query = (
+        update(subscriptions)
+        .where(subscriptions.c.id.in_(due), subscriptions.c.state.in_(pending))
+        .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=None)
+        .returning(subscriptions.c.id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+# ----------------------------------------------------------------------------------------- confirmations
+
+
+def owe_confirmation(connection: Connection, subscription_id: int, due_at: datetime) -> None:
+    """Ask for a confirmation mail to a pending subscription."""
+    connection.execute(
+        update(subscriptions)
+        .where(subscriptions.c.id == subscription_id, subscriptions.c.state == SubscriptionState.PENDING)
+        .values(confirm_due_at=due_at)
+    )
+
+
+def claim_confirmations(connection: Connection, now: datetime, until: datetime, limit: int) -> list[Subscription]:
+    """Take the confirmations owed at ``now``: nobody else is given them before ``until``, when they are owed again."""
+    owed = subscriptions.c.confirm_due_at <= now
+    due = select(subscriptions.c.id).where(owed).order_by(subscriptions.c.confirm_due_at).limit(limit)
+    query = (
+        update(subscriptions)
+        .where(subscriptions.c.id.in_(due), owed)
+        .values(confirm_due_at=until)
+        .returning(subscriptions.c.id)
+    )
+    claimed = sorted(connection.execute(query).scalars())
+    rows = connection.execute(_query().where(subscriptions.c.id.in_(claimed)).order_by(subscriptions.c.id))
+    return [_subscription(row) for row in rows]
+
+
+def settle_confirmations(connection: Connection, ids: Collection[int], claimed_until: datetime) -> None:
+    """Nothing is owed any more to those of ``ids`` that are still claimed as we claimed them."""
+    connection.execute(
+        update(subscriptions)
+        .where(subscriptions.c.id.in_(ids), subscriptions.c.confirm_due_at == claimed_until)
+        .values(confirm_due_at=None)
+    )
+
+
+# ---------------------------------------------------------------------------------------------- plumbing
+
+
+def _query() -> Select[Any]:
+    return (
+        select(
+            subscriptions,
+            editions.c.name.label("edition"),
+            subscribers.c.address,
+            subscribers.c.address_key,
+            subscribers.c.name,
+            subscribers.c.locale,
+            subscribers.c.time_zone,
+        )
+        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .join(editions, editions.c.id == subscriptions.c.edition_id)
+    )
+
+
+def _subscription(row: Row[Any]) -> Subscription:
+    return Subscription(
+        id=row.id,
+        subscriber_id=row.subscriber_id,
+        edition=row.edition,
+        state=SubscriptionState(row.state),
+        person=Person(row.address, row.name, row.locale, row.time_zone),
+        choice=Choice(row.cadence, _sections(row.sections), row.hour),
+        covered_until=row.covered_until,
+        confirm_due_at=row.confirm_due_at,
+        created_at=row.created_at,
+    )
+
+
+def _sections(stored: str | None) -> frozenset[str] | None:
+    return None if stored is None else frozenset(filter(None, stored.split(",")))
+
+
+def _columns(choice: Choice) -> dict[str, Any]:
+    sections = None if choice.sections is None else ",".join(sorted(choice.sections))
+    return {"cadence": choice.cadence, "sections": sections, "hour": choice.hour}
+
+
+def _insert_new(connection: Connection, table: Any, values: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Insert the rows no unique key forbids, whoever else is inserting; return the new ids."""
+    if not values:
+        return []
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    query = dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
+    return list(connection.execute(query, values).scalars())

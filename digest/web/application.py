@@ -1,0 +1,70 @@
+"""The FastAPI application, built from an ``App``; nothing is kept in the module."""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from digest.app import App
+from digest.errors import DigestError, NotFoundError, UnavailableError
+from digest.web.guard import Guard, protect
+from digest.web.pages import Pages
+from digest.web.reader import reader_routes
+from digest.web.signup import signup_routes
+
+_log = logging.getLogger(__name__)
+_PAGES = {404: "missing", 405: "method", 410: "gone", 413: "large", 429: "often", 503: "away"}
+
+
+def create_app(app: App) -> FastAPI:
+    """Every page and the health check. Endpoints are plain functions: they run in the thread pool, so a slow database
+    holds up nobody else."""
+    pages = Pages(app.template_folders)
+    web = FastAPI(title="digest", docs_url=None, redoc_url=None, openapi_url=None)
+    web.add_middleware(Guard)
+    web.include_router(reader_routes(app, pages))
+    web.include_router(signup_routes(app, pages))
+    _health(web, app)
+    _errors(web, pages)
+    return web
+
+
+def _health(web: FastAPI, app: App) -> None:
+    @web.api_route("/healthz", methods=["GET", "HEAD"])
+    def healthz() -> JSONResponse:
+        try:
+            with app.database.read() as connection:
+                connection.execute(text("SELECT 1"))
+        except (DigestError, SQLAlchemyError):
+            _log.exception("the database does not answer")
+            return JSONResponse({"status": "unavailable", "database": "does not answer"}, 503)
+        return JSONResponse({"status": "ok", "database": "answers"})
+
+
+def _errors(web: FastAPI, pages: Pages) -> None:
+    def problem(status: int) -> HTMLResponse:
+        return pages.page("problem", status=status, problem=_PAGES.get(status, "broken"))
+
+    @web.exception_handler(HTTPException)
+    def refused(_request: Request, error: HTTPException) -> Response:
+        response = problem(error.status_code)
+        response.headers.update(error.headers or {})
+        return response
+
+    @web.exception_handler(DigestError)
+    def told(_request: Request, error: DigestError) -> Response:
+        if isinstance(error, NotFoundError):
+            return problem(404)
+        _log.error("%s", error)
+        return problem(503 if isinstance(error, UnavailableError) else 500)
+
+    @web.exception_handler(Exception)
+    def broken(_request: Request, _error: Exception) -> Response:
+        response = problem(500)
+        protect(response.headers)  # this answer goes out around the middleware
+        return response

@@ -1,0 +1,114 @@
+"""Pages: templates, words in the edition's language, colours."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+from babel import Locale, UnknownLocaleError
+from fastapi.responses import HTMLResponse
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from digest.values import Edition
+
+_FALLBACK = "en"
+_ACCENT = "#0b5394"
+_HEX = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+class Pages:
+    """Renders ``templates/web``; the publisher's folder is looked at first. Every ``strings/<locale>.toml`` there is a
+    language: what it lacks is said in English."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._environment = SandboxedEnvironment(
+            loader=FileSystemLoader([str(folder) for folder in folders]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._strings = _read_strings(folders)
+
+    def page(self, name: str, edition: Edition | None = None, /, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """The page ``name``, framed for ``edition`` (plain without one)."""
+        words = self.words(edition)
+        accent = edition.accent if edition and _HEX.fullmatch(edition.accent) else _ACCENT
+        frame = {
+            "t": words,
+            "lang": words.language.replace("_", "-"),
+            "dir": _direction(words.language),
+            "edition": edition,
+            "accent": accent,
+            "ink": ink(accent),
+        }
+        html = self._environment.get_template(f"web/{name}.html.j2").render(**frame, **values)
+        return HTMLResponse(html, status)
+
+    def words(self, edition: Edition | None) -> Words:
+        """The strings in the edition's language."""
+        return Words(self._strings, edition.locale if edition else _FALLBACK)
+
+    @cached_property
+    def time_zones(self) -> tuple[str, ...]:
+        """Zones to choose from: those named after places, and UTC."""
+        places = (name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
+        return ("UTC", *sorted(places))
+
+
+class Words:
+    """Looks up a string by its dotted name and fills it in: ``t("unsubscribe.done", edition=…)``."""
+
+    def __init__(self, strings: Mapping[str, Mapping[str, str]], locale: str) -> None:
+        wanted = locale.replace("-", "_")
+        ways = [name for name in (wanted, wanted.partition("_")[0]) if name in strings]
+        self.language = ways[0] if ways else _FALLBACK
+        self._tables = [strings[name] for name in (*ways, _FALLBACK) if name in strings]
+
+    def __call__(self, name: str, /, **values: object) -> str:
+        for table in self._tables:
+            if name in table:
+                return table[name].format(**values)
+        raise KeyError(name)
+
+    def cadence(self, cadence: str) -> str:
+        """A cadence's name; the word itself where no language knows it."""
+        known = any(f"cadence.{cadence}" in table for table in self._tables)
+        return self(f"cadence.{cadence}") if known else cadence.capitalize()
+
+
+def ink(accent: str) -> str:
+    """Black or white, whichever reads better on ``accent`` (WCAG 2 relative luminance)."""
+    channels = [int(accent[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if luminance < 0.179 else "#000000"  # where both have the same contrast
+
+
+def _read_strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:
+    strings: dict[str, dict[str, str]] = {}
+    for folder in reversed(folders):
+        for path in sorted((folder / "web" / "strings").glob("*.toml")):
+            table = _flat(tomllib.loads(path.read_text(encoding="utf-8")))
+            strings.setdefault(path.stem.replace("-", "_"), {}).update(table)
+    return strings
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in table.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: str(value)}
+    return flat
+
+
+def _direction(language: str) -> str:
+    try:
+        return "rtl" if Locale.parse(language).character_order == "right-to-left" else "ltr"
+    except (ValueError, UnknownLocaleError):
+        return "ltr"
