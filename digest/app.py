@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import random
+import secrets
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
+from jinja2 import Environment
+
+from digest import message, personalise, render, tokens
+from digest.errors import StateError
+from digest.flows.deliver import PostOffice
+from digest.personalise import Assembled
 from digest.queue import Queue
 from digest.settings import Settings, load
+from digest.smtp.courier import Courier, SmtpCourier
+from digest.store import editions, issues
 from digest.store.database import Database
+from digest.store.subscribers import Subscription
+from digest.values import CompiledIssue, Edition, Envelope, IssueContent, Reader, Variant
 
 _PACKAGE = Path(__file__).parent
+_ISSUES_KEPT = 4
+_VARIANTS_KEPT = 64
 
 
 def clock() -> datetime:
@@ -23,6 +37,8 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.load = lru_cache(maxsize=_ISSUES_KEPT)(self._load)
+        self._assembled = lru_cache(maxsize=_VARIANTS_KEPT)(self._assemble)
 
     @classmethod
     def from_file(cls, path: Path) -> App:
@@ -47,10 +63,90 @@ class App:
         """Where templates are looked for: the publisher's folder first, so that one file can be overridden."""
         return template_folders(self.settings.templates_dir)
 
+    @cached_property
+    def templates(self) -> Environment:
+        """The Jinja environment of the mails."""
+        return render.environment(self.template_folders)
+
     @property
     def mailbox_dir(self) -> Path:
         """The Maildir of the embedded mailbox."""
         return self.settings.state_dir / "mail"
+
+    def courier(self) -> Courier:
+        """A new courier to the SMTP server in use; the caller closes it."""
+        return SmtpCourier(self.settings.route)
+
+    def post_office(self, courier: Courier) -> PostOffice:
+        """What the deliver flow needs."""
+        chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
+        return PostOffice(self.database, self.load, self.write, courier, self.settings.deliver, self.now, chance)
+
+    # ------------------------------------------------------------------------------------------- mails
+
+    def compile(self, content: IssueContent) -> str:
+        """Render, inline and encode an issue once for all its readers, and freeze it as text."""
+        return render.dumps(self.compiled(content))
+
+    def compiled(self, content: IssueContent) -> CompiledIssue:
+        domain = _domain(content.edition)
+        return render.compile_issue(content, self.templates, self.settings.base_url, secrets.token_hex(8), domain)
+
+    def write(self, compiled: CompiledIssue, variant: Variant, reader: Reader, now: datetime) -> Envelope:
+        """One reader's mail of a frozen issue."""
+        assembled = self._assembled(_Identity(compiled), variant)
+        return personalise.message(
+            assembled, reader, self.settings.keys, self.bounce_domain(compiled.content.edition), now
+        )
+
+    def write_confirmation(self, subscription: Subscription) -> Envelope:
+        """The mail that asks to confirm a sign-up."""
+        with self.database.read() as connection:
+            edition = editions.get(connection, subscription.edition)
+        now, keys = self.now(), self.settings.keys
+        url = f"{self.settings.base_url}/c/{tokens.confirm(keys, subscription.id, now)}"
+        token = tokens.return_path(keys, 0, subscription.id)
+        return message.confirmation(
+            edition,
+            subscription.person.address,
+            url,
+            self.templates,
+            now,
+            f"b+{token}@{self.bounce_domain(edition)}",
+            f"{token}.{now:%Y%m%d%H%M%S}@{_domain(edition)}",
+        )
+
+    def bounce_domain(self, edition: Edition) -> str:
+        """Where return paths point: as configured, else the sender's own domain."""
+        return self.settings.bounce_domain or _domain(edition)
+
+    def _load(self, issue_id: int) -> CompiledIssue:
+        """A frozen issue; kept, since it never changes."""
+        with self.database.read() as connection:
+            frozen = issues.load_compiled(connection, issue_id)
+        if frozen is None:
+            raise StateError(f"the content of issue {issue_id} is not kept any more", "it can't be sent again")
+        return render.loads(frozen)
+
+    def _assemble(self, compiled: _Identity, variant: Variant) -> Assembled:
+        return personalise.assemble(compiled.issue, variant, self.settings.deliver.size_budget)
+
+
+class _Identity:
+    """A compiled issue as a cache key: by identity, for its contents are large and can't be hashed."""
+
+    def __init__(self, issue: CompiledIssue) -> None:
+        self.issue = issue
+
+    def __hash__(self) -> int:
+        return id(self.issue)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.issue is self.issue
+
+
+def _domain(edition: Edition) -> str:
+    return edition.sender[1].rpartition("@")[2]
 
 
 def template_folders(override: Path | None) -> tuple[Path, ...]:

@@ -76,6 +76,11 @@ class Queue:
         except (OperationalError, RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
+    def workers(self, wait_seconds: float = 1.0) -> int:
+        """How many workers answer within ``wait_seconds``. Raises ``UnavailableError``."""
+        self.check()
+        return len(self._celery.control.ping(timeout=wait_seconds))
+
     def close(self) -> None:
         self._celery.close()
 

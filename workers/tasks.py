@@ -32,8 +32,7 @@ def tick(app: App) -> None:
         log.warning("issue %d batch %d: its worker's lease ran out; what was on the wire is in doubt", issue_id, number)
     for issue_id in publish.waiting(app.database):
         app.queue.poke("publish", issue_id)
-    if audience.confirmations_due(app.database, now):
-        app.queue.poke("confirm")
+    app.queue.poke("confirm")
     _dispatch(app)
 
 
@@ -52,12 +51,13 @@ def deliver_batch(app: App, issue_id: int, number: int) -> None:
 
 
 def send_confirmations(app: App) -> None:
+    """Send what sign-ups are owed. Mostly nothing: the courier connects at the first envelope only."""
     with closing(app.courier()) as courier:
         audience.send_confirmations(app.database, courier, app.write_confirmation, app.now())
 
 
 def collect_feeds(app: App) -> None:
-    for report in collect.collect(app.database, app.settings.fetch, app.now()):
+    for report in collect.collect(app.database, app.settings, app.now()):
         if report.error:
             log.warning("feed %s: %s", report.feed, report.error)
         elif report.new or report.updated:

@@ -1,5 +1,118 @@
-"""(being written)"""
+"""``digest issue``: what was composed, and how its sending goes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
 
 import typer
 
+from digest.cli.common import Json, get_app, plain, say, show_json, show_table
+from digest.errors import InputError
+from digest.flows import operate
+from digest.flows.operate import Progress
+from digest.states import DeliveryEvent, DeliveryState
+
 app = typer.Typer()
+Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
+COLUMNS = ("id", "edition", "cadence", "slot", "state", "accepted", "of", "open", "failed", "in doubt", "why")
+
+
+@app.command("list", epilog="Example: digest issue list --edition world --json")
+def list_(
+    ctx: typer.Context,
+    edition: Annotated[str, typer.Option(help="Only this edition's.")] = "",
+    json: Json = False,
+) -> None:
+    """The newest issues and how many of their deliveries stand where."""
+    found = operate.progress(get_app(ctx).database, edition=edition or None)
+    if json:
+        show_json([as_json(progress) for progress in found])
+    else:
+        show_table(COLUMNS, map(line, found), "Issues")
+
+
+@app.command("show", epilog="Example: digest issue show 12")
+def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
+    """One issue: its sections and headlines, and its deliveries."""
+    door = get_app(ctx)
+    (progress,) = operate.progress(door.database, [number])
+    contents = operate.contents(door.database, number, door.load)
+    if json:
+        show_json(as_json(progress) | {"sections": contents})
+        return
+    show_table(COLUMNS, [line(progress)])
+    for section, headlines in contents.items():
+        show_table(("headline",), [(headline,) for headline in headlines], section)
+
+
+@app.command("pause", epilog="Example: digest issue pause 12")
+def pause(ctx: typer.Context, number: Number) -> None:
+    """Stop sending, until resumed; takes effect before each worker's next group of messages."""
+    door = get_app(ctx)
+    operate.pause(door.database, number, door.now())
+    say(f"issue {number} is paused; go on with `digest issue resume {number}`")
+
+
+@app.command("resume", epilog="Example: digest issue resume 12")
+def resume(ctx: typer.Context, number: Number) -> None:
+    """Go on sending a paused issue."""
+    door = get_app(ctx)
+    operate.resume(door.database, number, door.now())
+    say(f"issue {number} goes on")
+
+
+@app.command("cancel", epilog="Example: digest issue cancel 12")
+def cancel(ctx: typer.Context, number: Number) -> None:
+    """End an issue: what has not gone out never will."""
+    door = get_app(ctx)
+    count = operate.cancel(door.database, number, door.now())
+    say(f"issue {number} is cancelled; {count} deliveries will not go out")
+
+
+@app.command("resolve", epilog="Examples: digest issue resolve 12 --assume-sent\n\ndigest issue resolve 12 --resend")
+def resolve(
+    ctx: typer.Context,
+    number: Number,
+    resend: Annotated[bool, typer.Option("--resend", help="Send them again: some readers may get two.")] = False,
+    assume_sent: Annotated[
+        bool, typer.Option("--assume-sent", help="Take them as sent: some readers may get none.")
+    ] = False,
+) -> None:
+    """Decide about deliveries in doubt: the connection or worker was lost before the server's answer was read."""
+    if resend == assume_sent:
+        raise InputError("say either --resend or --assume-sent", "`digest report` names the readers in doubt")
+    door = get_app(ctx)
+    event = DeliveryEvent.RESEND if resend else DeliveryEvent.ASSUME_SENT
+    count = operate.resolve(door.database, number, event, door.now())
+    say(f"issue {number}: {count} deliveries are no longer in doubt: {event}")
+
+
+@app.command("retry", epilog="Example: digest issue retry 12")
+def retry(ctx: typer.Context, number: Number) -> None:
+    """Try the failed deliveries of an issue again, and only those."""
+    door = get_app(ctx)
+    count = operate.retry_failed(door.database, number, door.now())
+    say(f"issue {number}: {count} failed deliveries are in line again")
+
+
+def line(progress: Progress) -> tuple[object, ...]:
+    """An issue as a row under ``COLUMNS``."""
+    issue, counts = progress.issue, progress.counts
+    return (
+        issue.id,
+        issue.edition,
+        issue.cadence,
+        issue.slot,
+        issue.state,
+        counts.get(DeliveryState.ACCEPTED, 0),
+        progress.total,
+        progress.open,
+        counts.get(DeliveryState.FAILED, 0),
+        counts.get(DeliveryState.IN_DOUBT, 0),
+        issue.reason,
+    )
+
+
+def as_json(progress: Progress) -> dict[str, Any]:
+    issue: dict[str, Any] = plain(progress.issue)
+    return issue | {"deliveries": plain(progress.counts), "total": progress.total, "open": progress.open}

@@ -1,7 +1,176 @@
-"""(being written)"""
+"""The commands that run things and show how they go: send, status, report, up, worker, beat, web."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from digest.app import App
+from digest.cli import issue as issues
+from digest.cli.common import Door, Json, get_app, local_time, plain, say, show_json, show_table, warn
+from digest.errors import InputError, UnavailableError
+from digest.flows import operate, publish, schedules
+from digest.states import OPEN_ISSUE, DeliveryState, IssueState
+
+_WATCH_SECONDS = 0.5
+_IN_DOUBT_SHOWN = 50
 
 
 def register(app: typer.Typer) -> None:
-    pass
+    app.command("send", epilog="Example: digest send world --now")(send)
+    app.command("status", epilog="Example: digest status --watch")(status)
+    app.command("report", epilog="Example: digest report 12 --json")(report)
+    for name, summary in (
+        ("up", "Run everything on this machine: web, worker and beat; and the embedded parts if none are configured."),
+        ("worker", "Run a Celery worker; as many as wanted, on as many machines as wanted."),
+        ("beat", "Run the clock that opens slots, collects feeds and recovers what was left lying."),
+        ("web", "Serve the readers' pages: unsubscribe, preferences, sign-up, web version."),
+    ):
+        app.command(name, help=summary, epilog=f"Example: digest --config /etc/digest.toml {name}")(_process(name))
+
+
+# ------------------------------------------------------------------------------------------------- send
+
+
+def send(
+    ctx: typer.Context,
+    edition: Annotated[str, typer.Argument(help="The edition's name.")],
+    now: Annotated[bool, typer.Option("--now", help="Yes, right now.")] = False,
+    cadence: Annotated[str, typer.Option(help="To its subscribers; the edition's first unless given.")] = "",
+    json: Json = False,
+) -> None:
+    """Bring an issue out now, outside its schedule."""
+    if not now:
+        raise InputError("`digest send` sends at once", "add --now, or use `digest schedule add` for another time")
+    app = get_app(ctx)
+    made = publish.open_now(app.database, edition, cadence, app.now())
+    if json:
+        show_json(made)
+    else:
+        say(f"issue {made.id} of {edition} ({made.cadence}) is due; follow it with `digest status --watch`")
+    try:
+        app.queue.poke("publish", made.id)
+    except UnavailableError as error:
+        warn(f"{error}. The issue is kept and goes out when the workers run")
+
+
+# ----------------------------------------------------------------------------------------------- status
+
+
+def status(
+    ctx: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow open issues until they are sent.")] = False,
+    json: Json = False,
+) -> None:
+    """What is going on: processes, open and recent issues, the next slots."""
+    app = get_app(ctx)
+    if watch:
+        _watch(app)
+    recent = operate.progress(app.database)
+    planned = sorted((s for s in schedules.listing(app.database) if s.next_slot_at), key=lambda s: str(s.next_slot_at))
+    workers = _workers(app)
+    if json:
+        issues_json = [issues.as_json(progress) for progress in recent]
+        show_json({"workers": workers, "issues": issues_json, "schedules": plain(planned)})
+        return
+    if workers is None:
+        warn(f"{_broker_fault(app)}")
+    elif not workers:
+        warn("no worker answers; start one with `digest up` or `digest worker`")
+    else:
+        say(f"{workers} worker(s) at work")
+    show_table(issues.COLUMNS, map(issues.line, recent), "Issues")
+    rows = [
+        (s.id, s.edition, s.cadence, "paused" if s.paused else local_time(s.next_slot_at, s.time_zone)) for s in planned
+    ]
+    show_table(("schedule", "edition", "cadence", "next slot"), rows, "Schedules")
+
+
+def _workers(app: App) -> int | None:
+    """How many workers answer; ``None`` when the broker doesn't."""
+    try:
+        return app.queue.workers()
+    except UnavailableError:
+        return None
+
+
+def _broker_fault(app: App) -> str:
+    try:
+        app.queue.check()
+    except UnavailableError as error:
+        return str(error)
+    return "the broker came and went"
+
+
+def _watch(app: App) -> None:
+    """Bars for the open issues until none is left to send (or Ctrl-C)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bars: dict[int, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        while True:
+            found = operate.progress(app.database)
+            for progress in found:
+                if progress.issue.id not in bars and progress.issue.state in OPEN_ISSUE:
+                    bars[progress.issue.id] = shown.add_task("", total=None)
+                if progress.issue.id in bars:
+                    total = progress.total or None
+                    text = f"issue {progress.issue.id} {progress.issue.edition}: {_standing(progress)}"
+                    shown.update(bars[progress.issue.id], description=text, total=total, completed=progress.settled)
+            if not any(p.issue.state in OPEN_ISSUE - {IssueState.PAUSED} for p in found):
+                return
+            time.sleep(_WATCH_SECONDS)
+
+
+def _standing(progress: operate.Progress) -> str:
+    waiting = progress.counts.get(DeliveryState.DEFERRED, 0)
+    return f"{progress.issue.state}, {waiting} deferred" if waiting else str(progress.issue.state)
+
+
+# ----------------------------------------------------------------------------------------------- report
+
+
+def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> None:
+    """The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt."""
+    app = get_app(ctx)
+    account = operate.account(app.database, number)
+    progress, issue = account.progress, account.progress.issue
+    if json:
+        reasons = [{"state": state, "reason": reason, "count": count} for state, reason, count in account.reasons]
+        doubt = [{"address": address, "reason": reason} for address, reason in account.in_doubt]
+        show_json(issues.as_json(progress) | {"reasons": reasons, "in_doubt": doubt})
+        return
+    show_table(issues.COLUMNS, [issues.line(progress)], f"Issue {issue.id}")
+    show_table(("deliveries", "count"), [(state, count) for state, count in sorted(progress.counts.items())])
+    if issue.sending_at and issue.ended_at:
+        seconds = (issue.ended_at - issue.sending_at).total_seconds()
+        accepted = progress.counts.get(DeliveryState.ACCEPTED, 0)
+        say(f"sent in {seconds:.1f} s, {accepted / max(seconds, 0.001):.0f} accepted a second")
+    if account.reasons:
+        show_table(("state", "reason", "count"), account.reasons, "Why mail was not accepted")
+    if account.in_doubt:
+        rows = account.in_doubt[:_IN_DOUBT_SHOWN]
+        show_table(
+            ("in doubt", "reason"), rows, f"In doubt: {len(account.in_doubt)}; see `digest issue resolve --help`"
+        )
+
+
+# --------------------------------------------------------------------------------------------- processes
+
+
+def _process(name: str) -> Callable[..., None]:
+    """A command that becomes one of the long-running processes of ``workers``."""
+
+    def become(ctx: typer.Context) -> None:
+        door = ctx.ensure_object(Door)
+        get_app(ctx)  # a faulty configuration is told before anything starts
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "workers", name, str(door.config)])  # noqa: S606
+
+    return become

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from digest.compose import choose
 from digest.errors import NotFoundError, StateError
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
 from digest.store import batches, deliveries, issues
 from digest.store.database import Database
-from digest.values import Issue
+from digest.values import CompiledIssue, Issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,18 @@ def account(database: Database, issue_id: int) -> Account:
             tuple(deliveries.reasons(connection, issue_id)),
             tuple(deliveries.named(connection, issue_id, DeliveryState.IN_DOUBT)),
         )
+
+
+def contents(database: Database, issue_id: int, load: Callable[[int], CompiledIssue]) -> dict[str, list[str]]:
+    """The headlines of an issue by section, as a reader of all sections gets them; none before it is composed."""
+    with database.read() as connection:
+        if _get(connection, issue_id).composed_at is None:
+            return {}
+    content = load(issue_id).content
+    return {
+        content.edition.sections[index].title: [content.items[story_id].title for story_id in stories]
+        for index, stories in choose(content, None, None).shown
+    }
 
 
 def pause(database: Database, issue_id: int, now: datetime) -> None:

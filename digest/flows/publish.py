@@ -17,7 +17,7 @@ from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
 from digest.store import articles, deliveries, editions, issues, schedules
 from digest.store.database import Database
-from digest.values import Edition, Issue, IssueContent
+from digest.values import Issue, IssueContent
 
 Compiler = Callable[[IssueContent], str]
 """Renders, inlines and freezes an issue: ``render.compile_issue`` and ``render.dumps`` with all they need."""
@@ -50,7 +50,7 @@ def open_now(database: Database, edition_name: str, cadence: str, now: datetime)
     """Make an issue for this very minute, as ``digest send --now`` asks. Raises when there is no such edition or
     cadence, or when the minute has its issue already."""
     with database.write() as connection:
-        edition_id, edition = _edition(editions.load(connection, edition_name), edition_name)
+        edition_id, edition = editions.require(connection, edition_name)
         cadence = cadence or edition.default_cadence
         if cadence not in edition.cadences:
             raise InputError(
@@ -71,7 +71,7 @@ def publish(database: Database, issue_id: int, compiler: Compiler, settings: Del
     """claim | choose | compose | render | freeze | expand, from wherever the issue stands. Returns it as it is then."""
     issue = _get(database, issue_id)
     if issue.state is IssueState.SCHEDULED:
-        content = choose(database, issue.edition, issue.edition_id, issue.cadence, issue.slot, settings, now)
+        content = choose(database, issue.edition, issue.cadence, issue.slot, settings, now)
         if is_empty(content):
             _skip(database, issue, now)
         else:
@@ -86,19 +86,20 @@ def publish(database: Database, issue_id: int, compiler: Compiler, settings: Del
 def choose(
     database: Database,
     edition_name: str,
-    edition_id: int,
     cadence: str,
     slot: datetime,
     settings: DeliverSettings,
     now: datetime,
+    anew: bool = False,
 ) -> IssueContent:
-    """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing."""
+    """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing.
+    ``anew``: as if it were the edition's first, for a look at it when nothing is new."""
     with database.write() as connection:  # the intake lock: whoever took an earlier number has committed
         until = articles.current_intake(connection)
     with database.read() as connection:
-        _, edition = _edition(editions.load(connection, edition_name), edition_name)
+        edition_id, edition = editions.require(connection, edition_name)
         oldest = issues.intake_before(connection, now - timedelta(days=settings.catch_up_days))
-        previous = issues.covered(connection, edition_id, cadence)
+        previous = None if anew else issues.covered(connection, edition_id, cadence)
         window = _window(until, previous, oldest, issues.cutoffs(connection, edition_id, cadence, oldest))
         feeds = editions.feed_ids(connection, edition_id)
         stories = articles.stories_between(connection, feeds, window.oldest, until)
@@ -129,7 +130,7 @@ def expand(database: Database, issue: Issue, settings: DeliverSettings, now: dat
     with database.write() as connection:
         if not issues.move(connection, issue.id, IssueEvent.EXPAND, now):
             return
-        _, edition = _edition(editions.load(connection, issue.edition), issue.edition)
+        _, edition = editions.require(connection, issue.edition)
         number = 0
         for zone, hour in deliveries.local_hours(connection, issue):
             due_at = schedule.local_due(issue.slot, zone or edition.time_zone, hour) if hour is not None else now
@@ -150,9 +151,3 @@ def _get(database: Database, issue_id: int) -> Issue:
     if issue is None:
         raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
     return issue
-
-
-def _edition(found: tuple[int, Edition] | None, name: str) -> tuple[int, Edition]:
-    if found is None:
-        raise NotFoundError(f"no edition named {name}", "see `digest edition list`")
-    return found

@@ -1,0 +1,88 @@
+"""``digest preview`` and ``digest test-send``: look at a digest before anybody gets it."""
+
+from __future__ import annotations
+
+import webbrowser
+from contextlib import closing
+from email import message_from_bytes, policy
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digest.cli.common import get_app, say, warn
+from digest.errors import InputError, UnavailableError
+from digest.flows import preview as flow
+from digest.values import Envelope, Result
+
+Edition = Annotated[str, typer.Argument(help="The edition's name.")]
+Reader = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="As this subscriber would get it.")]
+NOBODY = "reader@example.org"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("preview", epilog="Example: digest preview world --as ana@example.org --open")(preview)
+    app.command("test-send", epilog="Example: digest test-send world me@example.org")(test_send)
+
+
+def preview(
+    ctx: typer.Context,
+    edition: Edition,
+    reader: Reader = "",
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to put the files.")] = None,
+) -> None:
+    """Write what an edition would send now as html, text and eml. Nothing is sent or remembered."""
+    app = get_app(ctx)
+    envelope = _made(ctx, edition, reader, reader or NOBODY)
+    folder = out or app.settings.state_dir / "preview"
+    try:
+        files = _written(envelope, folder, edition)
+    except OSError as error:
+        raise InputError(f"can't write to {folder} ({error.strerror})", "give another --out DIR") from None
+    for path in files.values():
+        typer.echo(path)
+    if open_:
+        webbrowser.open(files["html"].resolve().as_uri())
+
+
+def test_send(
+    ctx: typer.Context,
+    edition: Edition,
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="Who gets the mail.")],
+    reader: Reader = "",
+) -> None:
+    """Send what an edition would send now to one address, through the real SMTP server."""
+    app = get_app(ctx)
+    envelope = _made(ctx, edition, reader, to)
+    with closing(app.courier()) as courier:
+        (outcome,) = courier.send([envelope])
+    route = app.settings.route
+    if outcome.result is not Result.ACCEPTED:
+        hint = "check [smtp] in the configuration" if app.settings.smtp.host else "start it: `digest up`"
+        raise UnavailableError(f"{route.host}:{route.port} did not take the mail ({outcome.reason})", hint)
+    say(f"{route.host}:{route.port} took the mail for {to}: {outcome.reason}")
+
+
+def _made(ctx: typer.Context, edition: str, reader: str, recipient: str) -> Envelope:
+    app = get_app(ctx)
+    made = flow.preview(
+        app.database, edition, reader, recipient, app.compiled, app.write, app.settings.deliver, app.now()
+    )
+    if made.repeated:
+        warn("nothing is new since the last issue: this shows again what was sent")
+    return made.envelope
+
+
+def _written(envelope: Envelope, folder: Path, name: str) -> dict[str, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    mail = message_from_bytes(envelope.message, policy=policy.default)
+    contents = {"eml": envelope.message}
+    for kind, part in (("html", "html"), ("txt", "plain")):
+        body = mail.get_body((part,))
+        assert body
+        contents[kind] = body.get_content().encode()
+    files = {kind: folder / f"{name}.{kind}" for kind in contents}
+    for kind, path in files.items():
+        path.write_bytes(contents[kind])
+    return files
