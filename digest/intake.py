@@ -15,15 +15,15 @@ from difflib import SequenceMatcher
 from itertools import groupby
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from digest.values import Article, ArticleDraft
+from digest.values import ArticleDraft
 
 _KEY_BYTES = 16
 _TELLING_LENGTH = 80  # characters of a standfirst from which on the same words are no coincidence
 _SIMILAR = 0.5  # of the two headlines' characters: a headline reworded, not another one
 _TRACKING = re.compile(
     r"""utm_.* | mtm_.* | pk_.* | at_(medium|campaign|custom).* | ns_(mchannel|source|campaign|linkname|fee)
-    | fbclid | gclid | msclkid | dclid | yclid | twclid | ttclid | [gw]braid | igshid | mc_[ce]id | _g[al] | emc | partner
-    | smid | smtyp | wt_z?mc | cmp | cmpid | xtor | ftag | ito | spm | guccounter""",
+    | fbclid | gclid | msclkid | dclid | yclid | twclid | ttclid | [gw]braid | igshid | mc_[ce]id | _g[al] | emc
+    | partner | smid | smtyp | wt_z?mc | cmp | cmpid | xtor | ftag | ito | spm | guccounter""",
     re.VERBOSE,
 )
 _ORIGINS = frozenset({"ref", "source", "src", "from", "via", "output"})  # tracking, if their value names the feed
@@ -33,10 +33,11 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class KnownArticle:
-    """What deciding needs to know of a stored article. ``url`` and ``guid`` are those of its latest version."""
+    """What deciding needs to know of a stored article. ``url`` and ``guid`` are those of its latest version. Without an
+    ``id`` it is past its retention: only that it was there is remembered."""
 
-    id: int
-    content_key: bytes
+    id: int | None
+    content_key: bytes = b""
     title: str = ""
     url: str = ""
     guid: str = ""
@@ -48,6 +49,7 @@ class Keyed:
 
     draft: ArticleDraft
     keys: tuple[bytes, ...]
+    content_key: bytes
     article: KnownArticle | None = None
 
 
@@ -114,7 +116,9 @@ def _guid_key(draft: ArticleDraft) -> bytes | None:
 
 
 def _url_key(draft: ArticleDraft) -> bytes | None:
-    return _hash("url:" + _address(draft.url)) if draft.url else None
+    """Of a page below a host; a home page is no article's own."""
+    address = _address(draft.url)
+    return _hash("url:" + address) if "/" in address or "?" in address else None
 
 
 def _text_key(draft: ArticleDraft) -> bytes:
@@ -157,10 +161,14 @@ def decide(drafts: Sequence[ArticleDraft], known: Mapping[bytes, KnownArticle]) 
         if not taken.isdisjoint(own) or (article and article.id in seen):
             continue
         taken.update(own)
-        if article:
+        keyed = Keyed(draft, own, content_key(draft), article)
+        if article is None:
+            new.append(keyed)
+        elif article.id is None:
+            same.append(keyed)
+        else:
             seen.add(article.id)
-        changed = article and article.content_key != content_key(draft)
-        (updated if changed else same if article else new).append(Keyed(draft, own, article))
+            (same if article.content_key == keyed.content_key else updated).append(keyed)
     repeated = len(drafts) - len(new) - len(updated) - len(same)
     return Decision(tuple(new), tuple(updated), tuple(same), repeated)
 
@@ -236,25 +244,12 @@ def _url_holds(draft: ArticleDraft, article: KnownArticle) -> bool:
 
 
 def _text_holds(draft: ArticleDraft, article: KnownArticle) -> bool:
-    """A column's standing headline comes back with every new piece; a whole standfirst does not."""
-    nameless = not (draft.guid or draft.url) or not (article.guid or article.url)
-    return nameless or len(draft.standfirst) >= _TELLING_LENGTH
+    """A column's standing headline comes back with every new piece: alone it says little. It does with the same guid or
+    address beside it (which others share), or with a whole standfirst."""
+    agreed = (draft.guid, _address(draft.url)) == (article.guid, _address(article.url))
+    nameless = not (draft.guid or draft.url) or not (article.id is None or article.guid or article.url)
+    return agreed or nameless or len(draft.standfirst) >= _TELLING_LENGTH
 
 
 def _similar(a: str, b: str) -> bool:
     return SequenceMatcher(None, _words(a), _words(b), autojunk=False).ratio() >= _SIMILAR
-
-
-# ------------------------------------------------------------------------------------------------ stories
-
-
-def lead(articles: Sequence[Article]) -> Article:
-    """The article shown for a story: of the source that told it first, the fullest; a picture counts most. From another
-    source only if the first has neither picture nor standfirst."""
-    first = [article for article in articles if article.feed == articles[0].feed]
-    best = max(first, key=_fullness)
-    return best if best.draft.image or best.draft.standfirst else max(articles, key=_fullness)
-
-
-def _fullness(article: Article) -> tuple[bool, int]:
-    return article.draft.image is not None, len(article.draft.standfirst)

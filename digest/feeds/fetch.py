@@ -17,7 +17,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from socket import AddressFamily, SocketKind, gaierror, getaddrinfo
+from socket import SocketKind, gaierror, getaddrinfo
 
 import httpcore
 import httpx
@@ -79,8 +79,8 @@ class Network:
 def fetch(
     url: str, settings: FetchSettings, etag: str = "", last_modified: str = "", network: Network | None = None
 ) -> Fetched:
-    """The document at ``url``; with what an earlier answer gave as ``etag`` or ``last_modified``, a status of 304 and no
-    body if it has not changed since (RFC 9110, section 13).
+    """The document at ``url``; given ``etag`` or ``last_modified`` of an earlier answer, a status of 304 and no body
+    if it has not changed since (RFC 9110, section 13).
 
     Raises ``UnavailableError`` with one clear line for whatever goes wrong, ``RefusedByServerError`` for an answer
     that is not 2xx or 304.
@@ -107,7 +107,7 @@ def _followed(url: str, headers: Mapping[str, str], settings: FetchSettings, bac
     for _ in range(REDIRECTS + 1):
         with (
             httpcore.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool,
-            pool.stream("GET", _for_httpcore(target), headers={"Host": _host_header(target), **headers}) as response,
+            pool.stream("GET", _for_httpcore(target), headers=_named(headers, target)) as response,
         ):
             answered = httpx.Headers(response.headers)
             if response.status not in _REDIRECTING or "location" not in answered:
@@ -138,8 +138,9 @@ def _for_httpcore(target: httpx.URL) -> httpcore.URL:
     return httpcore.URL(scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path)
 
 
-def _host_header(target: httpx.URL) -> str:
-    return target.netloc.decode("ascii")
+def _named(headers: Mapping[str, str], target: httpx.URL) -> list[tuple[bytes, bytes]]:
+    encoded = ((name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items())
+    return [(b"Host", target.netloc), *encoded]
 
 
 # ----------------------------------------------------------------------------------------- the connection
@@ -169,7 +170,7 @@ class _Guarded(httpcore.NetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ARG002  the deadline holds instead
+        timeout: float | None = None,  # the deadline holds instead
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
@@ -205,10 +206,10 @@ class _Timed(httpcore.NetworkStream):
         self._stream = stream
         self._deadline = deadline
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, _left(self._deadline))
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(self._deadline))
 
     def close(self) -> None:
@@ -218,7 +219,7 @@ class _Timed(httpcore.NetworkStream):
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
+        timeout: float | None = None,
     ) -> httpcore.NetworkStream:
         return _Timed(self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline)), self._deadline)
 

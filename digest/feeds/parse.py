@@ -6,6 +6,7 @@ Nothing is lost in silence: every entry of a document comes out as a draft or as
 from __future__ import annotations
 
 import calendar
+import codecs
 import io
 import json
 import math
@@ -95,6 +96,7 @@ def _kind(tags: Iterable[str]) -> Kind:
 
 
 def _xml_feed(body: bytes, content_type: str, url: str) -> ParsedFeed:
+    body, content_type = _by_rfc_7303(body, content_type)
     try:
         # A stream: given bytes or a string, feedparser would open a file or URL of that name.
         document = feedparser.parse(
@@ -117,6 +119,17 @@ def _xml_feed(body: bytes, content_type: str, url: str) -> ParsedFeed:
             for number, entry in enumerate(document.entries, 1)
         ),
     )
+
+
+def _by_rfc_7303(body: bytes, content_type: str) -> tuple[bytes, str]:
+    """What feedparser needs to see to choose the encoding as RFC 7303 asks: a byte order mark before the charset that
+    the server names, that before the XML declaration, and no ASCII for ``text/xml``."""
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace").encode(), "application/xml; charset=utf-8"
+    if body.startswith(codecs.BOM_UTF8):
+        return body, "application/xml; charset=utf-8"
+    _, semicolon, parameters = content_type.partition(";")
+    return body, "application/xml" + semicolon + parameters
 
 
 def _entry(entry: Any, base: str, language: str, literal: bool) -> ArticleDraft | str:
