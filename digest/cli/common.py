@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import OperationalError as DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from digest.app import App
 from digest.errors import ConfigError, DigestError, UnavailableError
@@ -36,6 +36,7 @@ from digest.settings import CONFIG_NAME
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 INTERRUPTED = 130
+_UNUSABLE = {OperationalError, DatabaseError}  # out of reach, or no database; their siblings are programming errors
 
 
 @dataclass
@@ -157,6 +158,8 @@ def run(command: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except (DigestError, RedisError, BrokerError, DatabaseError) as error:
+        if isinstance(error, DatabaseError) and type(error) not in _UNUSABLE:
+            raise
         if door.debug:
             traceback.print_exception(error)
         return _tell(_translated(error))
@@ -169,7 +172,7 @@ def _translated(error: Exception) -> DigestError:
         return error
     cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
     what = "database" if isinstance(error, DatabaseError) else "broker"
-    return UnavailableError(f"the {what} does not answer ({cause})", f"check {what}_url and the server")
+    return UnavailableError(f"the {what} can't be used ({cause})", f"check {what}_url and the server")
 
 
 def _tell(error: DigestError) -> int:
