@@ -306,12 +306,12 @@ def test_an_import_activates_who_is_waiting_and_retires_who_left(database: Datab
 
 
 def test_a_long_file_is_streamed_and_told_batch_by_batch(database: Database) -> None:
-    count, told = 10_000, list[int]()
+    count, told = 10_000 if database.dialect == "sqlite" else 2_000, list[int]()
     lines = (f"reader{n}@example.org,Reader {n},sea\n" for n in range(count))
     rows = read_csv(line for part in (["address,name,sections\n"], lines) for line in part)
     report = import_subscribers(database, "morning", rows, NOW, source="import", on_progress=told.append)
     assert (report.added, report.rejected) == (count, ())
-    assert len(told) == 20 and sum(told) == count
+    assert len(told) == count // 500 and sum(told) == count
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.consent_events)) == count
         page = subscribers.listing(connection, after=0, limit=3)

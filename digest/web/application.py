@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from digest.app import App
-from digest.errors import DigestError, NotFoundError, UnavailableError
+from digest.errors import DigestError
 from digest.web.guard import Guard, protect
 from digest.web.pages import Pages
 from digest.web.reader import reader_routes
@@ -40,8 +40,8 @@ def _health(web: FastAPI, app: App) -> None:
         try:
             with app.database.read() as connection:
                 connection.execute(text("SELECT 1"))
-        except (DigestError, SQLAlchemyError):
-            _log.exception("the database does not answer")
+        except (DigestError, SQLAlchemyError) as error:
+            _log.error("health: %s", error)
             return JSONResponse({"status": "unavailable", "database": "does not answer"}, 503)
         return JSONResponse({"status": "ok", "database": "answers"})
 
@@ -58,10 +58,8 @@ def _errors(web: FastAPI, pages: Pages) -> None:
 
     @web.exception_handler(DigestError)
     def told(_request: Request, error: DigestError) -> Response:
-        if isinstance(error, NotFoundError):
-            return problem(404)
-        _log.error("%s", error)
-        return problem(503 if isinstance(error, UnavailableError) else 500)
+        _log.error("%s", error)  # routes say 404 themselves; what comes here is a database out of reach or out of date
+        return problem(503)
 
     @web.exception_handler(Exception)
     def broken(_request: Request, _error: Exception) -> Response:

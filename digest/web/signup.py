@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from digest import addresses
 from digest.app import App
-from digest.errors import InputError
+from digest.errors import InputError, NotFoundError
 from digest.flows import audience, choices
 from digest.store.subscribers import Person
 from digest.values import Edition
@@ -31,11 +31,11 @@ def signup_routes(app: App, pages: Pages) -> APIRouter:
 
     @router.api_route("/s/{edition}", methods=READ)
     def sign_up_page(edition: str) -> Response:
-        return _form_page(pages, audience.edition_of(app.database, edition), Form({}))
+        return _form_page(pages, _edition(app, edition), Form({}))
 
     @router.post("/s/{edition}")
     def sign_up(edition: str, form: Posted, request: Request) -> Response:
-        spec = audience.edition_of(app.database, edition)
+        spec = _edition(app, edition)
         ip, now = client_ip(request), app.now()
         if not visitors.allow(network(ip), now):
             raise HTTPException(429, headers={"Retry-After": str(int(PER_VISITOR[1].total_seconds()))})
@@ -50,6 +50,16 @@ def signup_routes(app: App, pages: Pages) -> APIRouter:
         return pages.page("check_mail", spec, address=address)
 
     return router
+
+
+def _edition(app: App, name: str) -> Edition:
+    if not name.isprintable():  # PostgreSQL refuses to compare NUL
+        raise HTTPException(404)
+    database = app.database  # a missing database is another matter than a missing edition
+    try:
+        return audience.edition_of(database, name)
+    except NotFoundError:
+        raise HTTPException(404) from None
 
 
 def _form_page(pages: Pages, edition: Edition, form: Form, *, problem: str = "", status: int = 200) -> HTMLResponse:

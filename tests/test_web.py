@@ -1,0 +1,355 @@
+"""The readers' pages over real HTTP, on both databases where state matters."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from sqlalchemy import func, insert, select
+
+from digest import addresses, compose, render, tokens
+from digest.app import App
+from digest.flows import audience
+from digest.flows.audience_import import import_subscribers
+from digest.settings import Settings
+from digest.states import SubscriptionState
+from digest.store import editions, issues, schema, subscribers
+from digest.store.subscribers import Choice, Subscription
+from digest.tables import read_csv
+from digest.values import Article, ArticleDraft, Edition, FeedSpec, Rule, Section, Story
+from digest.web import create_app
+from digest.web.guard import BODY_LIMIT, Limiter, network
+from digest.web.pages import Pages, ink
+from digest.web.signup import PER_VISITOR
+
+from .conftest import NOW
+
+ADDRESS = "ann@example.org"
+EDITION = Edition(
+    name="morning",
+    title="Morning <Post>",
+    locale="en-GB",
+    time_zone="Europe/Madrid",
+    sender=("Morning Post", "post@example.org"),
+    postal_address="1 Quay Street, Sampleton",
+    accent="#ffcc00",
+    cadences=("daily", "weekly"),
+    sections=(
+        Section("lead", "Lead story", Rule.LEAD, 1, optional=False),
+        Section("sea", "By the sea", Rule.SECTOR, 3, ("sea",)),
+        Section("rail", "Railways", Rule.SECTOR, 3, ("rail",)),
+    ),
+    feeds=(FeedSpec("desk"),),
+)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # where no state is at stake
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@pytest.fixture
+def site(app: App) -> Iterator[httpx.Client]:
+    """A client of the pages, served by uvicorn on a port of its own."""
+    with app.database.write() as connection:
+        editions.save(connection, EDITION, NOW)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()  # whoever connects before uvicorn accepts waits
+        server = uvicorn.Server(uvicorn.Config(create_app(app), log_config=None, lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
+            yield client
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def reader(app: App, site: httpx.Client) -> Subscription:
+    lines = ["address,name,sections", f"{ADDRESS},Ann,By the sea"]
+    import_subscribers(app.database, "morning", read_csv(lines), NOW, source="test")
+    found = _found(app)
+    assert found
+    return found
+
+
+@pytest.fixture
+def token(app: App, reader: Subscription) -> str:
+    return tokens.reader(app.settings.keys, 7, reader.id)
+
+
+def _found(app: App, address: str = ADDRESS) -> Subscription | None:
+    with app.database.read() as connection:
+        return next(iter(subscribers.of_address(connection, addresses.key(address))), None)
+
+
+def _state(app: App) -> SubscriptionState:
+    found = _found(app)
+    assert found
+    return found.state
+
+
+# ------------------------------------------------------------------------------------------- unsubscribe
+
+
+def test_looking_at_any_page_changes_nothing(app: App, site: httpx.Client, reader: Subscription, token: str) -> None:
+    pending = _signed_up(app, site, "bob@example.org")
+    confirm = tokens.confirm(app.settings.keys, pending.id, app.now())
+    with app.database.read() as connection:
+        before = connection.scalar(select(func.count()).select_from(schema.consent_events))
+    for path in (f"/u/{token}", f"/p/{token}", f"/c/{confirm}", "/s/morning", "/healthz"):
+        for method in ("GET", "HEAD"):
+            answer = site.request(method, path)
+            assert (answer.status_code, bool(answer.content)) == (200, method == "GET"), path
+    assert (_found(app), _found(app, "bob@example.org")) == (reader, pending)
+    with app.database.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.consent_events)) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": ONE_CLICK},
+        {"files": {"List-Unsubscribe": (None, "One-Click")}},
+        {"content": b""},
+        {"content": b"--x\r\nbroken", "headers": {"content-type": "multipart/form-data; boundary=y"}},
+    ],
+    ids=["urlencoded", "multipart", "empty", "broken"],
+)
+def test_one_click_answers_200_and_has_acted(app: App, site: httpx.Client, token: str, body: dict[str, object]) -> None:
+    for _ in range(2):
+        answer = site.post(f"/u/{token}", **body)  # type: ignore[arg-type]
+        assert answer.status_code == 200
+        assert "set-cookie" not in answer.headers
+        assert _state(app) is SubscriptionState.UNSUBSCRIBED
+    with app.database.read() as connection:
+        (row,) = connection.execute(select(schema.feedback_events))
+    assert (row.kind, row.issue_id) == ("unsubscribe", 7)
+
+
+def test_the_pages_of_one_who_left_or_was_erased(app: App, site: httpx.Client, token: str) -> None:
+    site.post(f"/u/{token}", data=ONE_CLICK)
+    for path in (f"/u/{token}", f"/p/{token}"):
+        assert "You are unsubscribed" in site.get(path).text
+        assert "<button" not in site.get(path).text
+    site.post(f"/p/{token}", data={"cadence": "weekly"})
+    found = _found(app)
+    assert found and found.choice.cadence == "daily"
+    audience.erase(app.database, ADDRESS, NOW)
+    assert site.post(f"/u/{token}", data=ONE_CLICK).status_code == 200
+    assert site.get(f"/u/{token}").status_code == site.get(f"/p/{token}").status_code == 410
+
+
+@on_sqlite
+def test_a_forged_token_gets_the_same_page_as_an_unknown_one(app: App, site: httpx.Client, token: str) -> None:
+    forged = ("B" if token[0] == "A" else "A") + token[1:]
+    pages = {site.get(f"/{kind}/{bad}").text for kind in "upvc" for bad in (forged, "x", "%00", "é" * 30)}
+    assert len(pages) == 1
+    for kind in "upc":
+        assert site.post(f"/{kind}/{forged}").status_code == 404
+    assert site.get(f"/c/{token}").status_code == 404
+    assert _state(app) is SubscriptionState.ACTIVE
+
+
+# ------------------------------------------------------------------------------------------- preferences
+
+
+def test_preferences_show_what_is_stored_and_save_what_is_chosen(app: App, site: httpx.Client, token: str) -> None:
+    page = site.get(f"/p/{token}").text
+    assert 'value="sea" checked' in page and 'value="rail">' in page and 'value="daily" checked' in page
+    form = {"name": "Ann <Lee>", "sections": ["rail"], "cadence": "weekly", "hour": "7", "time_zone": "Asia/Kolkata"}
+    saved = site.post(f"/p/{token}", data=form).text
+    assert 'role="status"' in saved
+    assert 'value="rail" checked' in saved and 'value="7" selected' in saved and "Ann &lt;Lee&gt;" in saved
+    found = _found(app)
+    assert found and (found.person.name, found.person.time_zone) == ("Ann <Lee>", "Asia/Kolkata")
+    assert found.choice == Choice("weekly", frozenset({"rail"}), 7)
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "wrong", [{"time_zone": "Mars/Base"}, {"cadence": "hourly"}, {"hour": "99"}, {"sections": "x"}]
+)
+def test_what_can_not_be_chosen_is_not_saved(
+    app: App, site: httpx.Client, reader: Subscription, token: str, wrong: dict[str, str]
+) -> None:
+    answer = site.post(f"/p/{token}", data={"cadence": "weekly", "name": "Typed", **wrong})
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.text and 'value="Typed"' in answer.text
+    assert _found(app) == reader
+
+
+# ----------------------------------------------------------------------------------------------- sign-up
+
+
+def _signed_up(app: App, site: httpx.Client, address: str) -> Subscription:
+    site.post("/s/morning", data={"address": address, "sections": ["sea", "rail"]})
+    found = _found(app, address)
+    assert found
+    return found
+
+
+def test_signing_up_and_confirming(app: App, site: httpx.Client) -> None:
+    form = {"address": " Bob@Example.org ", "name": "Bob", "sections": ["sea"], "cadence": "weekly", "hour": "6"}
+    assert site.post("/s/morning", data=form).status_code == 200
+    found = _found(app, "bob@example.org")
+    assert found and found.state is SubscriptionState.PENDING and found.confirm_due_at
+    assert found.choice == Choice("weekly", frozenset({"sea"}), 6)
+    link = f"/c/{tokens.confirm(app.settings.keys, found.id, app.now())}"
+    assert "<button" in site.get(link).text
+    for _ in range(2):
+        page = site.post(link)
+        assert (page.status_code, "Welcome" in page.text) == (200, True)
+    audience.unsubscribe(app.database, found.id, NOW, source="page")
+    assert "no longer good" in site.post(link).text
+    old = tokens.confirm(app.settings.keys, found.id, app.now() - timedelta(days=8))
+    assert site.post(f"/c/{old}").status_code == 404
+
+
+def test_nobody_learns_from_the_form_whom_we_know(app: App, site: httpx.Client, reader: Subscription) -> None:
+    audience.suppress(app.database, "eve@example.org", NOW)
+    names = [ADDRESS, "new@example.org", "new@example.org", "eve@example.org"]
+    answers = [site.post("/s/morning", data={"address": name}) for name in names]
+    trapped = site.post("/s/morning", data={"address": "bot@example.org", "website": "http://spam.example"})
+    pages = {answer.text.replace(name, "X") for answer, name in zip(answers, names, strict=True)}
+    assert pages == {trapped.text.replace("bot@example.org", "X")}
+    assert _found(app) == reader
+    assert _found(app, "new@example.org")
+    assert _found(app, "eve@example.org") is _found(app, "bot@example.org") is None
+
+
+@on_sqlite
+def test_a_wrong_form_comes_back_with_the_reason_and_what_was_typed(app: App, site: httpx.Client) -> None:
+    answer = site.post("/s/morning", data={"address": "bob", "name": "<b>Bob", "sections": "sea"})
+    assert answer.status_code == 422
+    assert "@-sign" in answer.text and "<b>Bob" not in answer.text and "&lt;b&gt;Bob" in answer.text
+    assert 'value="sea" checked' in answer.text and 'value="rail">' in answer.text
+
+
+@on_sqlite
+def test_one_visitor_can_not_sign_up_the_world(app: App, site: httpx.Client) -> None:
+    codes = [
+        site.post("/s/morning", data={"address": f"r{n}@example.org"}).status_code for n in range(PER_VISITOR[0] + 1)
+    ]
+    assert codes == [200] * PER_VISITOR[0] + [429]
+    assert _found(app, f"r{PER_VISITOR[0]}@example.org") is None
+
+
+def test_a_limit_forgets_what_is_past_and_what_is_too_much() -> None:
+    limiter = Limiter(2, timedelta(minutes=1), keys=2)
+    assert [limiter.allow("a", NOW + timedelta(seconds=s)) for s in (0, 10, 59, 61, 62)] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert limiter.allow("b", NOW) and limiter.allow("c", NOW) and limiter.allow("a", NOW)
+    assert network("2001:db8::1") == network("2001:db8::ffff") != network("2001:db8:0:1::1")
+
+
+# ------------------------------------------------------------------------------------------- web version
+
+
+def _issue(app: App) -> None:
+    drafts = [("A harbour opens", "sea"), ("A train runs", "rail"), ("A boat sinks", "sea")]
+    stories = []
+    for number, (title, sector) in enumerate(drafts, start=1):
+        draft = ArticleDraft(title, f"https://news.example.org/{number}", sector=sector, published=NOW)
+        article = Article(number, number, "desk", number, NOW, draft)
+        stories.append(Story(number, number, NOW, article, (article,)))
+    content = compose.compose(EDITION, "daily", NOW, stories, 0, 3, {0}, NOW)
+    environment = render.environment(app.template_folders)
+    compiled = render.compile_issue(content, environment, app.settings.base_url, "n0nce17", "news.example.org")
+    with app.database.write() as connection:
+        row = {"id": 7, "edition_id": 1, "cadence": "daily", "slot": NOW, "state": "sent", "created_at": NOW}
+        connection.execute(insert(schema.issues).values(row))
+        issues.save_compiled(connection, 7, render.dumps(compiled))
+
+
+def test_the_web_version_has_the_readers_own_sections(app: App, site: httpx.Client, token: str) -> None:
+    assert site.get(f"/v/{token}").status_code == 410
+    _issue(app)
+    answer = site.get(f"/v/{token}")
+    assert answer.status_code == 200
+    assert "By the sea" in answer.text and "Railways" not in answer.text
+    assert f"/u/{token}" in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert "img-src https: http: data:" in policy and "script-src" not in policy and "default-src 'none'" in policy
+    site.post(f"/p/{token}", data={"sections": ["rail"]})
+    assert "Railways" in site.get(f"/v/{token}").text
+
+
+# ------------------------------------------------------------------------------------------------- frame
+
+
+@on_sqlite
+def test_every_answer_carries_the_headers(app: App, site: httpx.Client, token: str) -> None:
+    answers = [site.get(path) for path in (f"/u/{token}", "/s/morning", "/s/none", "/nowhere", "/healthz", "/u/x")]
+    answers.append(site.put(f"/u/{token}"))
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 404, 200, 404, 405]
+    for answer in answers:
+        headers = answer.headers
+        assert (headers["referrer-policy"], headers["cache-control"]) == ("no-referrer", "no-store")
+        assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "noindex" in headers["x-robots-tag"]
+        assert "<script" not in answer.text
+
+
+@on_sqlite
+def test_a_body_too_long_is_refused(app: App, site: httpx.Client, token: str) -> None:
+    def chunks() -> Iterator[bytes]:
+        for _ in range(BODY_LIMIT // 1024 + 1):
+            yield b"x" * 1024
+
+    for body in (b"x" * (BODY_LIMIT + 1), chunks()):
+        answer = site.post(f"/p/{token}", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
+        assert answer.status_code == 413
+        assert "no-store" in answer.headers["cache-control"]
+
+
+@on_sqlite
+def test_without_the_database_pages_say_so_and_health_is_bad(app: App, site: httpx.Client, token: str) -> None:
+    path = Path(app.database.url.database or "")
+    path.rename(path.with_suffix(".away"))
+    del app.database
+    assert site.get("/healthz").status_code == 503
+    for link in (f"/u/{token}", "/s/morning"):
+        answer = site.get(link)
+        assert (answer.status_code, "Back in a moment" in answer.text) == (503, True)
+    path.with_suffix(".away").rename(path)
+    assert site.get("/healthz").status_code == site.get(f"/u/{token}").status_code == 200
+
+
+@on_sqlite
+def test_a_fault_of_ours_is_a_plain_page(app: App, site: httpx.Client, token: str) -> None:
+    with app.database.write() as connection:
+        connection.execute(schema.editions.update().values(spec={"name": "morning"}))
+    answer = site.get(f"/u/{token}")
+    assert (answer.status_code, answer.headers["cache-control"]) == (500, "no-store")
+    assert "Traceback" not in answer.text and "Something went wrong" in answer.text
+
+
+@on_sqlite
+def test_a_publisher_adds_a_language_and_overrides_a_page(settings: Settings, tmp_path: Path) -> None:
+    own = tmp_path / "own" / "web"
+    (own / "strings").mkdir(parents=True)
+    (own / "strings" / "ar.toml").write_text('[unsubscribe]\ntitle = "إلغاء الاشتراك"\n', encoding="utf-8")
+    (own / "check_mail.html.j2").write_text("{{ edition.title }}: {{ t('unsubscribe.title') }}", encoding="utf-8")
+    app = App(settings.model_copy(update={"templates_dir": own.parent}))
+    pages, edition = Pages(app.template_folders), replace(EDITION, locale="ar-EG")
+    assert bytes(pages.page("check_mail", edition).body).decode() == "Morning &lt;Post&gt;: إلغاء الاشتراك"
+    page = bytes(pages.page("unsubscribe", edition, token="t", done=False, address="a").body).decode()
+    assert '<html lang="ar" dir="rtl">' in page and "Fewer mails" in page
+
+
+@pytest.mark.parametrize(("accent", "wanted"), [("#0b5394", "#ffffff"), ("#ffcc00", "#000000"), ("#777777", "#000000")])
+def test_button_text_is_readable_on_any_accent(accent: str, wanted: str) -> None:
+    assert ink(accent) == wanted
