@@ -188,7 +188,9 @@ def set_active(connection: Connection, feed: Feed, active: bool) -> None:
 
 
 def remove(connection: Connection, feed: Feed) -> None:
-    """Delete a feed that has no articles and belongs to no edition; see ``holdings``."""
+    """Delete a feed with its articles. It must belong to no edition; see ``holdings``."""
+    for table in (schema.article_keys, schema.articles):
+        connection.execute(delete(table).where(table.c.feed_id == feed.id))
     connection.execute(delete(_feeds).where(_feeds.c.id == feed.id))
 
 
