@@ -22,7 +22,7 @@ from digest.errors import InputError
 from digest.extract.blocks import paragraphs
 from digest.extract.metadata import from_json_ld, from_meta, kind_of
 from digest.extract.moments import moment
-from digest.extract.said import Said, text_of
+from digest.extract.said import LONGEST, Said, text_of
 from digest.extract.visible import from_text
 from digest.feeds.clean import shorten, visible, web_url
 from digest.values import ArticleDraft, Image, Kind
@@ -30,7 +30,6 @@ from digest.values import ArticleDraft, Image, Kind
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{2,30})""", re.I)
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
-_LONGEST = {"title": 400, "standfirst": 1000, "byline": 200, "place": 100, "agency": 200}
 _MOST_TAGS = 30
 
 
@@ -163,7 +162,7 @@ def _draft(said: Said, page: HtmlElement, url: str) -> ArticleDraft:
 
 
 def _line(name: str, text: str) -> str:
-    return shorten(visible(text), _LONGEST[name])
+    return shorten(visible(text), LONGEST[name])
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from lxml.html import HtmlElement
 
 from digest.values import Image, Kind
 
+LONGEST = {"title": 400, "standfirst": 1000, "byline": 200, "place": 100, "agency": 200}  # characters kept of a text
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
