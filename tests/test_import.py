@@ -1,12 +1,23 @@
-"""Reading CSV and JSON Lines: nothing lost, and one bad line never costs the others."""
+"""Reading CSV and JSON Lines, and importing readers from the command line: nothing lost, and one bad line never costs
+the others."""
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
-from digest.errors import InputError
+import pytest
+from typer.testing import CliRunner, Result
+
+from digest import cli
+from digest.app import App
+from digest.cli.common import Door
+from digest.errors import InputError, NotFoundError
+from digest.store import editions
 from digest.tables import Row, decoded, read_csv, read_json_lines
-from digest.values import Rejected
+from digest.values import Edition, FeedSpec, Rejected, Rule, Section
+
+from .conftest import NOW
 
 
 def _csv(text: str | bytes, encoding: str = "utf-8") -> list[Row | Rejected]:
@@ -79,3 +90,111 @@ def test_json_lines_are_read_one_by_one() -> None:
         "line 4",
         "line 5",
     ]
+
+
+# ------------------------------------------------------------------------------------------ command line
+
+EDITION = Edition(
+    name="morning",
+    title="Morning Post",
+    locale="en",
+    time_zone="Europe/Madrid",
+    sender=("Morning Post", "post@example.org"),
+    postal_address="1 Quay Street",
+    cadences=("daily", "weekly"),
+    sections=(Section("sea", "By the sea", Rule.LATEST, 3), Section("rail", "Railways", Rule.LATEST, 3)),
+    feeds=(FeedSpec("desk"),),
+)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def door(app: App) -> App:
+    with app.database.write() as connection:
+        editions.save(connection, EDITION, NOW)
+    return app
+
+
+def _run(door: App, *arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments, obj=Door(app=door))
+
+
+def _done(door: App, *arguments: str) -> str:
+    result = _run(door, *arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@on_sqlite
+def test_rejected_lines_go_to_a_file_that_can_be_mended_and_imported(door: App, tmp_path: Path) -> None:
+    file = tmp_path / "readers.csv"
+    file.write_text('Email,Name\nann@example.org,Ann\nbob,"B, Bob"\nc@example.org,"C\n', encoding="utf-8")
+    told = json.loads(_done(door, "subscriber", "import", str(file), "-e", "morning", "--json"))
+    assert (told["read"], told["added"], len(told["rejected"])) == (3, 1, 2)
+    rejects = Path(told["rejected_file"])
+    assert rejects.name == "readers.rejected.csv"
+    header, first, second = rejects.read_text(encoding="utf-8").splitlines()
+    assert header == "reason,Email,Name"
+    assert first.endswith(',bob,"B, Bob"') and "@-sign" in first and second.endswith(',c@example.org,"C')
+    rejects.write_text("\n".join([header, first.replace(",bob,", ",bob@example.org,"), second + '"']), encoding="utf-8")
+    again = json.loads(_done(door, "subscriber", "import", str(rejects), "-e", "morning", "--json"))
+    assert (again["read"], again["added"], again["rejected_file"]) == (2, 2, None)
+    names = [one["person"]["name"] for one in json.loads(_done(door, "subscriber", "list", "--json"))]
+    assert names == ["Ann", "B, Bob", "C"]
+
+
+@on_sqlite
+def test_an_import_of_which_nothing_can_be_taken_fails(door: App, tmp_path: Path) -> None:
+    file = tmp_path / "readers.csv"
+    file.write_text("address\nbob\n", encoding="utf-8")
+    failed = _run(door, "subscriber", "import", str(file), "-e", "morning")
+    assert isinstance(failed.exception, InputError) and failed.exception.exit_code == 65
+    file.write_bytes("address,name\na@example.org,A\nb@example.org,Zoë\n".encode("latin-1"))
+    failed = _run(door, "subscriber", "import", str(file), "-e", "morning")
+    assert "line 3 is not utf-8" in str(failed.exception)
+    assert json.loads(_done(door, "subscriber", "list", "--json")) == []
+    _done(door, "subscriber", "import", str(file), "-e", "morning", "--encoding", "latin-1")
+    assert [one["person"]["name"] for one in json.loads(_done(door, "subscriber", "list", "--json"))] == ["A", "Zoë"]
+
+
+@on_sqlite
+def test_one_reader_by_hand_from_adding_to_forgetting(door: App) -> None:
+    ann = "ann@example.org"
+    _done(door, "subscriber", "add", ann, "-e", "morning", "-s", "sea", "--hour", "7", "--name", "Ann")
+    _done(door, "subscriber", "set", ann, "-e", "morning", "--cadence", "weekly", "--tz", "Asia/Kolkata")
+    (one,) = json.loads(_done(door, "subscriber", "list", "-e", "morning", "--state", "active", "--json"))
+    assert one["choice"] == {"cadence": "weekly", "sections": ["sea"], "hour": 7}
+    assert (one["person"]["name"], one["person"]["time_zone"]) == ("Ann", "Asia/Kolkata")
+    _done(door, "subscriber", "unsubscribe", ann)
+    _done(door, "suppress", "add", ann, "--note", "by phone")
+    shown = _done(door, "subscriber", "show", ann)
+    assert all(word in shown for word in ("unsubscribed", "operator", "Asia/Kolkata"))
+    assert json.loads(_done(door, "subscriber", "export", ann))["suppression"]["note"] == "by phone"
+    failed = _run(door, "subscriber", "add", ann, "-e", "morning")
+    assert "suppressed" in str(failed.exception)
+    _done(door, "subscriber", "erase", ann, "--yes")
+    assert isinstance(_run(door, "subscriber", "unsubscribe", ann).exception, NotFoundError)
+    (kept,) = json.loads(_done(door, "suppress", "list", "--json"))
+    assert kept["address"] is None
+    _done(door, "suppress", "remove", ann)
+    assert json.loads(_done(door, "suppress", "list", "--json")) == []
+
+
+@on_sqlite
+def test_what_is_exported_can_be_imported_elsewhere_unchanged(door: App, tmp_path: Path) -> None:
+    file = tmp_path / "readers.csv"
+    lines = [
+        'a@example.org,"A, ""B""",sea,weekly,7,Asia/Kolkata,en-IN,active',
+        "b@example.org,,-,daily,,,,unsubscribed",
+    ]
+    file.write_text("\n".join(["address,name,sections,cadence,hour,time_zone,locale,state", *lines]), encoding="utf-8")
+    _done(door, "subscriber", "import", str(file), "-e", "morning")
+    assert _done(door, "subscriber", "export", "-e", "morning").splitlines()[1:] == lines
+
+
+@on_sqlite
+def test_a_list_of_addresses_is_suppressed(door: App, tmp_path: Path) -> None:
+    file = tmp_path / "block.csv"
+    file.write_text("email\na@example.org\nnobody\nA@example.org\n", encoding="utf-8")
+    assert "1 addresses" in _run(door, "suppress", "import", str(file)).output
+    assert [one["address"] for one in json.loads(_done(door, "suppress", "list", "--json"))] == ["a@example.org"]

@@ -3,7 +3,7 @@ answer goes out, and each can be said twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,10 +18,12 @@ from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store import consent, editions, issues, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
+from digest.store.suppressions import Suppression
 from digest.values import Edition, Envelope, Result
 
 COOLDOWN = timedelta(minutes=10)
 RETRY_AFTER = timedelta(minutes=5)
+_SEE = "see `digest subscriber list`"
 _SETTLED = frozenset({Result.ACCEPTED, Result.PERMANENT, Result.UNKNOWN})  # a second one after UNKNOWN would be rude
 
 
@@ -178,10 +180,56 @@ def send_confirmations(
     return sum(result is Result.ACCEPTED for _, result in results)
 
 
+def listing(
+    database: Database,
+    edition: str | None = None,
+    state: SubscriptionState | None = None,
+    after: int = 0,
+    limit: int = 1000,
+) -> list[Subscription]:
+    """A page of subscriptions by rising id, beginning behind ``after``. Raises ``NotFoundError``."""
+    with database.read() as connection:
+        edition_id = editions.get_id(connection, edition) if edition else None
+        return subscribers.listing(connection, edition_id, state, after, limit)
+
+
+def of_address(database: Database, address: str, edition: str | None = None) -> list[Subscription]:
+    """The subscriptions of an address, of one edition if it is named. Raises ``NotFoundError`` when there is none."""
+    with database.read() as connection:
+        found = subscribers.of_address(connection, addresses.key(addresses.normalise(address)))
+    found = [one for one in found if edition in (None, one.edition)]
+    if not found:
+        raise NotFoundError(f"{address} is not subscribed" + (f" to {edition}" if edition else ""), _SEE)
+    return found
+
+
+def suppressed(database: Database, after: bytes = b"", limit: int = 1000) -> list[Suppression]:
+    """A page of suppressions, beginning behind the key ``after``."""
+    with database.read() as connection:
+        return suppressions.listing(connection, after, limit)
+
+
 def suppress(database: Database, address: str, now: datetime, reason: str = "operator", note: str = "") -> bool:
     """suppress: never mail this address again. False if it was suppressed before."""
     with database.write() as connection:
         return suppressions.suppress(connection, addresses.normalise(address), reason, now, note)
+
+
+def suppress_all(
+    database: Database, named: Sequence[tuple[str, str]], now: datetime, note: str = ""
+) -> tuple[int, list[str]]:
+    """suppress: many addresses, each with where it stands, in one transaction. Returns how many were not suppressed
+    before, and what is wrong with those that are no addresses."""
+    added, faults = 0, []
+    with database.write() as connection:
+        for where, text in named:
+            try:
+                address = addresses.normalise(text)
+            except InputError as error:
+                faults.append(f"{where}: {error}")
+                continue
+            added += suppressions.suppress(connection, address, "operator", now, note)
+    return added, faults
 
 
 def unsuppress(database: Database, address: str) -> bool:
@@ -207,7 +255,7 @@ def export(database: Database, address: str) -> dict[str, Any]:
         person = subscribers.find_person(connection, key)
         suppression = suppressions.find(connection, key)
         if person is None and suppression is None:
-            raise NotFoundError(f"nothing is known of {address}", "see `digest subscriber list`")
+            raise NotFoundError(f"nothing is known of {address}", _SEE)
         theirs = [
             {
                 "subscription": asdict(one),

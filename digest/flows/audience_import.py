@@ -21,6 +21,7 @@ from digest.values import Edition, ImportReport, Rejected
 
 BATCH = 500
 REQUIRED = ("address|email",)
+NO_SECTIONS = "-"  # as a blank means all, or as it was
 _STATES = {"": SubscriptionState.ACTIVE, "active": SubscriptionState.ACTIVE, "subscribed": SubscriptionState.ACTIVE}
 _STATES |= {"unsubscribed": SubscriptionState.UNSUBSCRIBED}
 
@@ -59,8 +60,8 @@ def import_subscribers(
 ) -> ImportReport:
     """import: rows | check each | add, change or leave | proof of consent | report.
 
-    Columns: address (or email), name, sections (keys or titles, separated by ``;``), cadence, hour, time_zone,
-    locale, state (active or unsubscribed). Who unsubscribed, is suppressed or never confirmed is not brought back.
+    Columns: address (or email), name, sections (keys or titles, separated by ``;``, or ``-`` for none), cadence,
+    hour, time_zone, locale, state (active or unsubscribed). Who unsubscribed, is suppressed or never confirmed is not brought back.
     ``source`` goes into the proof of consent. Batches committed before an interruption stay; doing it again is safe.
     Raises ``NotFoundError`` for an unknown edition.
     """
@@ -115,7 +116,8 @@ def _entry(row: Row, said: dict[str, str], edition: Edition) -> _Entry:
     state = _STATES.get(said.get("state", "").lower())
     if state is None:
         raise InputError(f"no state {said['state']!r}", "give active or unsubscribed")
-    sections = said["sections"].split(";") if said.get("sections") else None
+    listed = said.get("sections", "")
+    sections = None if not listed else [] if listed == NO_SECTIONS else listed.split(";")
     choice = choices.choose(edition, said.get("cadence", ""), sections, said.get("hour", ""))
     person = choices.person(address, said.get("name", ""), said.get("locale", ""), said.get("time_zone", ""))
     return _Entry(row, addresses.key(address), state, person, choice)
