@@ -64,6 +64,10 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _lines(text: str) -> str:
+    return "\n".join(_one_line(line.strip()) for line in text.splitlines())
+
+
 def _locale(text: str) -> str:
     """The locale as a BCP 47 tag: ``en-IN``."""
     try:
@@ -91,7 +95,7 @@ def _link_url(text: str) -> str:
 
 def _split(text: str) -> Any:
     try:
-        return urlsplit(text) if not re.search(r"\s", text) else None
+        return None if re.search(r"[\s\x00-\x1f\x7f]", text) else urlsplit(text)
     except ValueError:  # such as an unfinished [IPv6] address
         return None
 
@@ -163,7 +167,9 @@ class _Edition(_Table):
     title: _Line
     time_zone: _TimeZone
     sender: Annotated[_Mailbox, Field(alias="from")]
-    postal_address: Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=500)]
+    postal_address: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=8, max_length=500), AfterValidator(_lines)
+    ]
     locale: Annotated[str, AfterValidator(_locale)] = "en"
     reply_to: _Mailbox | None = None
     tagline: _OptionalLine = ""
@@ -265,15 +271,6 @@ class _File(_Table):
         )
 
 
-_TABLES: dict[str, type[_Table]] = {
-    "edition": _Edition,
-    "feed": _Feed,
-    "section": _Section,
-    "link": _Link,
-    "schedule": _Schedule,
-}
-
-
 def parse(text: str, where: str) -> Edition:
     """The edition that ``text``, the contents of the file ``where``, declares. Raises ``ConfigError`` with every
     fault, each naming its table."""
@@ -292,11 +289,9 @@ def parse(text: str, where: str) -> Edition:
     return declared.value()
 
 
-_PLAINLY = {
-    "missing": "is missing",
-    "model_type": "must be a table",
-    "tuple_type": "must be a list",
-}
+_MODELS: Mapping[str, type[_Table]]
+_MODELS = {"edition": _Edition, "feed": _Feed, "section": _Section, "link": _Link, "schedule": _Schedule}
+_PLAINLY = {"missing": "is missing", "model_type": "must be a table", "tuple_type": "must be a list"}
 
 
 def _fault(item: Any, raw: Mapping[str, Any]) -> str:
@@ -305,6 +300,8 @@ def _fault(item: Any, raw: Mapping[str, Any]) -> str:
     kind, message = item["type"], item["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         message = "unknown key" + _suggestion(item["loc"])
+    elif kind == "tuple_type" and len(item["loc"]) == 1:
+        message = f"a table of its own for each, in double brackets: {place}"
     elif kind in _PLAINLY:
         message = _PLAINLY[kind]
     elif kind == "string_pattern_mismatch":
@@ -330,7 +327,7 @@ def _place(loc: Sequence[Any], raw: Mapping[str, Any]) -> str:
 
 
 def _suggestion(loc: Sequence[Any]) -> str:
-    fields = (_TABLES[loc[0]] if len(loc) > 1 else _File).model_fields
+    fields = (_MODELS[loc[0]] if len(loc) > 1 else _File).model_fields
     known = [field.alias or name for name, field in fields.items()]
     close = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.75)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

@@ -16,6 +16,7 @@ from cronsim import CronSim, CronSimError
 from digest.errors import InputError
 
 _CRON_FIELDS = 5
+_CRON_LENGTH = 80
 
 
 def zone(name: str) -> ZoneInfo:
@@ -31,6 +32,8 @@ def check_cron(expression: str) -> None:
     hint = "give five fields: minute hour day-of-month month day-of-week, such as '0 7 * * 1-5'"
     if len(expression.split()) != _CRON_FIELDS:
         raise InputError(f"cron {expression!r} has {len(expression.split())} fields, not 5", hint)
+    if len(expression) > _CRON_LENGTH:
+        raise InputError(f"cron {expression[:9]!r}… is longer than {_CRON_LENGTH} characters", "make it two schedules")
     try:
         found = next_slot(expression, "UTC", datetime(2024, 1, 1, tzinfo=UTC))
     except CronSimError as error:

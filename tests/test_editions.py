@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,6 +148,8 @@ def test_an_edition_survives_json() -> None:
         ("2026-12-06T09:00:00", "2026-03-29T02:30:00", r"\[\[schedule\]\] 2 at: .*clocks go forward"),
         ("2026-12-06T09:00:00", "7", r"\[\[schedule\]\] 2 \(weekly\) at: must be a date and time"),
         (SECTIONS, "", r"\[\[section\]\]: at least one is needed"),
+        (SECTIONS, '[section]\nkey = "a"', r"\[\[section\]\]: a table of its own for each, in double brackets"),
+        ("1 Press Lane,", "1 Press Lane\\u0000", r"\[edition\] postal_address: must be one line"),
         (FEEDS, "", r"\[\[feed\]\]: at least one is needed"),
         (HEAD, "edition = 1\n", r"\[edition\]: must be a table"),
         ("[edition]", "[edition", r"line 2"),
@@ -156,6 +159,22 @@ def test_each_fault_names_its_place(old: str, new: str, told: str) -> None:
     assert old in FILE
     with pytest.raises(ConfigError, match=told):
         parse(FILE.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    "value", ["5", "-1.5", "true", '""', '"x"', "[]", "[1]", "{}", "{a = 1}", "[[]]", "1979-05-27"]
+)
+def test_wrong_types_anywhere_are_never_tracebacks(value: str) -> None:
+    lines = FILE.splitlines()
+    for number, line in enumerate(lines):
+        name, equals, _ = line.partition(" = ")
+        if equals:
+            with suppress(ConfigError):
+                parse("\n".join([*lines[:number], f"{name} = {value}", *lines[number + 1 :]]))
+    for name in ("edition", "feed", "section", "link", "schedule"):
+        others = "\n".join(text for text in (HEAD, FEEDS, SECTIONS, REST) if f"[{name}]" not in text)
+        with suppress(ConfigError):
+            parse(f"{name} = {value}\n{others}")
 
 
 def test_all_faults_are_told_at_once() -> None:

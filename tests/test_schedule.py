@@ -68,6 +68,7 @@ def test_a_beat_through_the_night_of_the_change_sees_each_day_once_and_never_goe
         ("0 7 31 2 *", "day"),
         ("@daily", "1 fields"),
         ("", "0 fields"),
+        (f"0 {','.join(map(str, range(24)))} * * {','.join(['1'] * 20)}", "longer than 80"),
     ],
 )
 def test_bad_cron_is_told(cron: str, why: str) -> None:
