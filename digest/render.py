@@ -211,12 +211,21 @@ def _rendered(environment: Environment, name: str, context: Mapping[str, Any]) -
         raise InputError(f"template {name}{line}: {error.message}", "mend it in your templates folder") from error
 
 
+class _Inliner(Premailer):  # type: ignore[misc]
+    """premailer, which heeds ``allow_network`` for links only: its CSS parser would fetch every ``@import``."""
+
+    def _parse_css_string(self, css_body: str, validate: bool = True) -> cssutils.css.CSSStyleSheet:
+        return cssutils.CSSParser(fetcher=lambda _url: None).parseString(css_body, validate=validate)
+
+
 def inlined(html: str) -> str:
     """``html`` with its style sheet moved into style attributes, never over the network. A style element marked
     ``data-premailer="ignore"`` (media queries) stays. Attributes stand as the template has them: premailer would
     write ``height="auto"``."""
     document = etree.HTML(html, etree.HTMLParser(huge_tree=True, encoding="utf-8"))
-    Premailer(
+    if any(link.get("rel", "").lower() == "stylesheet" for link in document.iter("link")):
+        raise InputError("a template links a style sheet", "mail clients load none: put it into inline.css.j2")
+    _Inliner(
         html=document,
         allow_network=False,
         strip_important=False,

@@ -1,0 +1,151 @@
+"""What an issue holds and what each reader gets of it: never twice, never missed, always the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from digest import compose
+from digest import stories as news
+from digest.values import ArticleDraft, Edition, IssueContent, Kind, Rule, Section, Story
+
+from .samples import EDITION, NOW, content, story
+
+SECTIONS = (
+    Section("lead", "Lead", Rule.LEAD, 1, optional=False),
+    Section("views", "Views", Rule.KIND, 1, ("opinion",)),
+    Section("health", "Health", Rule.SECTOR, 2, ("health",)),
+    Section("asia", "Asia", Rule.REGION, 2, ("nepal", "india")),
+    Section("hot", "Trending", Rule.TRENDING, 2),
+    Section("latest", "Latest", Rule.LATEST, 3),
+)
+SMALL = replace(EDITION, sections=SECTIONS)
+
+
+def _made(number: int, kind: Kind, sector: str, country: str, age: int, intake: int, sources: int) -> Story:
+    draft = ArticleDraft(
+        title=f"Story {number}",
+        kind=kind,
+        sector=sector,
+        countries=(country,) if country else (),
+        published=NOW - timedelta(minutes=age),
+    )
+    return story(number, draft, intake, tuple("abcd"[:sources]))
+
+
+drafts = st.tuples(
+    st.sampled_from([Kind.NEWS, Kind.NEWS, Kind.OPINION, Kind.SHORT]),
+    st.sampled_from(["health", "energy", ""]),
+    st.sampled_from(["Nepal", "India", "Chile", ""]),
+    st.integers(0, 3000),
+    st.integers(1, 9),
+    st.integers(1, 4),
+)
+news_days = st.lists(drafts, max_size=60).map(
+    lambda made: [_made(number, *parts) for number, parts in enumerate(made, 1)]
+)
+
+
+def _score(told: Story) -> float:
+    return news.score(told, NOW)
+
+
+def _by_hand(told: list[Story], chosen: frozenset[str] | None, cutoff: int) -> list[tuple[int, list[int]]]:
+    """What a reader should get, worked out from all stories."""
+    rules: dict[str, Callable[[Story], bool]] = {
+        "lead": lambda s: s.lead.draft.kind is Kind.NEWS,
+        "views": lambda s: s.lead.draft.kind is Kind.OPINION,
+        "health": lambda s: s.lead.draft.sector == "health",
+        "asia": lambda s: s.lead.draft.countries in {("Nepal",), ("India",)},
+        "hot": lambda s: s.lead.draft.kind is Kind.NEWS,
+        "latest": lambda s: True,
+    }
+    orders: dict[str, Callable[[Story], float]] = {
+        "hot": lambda s: news.heat(s, NOW),
+        "latest": lambda s: (s.lead.draft.published or NOW).timestamp(),
+    }
+    shown: list[tuple[int, list[int]]] = []
+    seen: set[int] = set()
+    for index, section in enumerate(SECTIONS):
+        if section.optional and chosen is not None and section.key not in chosen:
+            continue
+        order = orders.get(section.key, _score)
+        fresh = [s for s in told if rules[section.key](s) and s.intake > cutoff and s.id not in seen]
+        best = sorted(fresh, key=lambda s: (order(s), s.id), reverse=True)[: section.count]
+        if best:
+            shown.append((index, [s.id for s in best]))
+            seen.update(s.id for s in best)
+    return shown
+
+
+@settings(max_examples=60, deadline=None)
+@given(news_days, st.sets(st.integers(0, 9)), st.sets(st.sampled_from([s.key for s in SECTIONS])))
+def test_every_reader_at_a_cutoff_gets_exactly_the_best(told: list[Story], cutoffs: set[int], keys: set[str]) -> None:
+    issue = compose.compose(SMALL, "daily", NOW, told, 4, 9, cutoffs, NOW)
+    for chosen in (None, frozenset(keys)):
+        for cutoff in {4, *cutoffs}:
+            variant = compose.choose(issue, chosen, cutoff)
+            assert [(index, list(ids)) for index, ids in variant.shown] == _by_hand(told, chosen, cutoff)
+            all_ids = [story_id for _, ids in variant.shown for story_id in ids]
+            assert len(all_ids) == len(set(all_ids))
+    assert compose.choose(issue, None, None) == compose.choose(issue, None, 4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(news_days)
+def test_an_issue_holds_no_more_than_some_reader_could_get(told: list[Story]) -> None:
+    issue = compose.compose(SMALL, "daily", NOW, told, 0, 5, (), NOW)
+    assert set(issue.items) == {story_id for ids in issue.candidates for story_id in ids}
+    assert all(0 < item.intake <= 5 for item in issue.items.values())
+    deepest = sum(section.count for section in SECTIONS)
+    assert all(len(ids) <= deepest for ids in issue.candidates)
+
+
+def _only(rule: Rule, told: list[Story], *match: str, sections: tuple[Section, ...] = ()) -> list[int]:
+    edition = replace(EDITION, sections=(Section("x", "X", rule, 9, match), *sections))
+    return list(compose.compose(edition, "daily", NOW, told, 0, 1, (), NOW).candidates[0])
+
+
+def test_pieces_with_a_section_of_their_own_do_not_lead() -> None:
+    told = [story(n, ArticleDraft(title=str(n), kind=kind)) for n, kind in enumerate(Kind)]
+    numbers = {kind: n for n, kind in enumerate(Kind)}
+    assert numbers[Kind.OPINION] in _only(Rule.LEAD, told)
+    assert numbers[Kind.SHORT] not in _only(Rule.LEAD, told)
+    views = Section("views", "Views", Rule.KIND, 3, ("opinion", "blog"))
+    for rule in (Rule.LEAD, Rule.TRENDING):
+        assert set(_only(rule, told, sections=(views,))) == {numbers[Kind.NEWS], numbers[Kind.INTERVIEW]}
+
+
+def test_a_sector_takes_what_any_source_files_there() -> None:
+    one = story(1, ArticleDraft(title="a"), feeds=("a", "b"))
+    tagged = replace(one.articles[1], draft=ArticleDraft(title="a", tags=("grid",)))
+    told = [replace(one, articles=(one.lead, tagged)), story(2, ArticleDraft(title="b", sector="sport"))]
+    assert _only(Rule.SECTOR, told, "grid", "energy") == [1]
+
+
+def test_latest_is_newest_first_and_a_date_ahead_of_us_counts_as_now() -> None:
+    published = [NOW - timedelta(hours=3), NOW + timedelta(days=9), None, NOW - timedelta(minutes=1)]
+    told = [story(n, ArticleDraft(title=str(n), published=at)) for n, at in enumerate(published, 1)]
+    assert _only(Rule.LATEST, told) == [2, 4, 3, 1]
+
+
+@pytest.mark.parametrize(("covers_from", "empty"), [(0, False), (1, True)])
+def test_an_issue_without_anything_new_is_empty(covers_from: int, empty: bool) -> None:
+    told = [story(1, ArticleDraft(title="a"), intake=1)]
+    issue = compose.compose(EDITION, "daily", NOW, told, covers_from, 2, (0,), NOW)
+    assert compose.is_empty(issue) is empty
+    assert compose.choose(issue, None, 0).shown, "a late reader still gets it"
+
+
+def test_an_item_names_its_sources_as_readers_know_them() -> None:
+    issue: IssueContent = content()
+    item = issue.items[1]
+    assert (item.source, item.also, item.region) == ("The Harbour Post", ("Meridian Wire",), "Norway")
+    edition: Edition = issue.edition
+    lead_only = compose.choose(issue, frozenset(), None)
+    assert [edition.sections[index].key for index, _ in lead_only.shown] == ["lead"]

@@ -1,0 +1,344 @@
+"""The compiled issue: rendered once, safe against what feeds say, short-lined, readable, and never over the network."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from html import unescape
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import premailer
+import pytest
+from lxml import html as lxml_html
+
+from digest import compose, dates, personalise, render, wrap
+from digest.app import template_folders
+from digest.errors import InputError
+from digest.values import ArticleDraft, CompiledIssue, Image, IssueContent, Kind, Reader, Variant
+
+from . import samples
+from .samples import EDITION, NONCE, NOW
+
+KEYS = (("a", b"k" * 32),)
+
+
+def everything(content: IssueContent) -> Variant:
+    return compose.choose(content, None, None)
+
+
+def page(compiled: CompiledIssue) -> str:
+    return personalise.web_page(compiled, everything(compiled.content), "TOKEN", address="reader@example.org")
+
+
+def parsed(markup: str) -> Any:
+    """The document as a browser would see it (``Any``: lxml's stubs know little of its HTML side)."""
+    return lxml_html.document_fromstring(markup)
+
+
+def led_by(draft: ArticleDraft) -> IssueContent:
+    told = samples.with_first(draft)
+    return samples.content(EDITION, told)
+
+
+class Counts:
+    """How often templates were rendered and premailer was called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.renders = self.inlinings = 0
+        rendered, inlined = jinja2.Template.render, premailer.Premailer.transform
+
+        def render_counted(template, *args, **kwargs):  # type: ignore[no-untyped-def]
+            self.renders += 1
+            return rendered(template, *args, **kwargs)
+
+        def transform_counted(transformer, *args, **kwargs):  # type: ignore[no-untyped-def]
+            self.inlinings += 1
+            return inlined(transformer, *args, **kwargs)
+
+        monkeypatch.setattr(jinja2.Template, "render", render_counted)
+        monkeypatch.setattr(premailer.Premailer, "transform", transform_counted)
+
+
+@pytest.mark.parametrize("articles", [1, 30])
+@pytest.mark.parametrize("readers", [10, 1000])
+def test_rendering_work_grows_with_neither_readers_nor_articles(
+    readers: int, articles: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = Counts(monkeypatch)
+    compiled = samples.compiled(samples.content(EDITION, samples.stories()[:articles]))
+    optional = [section.key for section in EDITION.sections if section.optional]
+    mails = set()
+    for number in range(readers):
+        chosen = frozenset(key for bit, key in enumerate(optional) if number >> bit & 1)
+        reader = Reader(1, number, f"r{number}@example.org", sections=chosen)
+        assembled = personalise.assemble(compiled, compose.choose(compiled.content, chosen, None), 90_000)
+        mails.add(personalise.message(assembled, reader, KEYS, "b.example.org", NOW).message)
+    assert len(mails) == readers
+    assert (counts.renders, counts.inlinings) == (2, 1)
+
+
+def test_what_was_compiled_comes_back_from_the_store() -> None:
+    compiled = samples.compiled()
+    assert render.loads(render.dumps(compiled)) == compiled
+
+
+def test_thirty_articles_fit_into_a_mail_and_css_is_lean() -> None:
+    compiled = samples.compiled()
+    shown = everything(compiled.content).shown
+    assert sum(len(ids) for _, ids in shown) >= 28
+    text = page(compiled)
+    assert len(text) < 90_000
+    [kept] = parsed(text).xpath("//head/style/text()")
+    assert len(kept) < 8_000
+    assert "prefers-color-scheme: dark" in kept
+    assert kept.count("!important") > 20
+
+
+def test_markup_is_what_mail_clients_and_screen_readers_need() -> None:
+    text = page(samples.compiled())
+    document = parsed(text)
+    assert (document.get("lang"), document.get("dir")) == ("en-IN", "ltr")
+    assert "Harbour Post" in document.findtext("head/title", "")
+    assert all(table.get("role") == "presentation" for table in document.iter("table"))
+    images = document.xpath("//img")
+    assert len(images) > 10
+    for image in images:
+        assert image.get("src").startswith("https://")
+        assert image.get("alt")
+        assert image.get("width").isdigit()
+        assert image.get("height").isdigit(), "premailer would make it auto"
+        assert "display:block" in image.get("style")
+    assert [len(document.xpath(f"//{name}")) > 0 for name in ("h1", "h2", "h3")] == [True] * 3
+    assert len(document.xpath("//h1")) == 1
+    assert "<!--[if mso]><table" in text
+    assert not re.search(r"display:\s*(flex|grid)", text)
+    assert not document.xpath("//script|//link|//form")
+
+
+def test_kinds_numbers_credits_and_agencies_are_shown() -> None:
+    seen = " ".join(parsed(page(samples.compiled())).text_content().split())
+    for words in ("Interview", "Brazil · The Harbour Post", "Image: Ingrid Solheim / Harbour Post", "IST"):
+        assert words in seen
+    assert "(With inputs from agencies.)" in seen
+    assert "Also reported by Meridian Wire" in seen
+    ranks = parsed(page(samples.compiled())).xpath("//td[@class='rank']/text()")
+    assert ranks == ["1", "2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize("budget", [1, 20_000, 25_000, 30_000, 40_000])
+def test_a_size_budget_cuts_between_stories_and_says_where_the_rest_is(budget: int) -> None:
+    compiled = samples.compiled()
+    reader = Reader(1, 2, "reader@example.org")
+    assembled = personalise.assemble(compiled, everything(compiled.content), budget)
+    raw = personalise.message(assembled, reader, KEYS, "b.example.org", NOW).message
+    html = raw.partition(b"text/html")[2].partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
+    assert len(html) <= budget or html.count(b"<h3") == 1
+    assert b"Read the rest online" in html
+    assert b"Read the rest online" in raw.partition(b"text/html")[0]
+    assert b"/u/" in html
+    whole = len(re.findall("<h3|<b><a", page(compiled)))
+    assert 1 <= html.count(b"<h3") + html.count(b"<b><a") < whole
+
+
+HOSTILE = [
+    f"A @@{'x' * 8}:token@@ B",
+    "A <!--x--> <script>alert(1)</script> B",
+    "A <!--n0nce:tail--> B",
+    'A "><img src=x onerror=alert(1)> B',
+    "A {{ 7 * 7 }} {% raw %} B",
+    "A \x00\x07\x85\ufffe ]]> --> B",
+    "a > b & c < d",
+    "長い見出し" * 60,
+    "x" * 3000,
+    "नमस्ते दुनिया " * 40,
+]
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_what_a_feed_says_stays_text(words: str) -> None:
+    draft = ArticleDraft(
+        title=words, standfirst=words, byline=words, place=words, agency=words, countries=(words,),
+        url="https://a.example/?q=%22&x=1", image=Image("https://a.example/i.jpg", words, words),
+    )  # fmt: skip
+    compiled = samples.compiled(led_by(draft))
+    reader = Reader(1, 2, "reader@example.org", name="R")
+    assembled = personalise.assemble(compiled, everything(compiled.content), 90_000)
+    raw = personalise.message(assembled, reader, KEYS, "b.example.org", NOW).message
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    document = parsed(page(compiled))
+    assert not document.xpath("//script|//*[@onerror]")
+    clean = " ".join(re.sub("[\x00-\x1f\x7f-\x9f\ufffe]", "", words).split())
+    titles = ["".join(title.text_content().split()) for title in document.xpath("//h3[1]")]
+    assert "".join(clean.split()) in titles
+    assert document.xpath("//a[contains(@href, '/u/TOKEN')]"), "the frame is whole"
+
+
+def test_a_nonce_that_a_feed_knows_is_refused() -> None:
+    for planted in (f"@@{NONCE}:token@@", f"<!--{NONCE}:tail-->"):
+        with pytest.raises(ValueError, match="nonce"):
+            samples.compiled(led_by(ArticleDraft(title=planted)))
+
+
+@pytest.mark.parametrize("url", ["", "javascript:alert(1)", "https://a.example/" + "x" * 2000, "https://a.example/a b"])
+def test_a_link_that_can_t_stand_in_a_mail_is_left_out_and_its_story_is_not(url: str) -> None:
+    compiled = samples.compiled(led_by(ArticleDraft(title="Unlinked news", url=url, image=Image(url))))
+    [title] = parsed(page(compiled)).xpath("//h3[.='Unlinked news']")
+    assert not title.xpath(".//a")
+
+
+@pytest.fixture
+def web() -> Iterator[tuple[str, list[str]]]:
+    """A server on loopback and the paths that were asked of it."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"td { color: #f00 }")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def overriding(folder: Path, name: str, old: str, new: str) -> Path:
+    """A publisher's templates folder with one file changed."""
+    source = (template_folders(None)[0] / name).read_text(encoding="utf-8")
+    assert old in source
+    (folder / name).write_text(source.replace(old, new, 1), encoding="utf-8")
+    return folder
+
+
+def test_inlining_fetches_nothing(web: tuple[str, list[str]], tmp_path: Path) -> None:
+    base, asked = web
+    remote = f'@import url("{base}/a.css"); @\\69mport "{base}/b.css"; .tag {{ color: #123456 }}'
+    folder = overriding(tmp_path, "issue.html.j2", "<style>", f"<style>{remote}</style><style>")
+    assert ".css" not in page(samples.compiled(folders=[folder]))
+    overriding(tmp_path, "issue.html.j2", "<style>", f'<link rel="stylesheet" href="{base}/c.css"><style>')
+    with pytest.raises(InputError, match="links a style sheet"):
+        samples.compiled(folders=[folder])
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "told"),
+    [
+        ("issue.html.j2", 'slot("preheader")', 'slot("password")', "slot 'password'"),
+        ("issue.txt.j2", "{{ web_url }}", '{{ slot("rank") }}', "slot 'rank' in 'head'"),
+        ("issue.txt.j2", "{{ web_url }}", '{{ slot("preheader") }}', "slot 'preheader'"),
+        ("issue.html.j2", '{{ cut("tail") }}', "", "lacks the cut 'tail'"),
+        ("issue.html.j2", '{{ cut("tail") }}', '{{ cut("tail") }}{{ cut("tail") }}', "cuts 'tail' twice"),
+        ("issue.html.j2", "{{ t.more }}", "{{ t.nothing }}", "nothing"),
+        ("issue.html.j2", "{{ t.more }}", "{% if %}", "issue.html.j2"),
+        ("issue.html.j2", "{{ t.more }}", "{{ t.more.__class__.__mro__ }}", "issue.html.j2"),
+        ("issue.html.j2", 'class="moret"', 'data-x="' + "x" * 999 + '"', "line of"),
+        ("media.css.j2", ":root", "/*" + "x" * 8000 + "*/:root", "<style>"),
+        ("strings.toml", "[es]", "[es", "strings.toml"),
+    ],
+)
+def test_a_template_that_can_t_work_is_told_at_compile_time(
+    name: str, old: str, new: str, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=re.escape(told)):
+        samples.compiled(folders=[overriding(tmp_path, name, old, new)])
+
+
+def test_a_publisher_overrides_one_file_and_a_reader_s_name_may_stand_in_it(tmp_path: Path) -> None:
+    folder = overriding(tmp_path, "issue.html.j2", "{{ edition.tagline }}", 'Good morning, {{ slot("name") }}!')
+    (tmp_path / "strings.toml").write_text('[en]\nunsubscribe = "Enough"\n', encoding="utf-8")
+    compiled = samples.compiled(folders=[folder])
+    name = 'Zoë <b>"&' + "ʻ" * 80
+    text = personalise.web_page(compiled, everything(compiled.content), "T", name)
+    document = parsed(text)
+    assert 'Good morning, Zoë <b>"&ʻʻ' in " ".join(document.text_content().split())
+    assert document.xpath("//a[.='Enough']")
+    assert max(map(len, text.split("\r\n"))) <= 998
+
+
+@pytest.mark.parametrize(
+    ("locale", "direction", "words"),
+    [
+        ("es_MX", "ltr", "Darse de baja"),
+        ("de-DE", "ltr", "Abbestellen"),
+        ("pt_BR", "ltr", "Cancelar assinatura"),
+        ("fr", "ltr", "Se désabonner"),
+        ("ar", "rtl", "Unsubscribe"),
+        ("he_IL", "rtl", "Unsubscribe"),
+        ("fa", "rtl", "Unsubscribe"),
+        ("ur_PK", "rtl", "Unsubscribe"),
+    ],
+)
+def test_the_frame_speaks_the_edition_s_language(locale: str, direction: str, words: str) -> None:
+    compiled = samples.compiled(samples.content(replace(EDITION, locale=locale)))
+    text = page(compiled)
+    document = parsed(text)
+    assert (document.get("lang"), document.get("dir")) == (locale.replace("_", "-"), direction)
+    assert words in unescape(text)
+    assert dates.day(NOW, locale, EDITION.time_zone) in " ".join(document.text_content().split())
+
+
+def test_every_language_has_every_word() -> None:
+    texts = render.environment(template_folders(None)).globals["texts"]
+    assert callable(texts)
+    english = texts("en")
+    assert set(Kind) <= set(english)
+    for locale in ("es", "de", "pt", "fr"):
+        own = texts(locale)
+        assert sum(own[key] != english[key] for key in english) > len(english) * 0.8, locale
+        braces = {key: re.findall(r"\{\w+\}", text) for key, text in english.items()}
+        assert {key: re.findall(r"\{\w+\}", text) for key, text in own.items()} == braces
+
+
+@pytest.mark.parametrize(
+    ("locale", "zone", "written"),
+    [
+        ("en_IN", "Asia/Kolkata", "4 Nov 2024, 15:45 IST"),
+        ("en_US", "America/New_York", "Nov 4, 2024, 05:15 EST"),
+        ("de_DE", "Europe/Berlin", "4. Nov. 2024, 11:15 CET"),
+        ("pt_BR", "America/Sao_Paulo", "4 de nov. de 2024, 07:15 UTC-03"),
+        ("xx_XX", "UTC", "Nov 4, 2024, 10:15 UTC"),
+    ],
+)
+def test_times_are_the_edition_s_own(locale: str, zone: str, written: str) -> None:
+    assert dates.moment(datetime(2024, 11, 4, 10, 15, tzinfo=UTC), locale, zone) == written
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#16191d"])
+@pytest.mark.parametrize("colour", ["#ffe000", "#000", "#0b5394", "#b3261e", "#ffffff", "#808080"])
+def test_an_accent_is_made_readable(colour: str, ground: str) -> None:
+    def luminance(hexed: str) -> float:
+        channels = [int(hexed[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(wrap.readable(colour, ground)), luminance(ground)))
+    assert (high + 0.05) / (low + 0.05) >= 4.45
+
+
+def test_the_preheader_goes_on_where_the_subject_ends() -> None:
+    compiled = samples.compiled()
+    shown = [story_id for _, ids in everything(compiled.content).shown for story_id in ids]
+    hidden = parsed(page(compiled)).xpath("//body/div[1]")[0].text_content()
+    page_mail = personalise.preheader(compiled, everything(compiled.content))
+    assert compiled.content.items[shown[0]].title not in unescape(page_mail)
+    for story_id in shown[1:3]:
+        assert compiled.content.items[story_id].title in " ".join(unescape(page_mail).split())
+    alone = personalise.preheader(compiled, Variant(((0, (shown[0],)),)))
+    assert " ".join(unescape(alone).split()).startswith("After eleven years of talks")
+    assert "Port strike" not in hidden, "the web version needs none"
