@@ -61,9 +61,9 @@ def import_subscribers(
     """import: rows | check each | add, change or leave | proof of consent | report.
 
     Columns: address (or email), name, sections (keys or titles, separated by ``;``, or ``-`` for none), cadence,
-    hour, time_zone, locale, state (active or unsubscribed). Who unsubscribed, is suppressed or never confirmed is not brought back.
-    ``source`` goes into the proof of consent. Batches committed before an interruption stay; doing it again is safe.
-    Raises ``NotFoundError`` for an unknown edition.
+    hour, time_zone, locale, state (active or unsubscribed). Who unsubscribed, is suppressed or never confirmed is not
+    brought back. ``source`` goes into the proof of consent. Batches committed before an
+    interruption stay; doing it again is safe. Raises ``NotFoundError`` for an unknown edition.
     """
     with database.read() as connection:
         edition_id, spec = editions.require(connection, edition)
