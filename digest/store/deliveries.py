@@ -76,7 +76,7 @@ def expand(
         select(
             literal(issue.id),
             subscriptions.c.id,
-            literal(first_batch) + position.op("/")(size),
+            literal(first_batch) + position // size,
             literal(DeliveryState.PENDING.value),
             literal(0),
         )
@@ -84,7 +84,8 @@ def expand(
         .where(_audience(issue), at_hour)
     )
     columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
-    made = connection.execute(insert(deliveries).from_select(columns, source)).rowcount
+    counted = insert(deliveries).from_select(columns, source).execution_options(preserve_rowcount=True)
+    made = connection.execute(counted).rowcount
     count = math.ceil(made / size)
     if count:
         numbers = range(first_batch, first_batch + count)
@@ -107,6 +108,12 @@ def _audience(issue: Issue) -> ColumnElement[bool]:
         subscriptions.c.state == SubscriptionState.ACTIVE,
         or_(subscriptions.c.covered_until.is_(None), subscriptions.c.covered_until < issue.covers_until),
     )
+
+
+def start_serving(connection: Connection, issue: Issue) -> None:
+    """From their first issue on, readers are owed everything after its beginning, whatever becomes of its mail."""
+    statement = update(subscriptions).where(_audience(issue), subscriptions.c.covered_until.is_(None))
+    connection.execute(statement.values(covered_until=issue.covers_from))
 
 
 def supersede(connection: Connection, issue: Issue, now: datetime) -> int:

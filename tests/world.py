@@ -1,0 +1,183 @@
+"""A small publisher to test with: an edition, articles at its desk, readers; a courier that is told its outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from digest import editions as edition_files
+from digest.app import App
+from digest.flows import articles, audience_import, deliver, operate, publish
+from digest.flows import editions as edition_flow
+from digest.settings import Settings
+from digest.smtp.courier import Courier
+from digest.states import DeliveryState
+from digest.store import subscribers
+from digest.tables import Row
+from digest.values import ArticleDraft, Envelope, Issue, Kind, Outcome, Result
+
+from .conftest import NOW
+
+EDITION = """
+[edition]
+name = "tide"
+title = "The Tide"
+locale = "en"
+time_zone = "Asia/Kolkata"
+from = "The Tide <news@tide.example>"
+postal_address = "The Tide, 4 Quay Street, Harbourtown"
+cadences = ["daily", "weekly"]
+
+[[feed]]
+name = "desk"
+
+[[section]]
+key = "lead"
+title = "Top story"
+rule = "lead"
+count = 1
+optional = false
+
+[[section]]
+key = "sea"
+title = "Sea"
+rule = "sector"
+sectors = ["sea"]
+count = 2
+
+[[section]]
+key = "land"
+title = "Land"
+rule = "sector"
+sectors = ["land"]
+count = 2
+
+[[section]]
+key = "opinion"
+title = "Opinion"
+rule = "kind"
+kinds = ["opinion"]
+count = 2
+"""
+
+ACCEPTED = Outcome(Result.ACCEPTED, "taken", 250, "2.0.0")
+_WORDS = [
+    "ferry",
+    "glacier",
+    "orchard",
+    "violin",
+    "harvest",
+    "tunnel",
+    "comet",
+    "bakery",
+    "lighthouse",
+    "monsoon",
+    "railway",
+    "senate",
+    "vaccine",
+    "archive",
+    "desert",
+    "bridge",
+    "whale",
+    "pepper",
+    "turbine",
+    "castle",
+]
+
+
+def draft(number: int, sector: str = "sea", kind: Kind = Kind.NEWS) -> ArticleDraft:
+    """An invented article unlike the others: no two share enough words to be one story."""
+    a, b = _WORDS[number % len(_WORDS)], _WORDS[(number * 7 + 3) % len(_WORDS)]
+    return ArticleDraft(
+        title=f"Number{number} {a} {b}{number} event{number}",
+        url=f"https://tide.example/{number}",
+        guid=str(number),
+        standfirst=f"About{number} the {b}{number * 3} and what{number} came of it{number}.",
+        sector=sector,
+        kind=kind,
+        published=NOW - timedelta(hours=1),
+    )
+
+
+@dataclass
+class ToldCourier:
+    """The courier of the tests: says what it is told of each recipient, and remembers every try."""
+
+    outcome: Callable[[Envelope], Outcome] = lambda _: ACCEPTED
+    tried: list[Envelope] = field(default_factory=list)
+
+    def send(self, envelopes: Iterable[Envelope]) -> Iterator[Outcome]:
+        for envelope in envelopes:
+            self.tried.append(envelope)
+            yield self.outcome(envelope)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    @property
+    def recipients(self) -> list[str]:
+        return [envelope.recipient for envelope in self.tried]
+
+
+class WorldApp(App):
+    """An application whose clock the test sets."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+
+@dataclass
+class World:
+    app: WorldApp
+
+    def edition(self, text: str = EDITION) -> None:
+        edition_flow.apply(self.app.database, edition_files.parse(text, "edition.toml"), self.app.now())
+
+    def articles(self, *drafts: ArticleDraft) -> None:
+        articles.import_drafts(self.app.database, "desk", drafts, self.app.now())
+
+    def readers(self, *addresses: str, **columns: str) -> None:
+        rows = [Row(line, {"address": a, **columns}, a) for line, a in enumerate(addresses, 2)]
+        report = audience_import.import_subscribers(self.app.database, "tide", rows, self.app.now(), source="test")
+        assert not report.rejected
+
+    def subscription(self, address: str) -> subscribers.Subscription:
+        from digest import addresses
+
+        with self.app.database.read() as connection:
+            (found,) = subscribers.of_address(connection, addresses.key(address))
+        return found
+
+    def publish(self, cadence: str = "daily") -> Issue:
+        """An issue for now, as far as it goes without sending."""
+        issue = publish.open_now(self.app.database, "tide", cadence, self.app.now())
+        return publish.publish(self.app.database, issue.id, self.app.compile, self.app.settings.deliver, self.app.now())
+
+    def deliver(self, courier: Courier) -> int:
+        """Everything that is due now, as workers would. Returns how many deliveries had their turn."""
+        done = 0
+        while due := deliver.dispatch(self.app.database, 100, self.app.now()):
+            done += sum(deliver.deliver(self.app.post_office(courier), *batch) for batch in due)
+        return done
+
+    def later(self, **duration: float) -> None:
+        self.app.time += timedelta(**duration)
+
+    def counts(self, issue: Issue) -> dict[str, int]:
+        (progress,) = operate.progress(self.app.database, [issue.id])
+        return {str(state): count for state, count in progress.counts.items()}
+
+    def named(self, issue: Issue, state: DeliveryState) -> list[tuple[str, str]]:
+        from digest.store import deliveries
+
+        with self.app.database.read() as connection:
+            return deliveries.named(connection, issue.id, state)
+
+    def state(self, issue: Issue) -> str:
+        (progress,) = operate.progress(self.app.database, [issue.id])
+        return str(progress.issue.state)
