@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email import policy
 from email.header import Header
 from email.parser import BytesHeaderParser
 from email.utils import format_datetime, quote
+from typing import Any
 
 import idna
-from jinja2 import Environment
+from jinja2 import Environment, TemplateError, TemplateNotFound, TemplateSyntaxError
 
 from digest.errors import InputError
 from digest.values import Edition, Envelope
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LINE_END = re.compile("\r\n|\r|\n")
 _LINE = 76
 _NAME = 120  # characters of a display name; nobody reads on
 _SUBJECT = 200
@@ -130,11 +132,11 @@ def header_block(headers: Sequence[tuple[str, str]]) -> str:
 
 
 def quoted_printable(text: str) -> str:
-    """``text`` (one line, or lines ended by LF) in quoted-printable UTF-8 (RFC 2045 6.7) with CRLF and lines of at
+    """``text`` in quoted-printable UTF-8 (RFC 2045 6.7) with CRLF and lines of at
     most 76 characters."""
     return "\r\n".join(
         b2a_qp(line.encode("utf-8", "replace"), istext=False).decode("ascii").replace("\n", "\r\n")
-        for line in text.split("\n")
+        for line in _LINE_END.split(text)
     )
 
 
@@ -143,14 +145,15 @@ def part_header(kind: str, encoding: str) -> str:
     return f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
 
 
-def alternatives(boundary: str, text: str, html: str) -> str:
-    """The body of a multipart/alternative (RFC 2046 5.1.4), plain text first. Both parts are encoded already: text in
-    quoted-printable, HTML in ASCII."""
-    return (
-        f"--{boundary}\r\n{part_header('plain', 'quoted-printable')}{text}\r\n"
-        f"--{boundary}\r\n{part_header('html', '7bit')}{html}\r\n"
-        f"--{boundary}--\r\n"
-    )
+def rendered(environment: Environment, name: str, context: Mapping[str, Any]) -> str:
+    """The template ``name`` with ``context``. Raises ``InputError`` for whatever its author got wrong."""
+    try:
+        return environment.get_template(name).render(context)
+    except TemplateNotFound as error:
+        raise InputError(f"there is no template {error}", "check templates_dir") from None
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+        raise InputError(f"template {name}{line}: {error}", "mend it in your templates folder") from error
 
 
 def plain(
@@ -177,9 +180,11 @@ def plain(
         ("MIME-Version", "1.0"),
         ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
     ]
-    markup = "\r\n".join(html.encode("ascii", "xmlcharrefreplace").decode().splitlines())
-    body = alternatives(boundary, quoted_printable("\n".join(text.splitlines())), markup)
-    return (header_block(headers) + "\r\n" + body).encode()
+    parts = "".join(
+        f"--{boundary}\r\n{part_header(kind, 'quoted-printable')}{quoted_printable(body)}\r\n"
+        for kind, body in (("plain", text), ("html", html))
+    )
+    return f"{header_block(headers)}\r\n{parts}--{boundary}--\r\n".encode()
 
 
 def confirmation(
@@ -194,8 +199,6 @@ def confirmation(
     """The mail that asks for the second half of a double opt-in: one link, no marketing, nothing of the stranger's
     text who typed the address. ``url`` confirms, ``return_path`` is where bounces go, ``message_id`` ``left@right``."""
     context = {"edition": edition, "url": url}
-    subject, text, html = (
-        environment.get_template(f"confirm.{part}.j2").render(context) for part in ("subject", "txt", "html")
-    )
+    subject, text, html = (rendered(environment, f"confirm.{part}.j2", context) for part in ("subject", "txt", "html"))
     mail = plain(edition.sender, ("", recipient), subject, text, html, message_id, now, edition.reply_to)
     return Envelope(return_path, wire_address(recipient), mail)

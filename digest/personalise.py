@@ -31,7 +31,9 @@ class Assembled:
 
 def assemble(compiled: CompiledIssue, variant: Variant, size_budget: int) -> Assembled:
     """The mail of everybody who gets ``variant``. Stories end where the HTML would pass ``size_budget`` bytes; then
-    comes the link to the rest on the web."""
+    comes the link to the rest on the web. A variant without stories makes no mail: ``ValueError``."""
+    if not variant.shown:
+        raise ValueError("nothing in this issue is new to this reader: no mail to make")
     shown, whole = _within(compiled, variant, size_budget)
     first = shown[0][1][0]
     mail = _Joiner()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import cssutils
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, TemplateError, pass_context
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from lxml import etree
@@ -111,8 +111,9 @@ def compile_issue(
         raise ValueError("the nonce must be letters and digits that the content does not hold")
     content = replace(content, items={key: _fit(item) for key, item in content.items.items()})
     context = _context(content, base_url, nonce)
-    html = _rendered(environment, "issue.html.j2", context)
-    text = _rendered(environment, "issue.txt.j2", context)
+    html, text = (
+        _UNPRINTABLE.sub("", message.rendered(environment, f"issue.{kind}.j2", context)) for kind in ("html", "txt")
+    )
     boundary = f"=_{nonce}"
     ids = {story_id for section in content.candidates for story_id in section}
     return CompiledIssue(
@@ -201,14 +202,6 @@ def layout(section: Section) -> str:
     if section.rule is Rule.KIND:
         return "shorts" if set(section.match) == {Kind.SHORT.value} else "opinion"
     return {Rule.LEAD: "lead", Rule.TRENDING: "trending", Rule.LATEST: "latest"}.get(section.rule, "rows")
-
-
-def _rendered(environment: Environment, name: str, context: Mapping[str, Any]) -> str:
-    try:
-        return _UNPRINTABLE.sub("", environment.get_template(name).render(context))
-    except TemplateError as error:
-        line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
-        raise InputError(f"template {name}{line}: {error.message}", "mend it in your templates folder") from error
 
 
 class _Inliner(Premailer):  # type: ignore[misc]

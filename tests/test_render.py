@@ -88,6 +88,12 @@ def test_what_was_compiled_comes_back_from_the_store() -> None:
     assert render.loads(render.dumps(compiled)) == compiled
 
 
+def test_a_reader_for_whom_nothing_is_new_gets_no_mail() -> None:
+    compiled = samples.compiled()
+    with pytest.raises(ValueError, match="nothing in this issue is new"):
+        personalise.assemble(compiled, compose.choose(compiled.content, None, 1), 90_000)
+
+
 def test_thirty_articles_fit_into_a_mail_and_css_is_lean() -> None:
     compiled = samples.compiled()
     shown = everything(compiled.content).shown
@@ -245,7 +251,9 @@ def test_inlining_fetches_nothing(web: tuple[str, list[str]], tmp_path: Path) ->
         ("issue.html.j2", '{{ cut("tail") }}', "", "lacks the cut 'tail'"),
         ("issue.html.j2", '{{ cut("tail") }}', '{{ cut("tail") }}{{ cut("tail") }}', "cuts 'tail' twice"),
         ("issue.html.j2", "{{ t.more }}", "{{ t.nothing }}", "nothing"),
-        ("issue.html.j2", "{{ t.more }}", "{% if %}", "issue.html.j2"),
+        ("issue.html.j2", "{{ t.more }}", "{% if %}", "issue.html.j2, line"),
+        ("issue.html.j2", "{{ t.more }}", "{{ 1 / 0 }}", "division by zero"),
+        ("issue.html.j2", "footer.html.j2", "fotter.html.j2", "no template fotter.html.j2"),
         ("issue.html.j2", "{{ t.more }}", "{{ t.more.__class__.__mro__ }}", "issue.html.j2"),
         ("issue.html.j2", 'class="moret"', 'data-x="' + "x" * 999 + '"', "line of"),
         ("media.css.j2", ":root", "/*" + "x" * 8000 + "*/:root", "<style>"),
