@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -138,6 +140,13 @@ def test_asking_again_soon_owes_no_second_mail_and_later_does(database: Database
     assert (_must(database).confirm_due_at, _must(database).choice.sections) == (None, None)
     _sign_up(database, later, sections=["rail"])
     assert (_must(database).confirm_due_at, _must(database).choice.sections) == (later, frozenset({"rail"}))
+
+
+def test_many_clicks_at_once_owe_one_mail(database: Database) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(_sign_up, database) for _ in range(12)]:
+            done.result()
+    assert _consent(database) == ["requested"]
 
 
 def test_a_stranger_can_not_change_an_active_reader(database: Database) -> None:
@@ -294,6 +303,17 @@ def test_importing_again_changes_only_what_the_file_says(database: Database) -> 
     ann = _must(database)
     assert (ann.person.name, ann.choice) == ("Ann", Choice("weekly", frozenset({"sea"}), 7))
     assert _must(database, "bob@example.org").person.name == "Rob"
+
+
+def test_a_reader_of_another_edition_is_the_same_person(database: Database) -> None:
+    with database.write() as connection:
+        editions.save(connection, replace(EDITION, name="evening"), NOW)
+    _import(database, "address,name,time_zone\nann@example.org,Ann,Asia/Kolkata")
+    rows = read_csv(["address,name,cadence", "ANN@example.org,Ann Lee,weekly"])
+    assert import_subscribers(database, "evening", rows, NOW, source="import").added == 1
+    morning, evening = audience.of_address(database, ADDRESS)
+    assert morning.person == evening.person == Person(ADDRESS, "Ann Lee", "", "Asia/Kolkata")
+    assert (morning.choice.cadence, evening.choice.cadence) == ("daily", "weekly")
 
 
 def test_an_import_activates_who_is_waiting_and_retires_who_left(database: Database) -> None:

@@ -142,10 +142,14 @@ def change_preferences(
 
 def expire_pending(database: Database, now: datetime) -> int:
     """expire: sign-ups nobody confirmed while the link was good | state | proof. Returns how many."""
-    with database.write() as connection:
-        ids = subscribers.expire(connection, now - tokens.CONFIRM_WITHIN)
-        consent.record(connection, ids, "expired", now, "time")
-    return len(ids)
+    expired = 0
+    while True:
+        with database.write() as connection:
+            ids = subscribers.expire(connection, now - tokens.CONFIRM_WITHIN)
+            consent.record(connection, ids, "expired", now, "time")
+        expired += len(ids)
+        if not ids:
+            return expired
 
 
 def send_confirmations(
@@ -252,7 +256,7 @@ def export(database: Database, address: str) -> dict[str, Any]:
     """export: everything known of one person. Raises ``NotFoundError`` when nothing is."""
     key = addresses.key(addresses.normalise(address))
     with database.read() as connection:
-        person = subscribers.find_person(connection, key)
+        _, person = subscribers.find_people(connection, [key]).get(key, (0, None))
         suppression = suppressions.find(connection, key)
         if person is None and suppression is None:
             raise NotFoundError(f"nothing is known of {address}", _SEE)

@@ -39,14 +39,18 @@ class _Entry:
     def over(self, found: Subscription) -> _Entry:
         """This entry with its blanks filled from the subscription there is."""
         said = self.row.values
-        person, choice = found.person, found.choice
-        for name in ("name", "locale", "time_zone"):
-            if said.get(name):
-                person = replace(person, **{name: getattr(self.person, name)})
+        choice = found.choice
         for name in ("cadence", "sections", "hour"):
             if said.get(name):
                 choice = replace(choice, **{name: getattr(self.choice, name)})
-        return replace(self, person=person, choice=choice)
+        return replace(self, person=self.person_over(found.person), choice=choice)
+
+    def person_over(self, found: Person) -> Person:
+        """The same for the person alone, whose address keeps its spelling."""
+        for name in ("name", "locale", "time_zone"):
+            if self.row.values.get(name):
+                found = replace(found, **{name: getattr(self.person, name)})
+        return found
 
 
 def import_subscribers(
@@ -157,7 +161,10 @@ def _barred(entry: _Entry, found: Subscription | None) -> str:
 
 
 def _add(connection: Connection, edition_id: int, entries: list[_Entry], now: datetime, source: str) -> None:
-    subscribers.put_people(connection, [entry.person for entry in entries], now)
+    known = subscribers.find_people(connection, [entry.key for entry in entries])  # from other editions
+    people = {known[entry.key][0]: entry.person_over(known[entry.key][1]) for entry in entries if entry.key in known}
+    subscribers.change_people(connection, people)
+    subscribers.put_people(connection, [entry.person for entry in entries if entry.key not in known], now)
     owners = subscribers.find_ids(connection, [entry.key for entry in entries])
     for state, kind in ((SubscriptionState.ACTIVE, "imported"), (SubscriptionState.UNSUBSCRIBED, "unsubscribed")):
         wanted = {owners[entry.key]: entry.choice for entry in entries if entry.state is state}
@@ -169,9 +176,7 @@ def _change(connection: Connection, found: Subscription, entry: _Entry, now: dat
     """Bring one subscription to what its line says; whether that changed anything."""
     moved = _move(connection, found, entry.state, now, source)
     if entry.person != found.person:
-        subscribers.change_people(
-            connection, {found.subscriber_id: replace(entry.person, address=found.person.address)}
-        )
+        subscribers.change_people(connection, {found.subscriber_id: entry.person})
     if entry.choice != found.choice:
         subscribers.change_choices(connection, {found.id: entry.choice})
         consent.record(connection, [found.id], "preferences", now, source, choices.described(entry.choice))

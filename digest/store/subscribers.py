@@ -97,9 +97,10 @@ def change_people(connection: Connection, people: Mapping[int, Person]) -> None:
         )
 
 
-def find_person(connection: Connection, key: bytes) -> Person | None:
-    row = connection.execute(select(subscribers).where(subscribers.c.address_key == key)).one_or_none()
-    return Person(row.address, row.name, row.locale, row.time_zone) if row else None
+def find_people(connection: Connection, keys: Collection[bytes]) -> dict[bytes, tuple[int, Person]]:
+    """Subscribers' ids and what is known of them, by address key."""
+    rows = connection.execute(select(subscribers).where(subscribers.c.address_key.in_(keys)))
+    return {row.address_key: (row.id, Person(row.address, row.name, row.locale, row.time_zone)) for row in rows}
 
 
 def erase(connection: Connection, key: bytes) -> bool:
