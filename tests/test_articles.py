@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def test_adding_again_updates_and_says_so(database: Database) -> None:
     assert [each.change for each in (first, again, changed)] == [Change.ADDED, Change.UNCHANGED, Change.UPDATED]
     assert first.article.id == again.article.id == changed.article.id
     assert changed.article.draft.title.endswith("9 to 4") and changed.article.first_seen == NOW
+
+
+def test_a_page_saved_without_its_address_takes_nothing_away(database: Database) -> None:
+    picture = Image("https://ellery.example/f.jpg")
+    articles.add(database, "desk", replace(FERRY, image=picture), NOW)
+    again = articles.add(database, "desk", replace(FERRY, url="", byline="Mara Quill"), NOW)
+    assert again.change is Change.UPDATED
+    assert again.article.draft == replace(FERRY, image=picture, byline="Mara Quill")
 
 
 def test_two_desks_telling_the_same_news_share_a_story(database: Database) -> None:
@@ -187,7 +196,7 @@ def test_add_list_show_and_story_from_the_command_line(app: App, tmp_path: Path)
     arguments = ("article", "add", str(page), "--url", URL, "--sector", "Transport", "--tag", "Ferries")
     result = run(app, *arguments)
     assert result.exit_code == 0, result.output
-    assert "added as article 1 at desk, in story 1" in result.stderr
+    assert "added article 1 to desk, in story 1" in result.stderr
     for shown in (
         "Night ferry returns",
         "Harbour Desk",
@@ -197,8 +206,8 @@ def test_add_list_show_and_story_from_the_command_line(app: App, tmp_path: Path)
         "Ireland, France",
     ):
         assert shown in result.stdout
-    assert "was known and is unchanged" in run(app, *arguments).stderr
-    assert "has been updated" in run(app, *arguments, "--kind", "blog", "--country", "Wales").stderr
+    assert "is known and unchanged" in run(app, *arguments).stderr
+    assert "updated article 1" in run(app, *arguments, "--kind", "blog", "--country", "Wales").stderr
     shown = told(app, "article", "show", "1")
     assert (shown["url"], shown["kind"], shown["countries"]) == (URL, "blog", ["Wales"])
     assert (shown["sector"], shown["tags"]) == ("transport", ["ferries"])

@@ -26,9 +26,9 @@ from digest.values import Article, ArticleDraft, ImportReport, Kind, Rejected
 app = typer.Typer()
 Desk = Annotated[str, typer.Option("--feed", metavar="NAME", help="The desk to put it in; made if there is none.")]
 _SAID = {
-    Change.ADDED: "added as article {id}",
-    Change.UPDATED: "article {id} was known and has been updated",
-    Change.UNCHANGED: "article {id} was known and is unchanged",
+    Change.ADDED: "added article {id} to {feed}, in story {story}",
+    Change.UPDATED: "updated article {id} of {feed}, in story {story}: it was known",
+    Change.UNCHANGED: "article {id} of {feed}, in story {story}, is known and unchanged",
 }
 _AGO = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -64,10 +64,10 @@ def add(
         show_json({"change": added.change, "also": added.also} | _as_json(added.article))
         return
     show_table(("field", "value"), _fields(replace(added.article, draft=draft)))
-    say(_SAID[added.change].format(id=added.article.id) + f" at {feed}, in story {added.article.story_id}")
+    say(_SAID[added.change].format(id=added.article.id, feed=feed, story=added.article.story_id))
     if added.also:
         say(f"the story is also told by {', '.join(added.also)}")
-    if not draft.url:
+    if not added.article.draft.url:
         warn("it has no address, so readers can't follow it: add it again with --url")
 
 

@@ -29,6 +29,8 @@ from digest.values import ArticleDraft, Image, Kind
 
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{2,30})""", re.I)
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_NO_DATES = {"extensive_search": False}  # they are read here, and guessing them takes seconds
+_LINE_BREAK = re.compile(r"<br\b", re.I)
 _XML_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _MOST_TAGS = 30
 
@@ -66,10 +68,10 @@ def _check(said: Said, body: list[str], url: str) -> None:
 
 def _parsed(html: bytes, declared: str, url: str) -> HtmlElement:
     text = _XML_DECLARATION.sub("", _decoded(html, declared).replace("\x00", ""))
+    text = _LINE_BREAK.sub(" <br", text)  # or the words around it would stick together
+    parser = HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
     try:
-        return document_fromstring(
-            text.encode("utf-8", "replace"), parser=HTMLParser(encoding="utf-8", no_network=True)
-        )
+        return document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except (etree.ParserError, etree.XMLSyntaxError):
         raise InputError(f"{url or 'the page'} is no article: it is empty", "give the page of one article") from None
 
@@ -120,7 +122,12 @@ def _fuller(declared: str, shown: str) -> str:
 
 def _with_trafilatura(said: Said, page: HtmlElement, url: str, body: list[str]) -> tuple[Said, list[str]]:
     document = trafilatura.bare_extraction(
-        deepcopy(page), url=url or None, with_metadata=True, include_comments=False, fast=True
+        deepcopy(page),
+        url=url or None,
+        with_metadata=True,
+        include_comments=False,
+        fast=True,
+        date_extraction_params=_NO_DATES,
     )
     if not isinstance(document, Document):
         return said, body

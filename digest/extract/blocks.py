@@ -75,7 +75,7 @@ def _own_text(element: HtmlElement) -> str:
     parts = [element.text or ""]
     for child in element:
         if isinstance(child.tag, str) and child.tag not in _BLOCKS and child.tag not in _OUTSIDE:
-            parts.append(" ".join(child.itertext()) if _is_phrase(child) else "")
+            parts.append("".join(child.itertext()) if _is_phrase(child) else "")
         parts.append(child.tail or "")
     return " ".join("".join(parts).split())
 

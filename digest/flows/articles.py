@@ -50,6 +50,7 @@ def add(database: Database, feed_name: str, draft: ArticleDraft, now: datetime) 
     """
     with database.write() as connection:
         desk = _desk(connection, feed_name)
+        draft = _completed(connection, desk, draft)
         new, updated, _ = store_drafts(connection, desk, [draft], now)
         change = Change.ADDED if new else Change.UPDATED if updated else Change.UNCHANGED
         article = _stored(connection, desk, draft)
@@ -119,12 +120,24 @@ def _desk(connection: Connection, name: str) -> int:
     return known.id
 
 
+def _completed(connection: Connection, feed_id: int, draft: ArticleDraft) -> ArticleDraft:
+    """A page saved without its address takes nothing away from the article it is known as."""
+    known = _known(connection, feed_id, draft) if not draft.url else None
+    return replace(draft, url=known.draft.url, image=draft.image or known.draft.image) if known else draft
+
+
 def _stored(connection: Connection, feed_id: int, draft: ArticleDraft) -> Article:
+    article = _known(connection, feed_id, draft)
+    if article is None:
+        raise NotFoundError("this article was here and has been removed", "it is older than articles are kept")
+    return article
+
+
+def _known(connection: Connection, feed_id: int, draft: ArticleDraft) -> Article | None:
+    """The stored article this draft is, if there is one."""
     decision = intake.decide([draft], articles.known(connection, feed_id, intake.lookup_keys([draft])))
     known = next((keyed.article for keyed in (*decision.known, *decision.updated) if keyed.article), None)
-    if known is None or known.id is None:
-        raise NotFoundError("this article was here and has been removed", "it is older than articles are kept")
-    return articles.by_ids(connection, [known.id])[0]
+    return articles.by_ids(connection, [known.id])[0] if known and known.id is not None else None
 
 
 def _batches(drafts: Iterable[ArticleDraft | Rejected]) -> Iterator[list[ArticleDraft | Rejected]]:
