@@ -132,8 +132,7 @@ def header_block(headers: Sequence[tuple[str, str]]) -> str:
 
 
 def quoted_printable(text: str) -> str:
-    """``text`` in quoted-printable UTF-8 (RFC 2045 6.7) with CRLF and lines of at
-    most 76 characters."""
+    """``text`` in quoted-printable UTF-8 (RFC 2045 6.7) with CRLF and lines of at most 76 characters."""
     return "\r\n".join(
         b2a_qp(line.encode("utf-8", "replace"), istext=False).decode("ascii").replace("\n", "\r\n")
         for line in _LINE_END.split(text)

@@ -278,6 +278,9 @@ def _headers(content: IssueContent, base_url: str, nonce: str, list_domain: str,
         return f"@@{nonce}:{name}@@"
 
     sender = edition.reply_to or edition.sender
+    for _, addr in (edition.sender, sender):
+        if message.needs_smtputf8(addr):
+            raise InputError(f"{edition.name}: {addr} can't send", "use an address with a plain ASCII local part")
     stamp = content.slot.strftime("%Y%m%dT%H%M")
     feedback_id = (stamp, edition.name, content.cadence, list_domain.partition(".")[0])
     headers = [

@@ -175,6 +175,12 @@ def test_what_is_no_address_is_refused(bad: str) -> None:
         message.wire_address(bad)
 
 
+def test_an_edition_can_t_send_from_an_address_that_few_servers_take() -> None:
+    edition = replace(EDITION, sender=("Post", "jörg@example.org"))
+    with pytest.raises(InputError, match="jörg@example.org can't send"):
+        samples.compiled(samples.content(edition))
+
+
 def test_a_reader_with_an_international_address_gets_a_utf8_header(compiled: CompiledIssue) -> None:
     envelope = send(compiled, replace(READER, address="jörg@example.org", name=""))
     assert b"\r\nTo: j\xc3\xb6rg@example.org\r\n" in envelope.message
