@@ -32,7 +32,7 @@ def page(body: str, head: str = "", lang: str = "en") -> bytes:
 VISIBLE = page(
     f"""<article><h1>Night ferry<br>returns to Port <b>E</b>llery</h1>
     <p>After eleven years without it, the town votes for a boat that sails until four in the morning.</p>
-    <p><!-- ad --><?x y?>&#1;Harbour Desk | Port Ellery | Updated: 07-03-2026 09:20 IST | Created: 06-03-2026 22:05 IST</p>
+<p><!-- ad --><?x?>&#1;Harbour Desk | Port Ellery | Updated: 07-03-2026 09:20 IST | Created: 06-03-2026 22:05 IST</p>
     <figure><img src="/img/ferry.jpg" alt="The ferry" width="800" height="450">
     <figcaption>The boat in dock. Image Credit: Mara Quill</figcaption></figure>
     <ul><li>Country:</li><li>Ireland</li><li>France</li></ul>
