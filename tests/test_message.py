@@ -177,7 +177,7 @@ def test_what_is_no_address_is_refused(bad: str) -> None:
 
 def test_an_edition_can_t_send_from_an_address_that_few_servers_take() -> None:
     edition = replace(EDITION, sender=("Post", "jörg@example.org"))
-    with pytest.raises(InputError, match="jörg@example.org can't send"):
+    with pytest.raises(InputError, match="can't send"):
         samples.compiled(samples.content(edition))
 
 
