@@ -15,7 +15,8 @@ from urllib.parse import urljoin, urlsplit
 import nh3
 
 URL_LENGTH = 2000
-_TAG = re.compile(r"<[/!?a-zA-Z][^>]*>")
+_READ_LENGTH = 20_000  # characters of a text that are looked at: many times what is kept, and soon cleaned
+_TAG = re.compile(r"<[/!?a-zA-Z][^<>]*>")
 _BLOCK = re.compile(
     r"<(?=/?(?:p|br|div|li|ul|ol|h[1-6]|tr|td|th|hr|blockquote|figure|figcaption|section|article)\b)", re.IGNORECASE
 )
@@ -37,6 +38,7 @@ def _is_mischief(character: str) -> bool:
 
 def plain(text: str, markup: bool = True) -> str:
     """``text`` as plain text. ``markup`` says that it is HTML; else only whole tags make it so, and ``a < b`` stays."""
+    text = text[:_READ_LENGTH]
     if markup or _TAG.search(text):
         text = html.unescape(nh3.clean(_BLOCK.sub(" <", text), tags=set()))
     return visible(text)
@@ -78,8 +80,8 @@ class _Pictures(HTMLParser):
 
 def pictures(markup: str) -> list[dict[str, str]]:
     """The attributes of each ``<img>`` in a piece of HTML, in order."""
-    if "<img" not in markup.lower():
-        return []
     parser = _Pictures()
-    parser.feed(markup)
+    begin = markup.lower().find("<img")
+    if begin >= 0:
+        parser.feed(markup[begin : begin + _READ_LENGTH])
     return parser.found

@@ -59,15 +59,15 @@ def parse(body: bytes, content_type: str, url: str) -> ParsedFeed:
     return _xml_feed(body, content_type, url)
 
 
-def _sorted_out(title: str, entries: Iterable[tuple[str, ArticleDraft | str, str]]) -> ParsedFeed:
-    """From (where, draft or why not, raw) of each entry."""
+def _sorted_out(title: str, entries: Iterable[tuple[str, ArticleDraft | str, object]]) -> ParsedFeed:
+    """From (where, draft or why not, the entry itself) of each entry."""
     drafts: list[ArticleDraft] = []
     rejected: list[Rejected] = []
-    for where, made, raw in entries:
+    for where, made, entry in entries:
         if isinstance(made, ArticleDraft):
             drafts.append(made)
         else:
-            rejected.append(Rejected(where, made, visible(raw[:_RAW_LENGTH])))
+            rejected.append(Rejected(where, made, visible(str(entry)[:_RAW_LENGTH])))
     return ParsedFeed(title, tuple(drafts), tuple(rejected))
 
 
@@ -107,15 +107,16 @@ def _xml_feed(body: bytes, content_type: str, url: str) -> ParsedFeed:
         )
     except Exception as error:  # its parsers raise all sorts of things on broken input
         raise InputError(f"{url} can't be read as a feed ({error})", "check the feed's address") from error
-    if not document.version and not document.entries:
+    version = document.get("version", "")
+    if not version and not document.entries:
         what = "an HTML page" if b"<html" in body[:2000].lower() else "no feed"
         raise InputError(f"{url} is {what}", "give the address of its RSS, Atom or JSON feed")
-    literal = document.version.startswith("atom")  # Atom says what is markup; RSS leaves it to a guess
+    literal = version.startswith("atom")  # Atom says what is markup; RSS leaves it to a guess
     language = visible(document.feed.get("language") or "")[:20]
     return _sorted_out(
         visible(plain(document.feed.get("title") or "")),
         (
-            (f"entry {number}", _entry(entry, url, language, literal), str(dict(entry)))
+            (f"entry {number}", _entry(entry, url, language, literal), dict(entry))
             for number, entry in enumerate(document.entries, 1)
         ),
     )
@@ -264,7 +265,7 @@ def _json_feed(body: bytes, url: str) -> ParsedFeed:
     language = visible(_string(document.get("language")))[:20]
     return _sorted_out(
         visible(_string(document.get("title"))),
-        ((f"entry {number}", _item(item, url, language), str(item)) for number, item in enumerate(items, 1)),
+        ((f"entry {number}", _item(item, url, language), item) for number, item in enumerate(items, 1)),
     )
 
 

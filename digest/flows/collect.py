@@ -50,8 +50,11 @@ def collect(
     Raises ``NotFoundError`` for an unknown name and ``InputError`` for a desk, which has nothing to be read.
     """
     interval = timedelta(minutes=settings.fetch.interval_minutes)
-    with database.write() as connection:
+    with database.read() as connection:
         chosen = _chosen(connection, now, names, force)
+    if not chosen:
+        return []
+    with database.write() as connection:
         feeds.postpone(connection, chosen, now + interval)
     reports: dict[str, CollectReport] = {}
     with ThreadPoolExecutor(max_workers=CONCURRENCY, thread_name_prefix="collect") as pool:
