@@ -134,7 +134,8 @@ def test_old_broken_and_oddly_encoded_feeds_are_read(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b" \n", b"\xfe\xff", b"<!doctype html><html><head><title>x</title></head></html>", bytes(range(256)) * 9, b"/etc/passwd",
+    [b"", b" \n", b"\xfe\xff", b"<!doctype html><html><head><title>x</title></head></html>", bytes(range(256)) * 9,
+     b"/etc/passwd",
      b"{", b'{"a": 1}', b"[" * 100_000 + b"{", b"{" + b'"a":[' * 100_000, b"https://127.0.0.1:1/"],
 )  # fmt: skip
 def test_what_is_no_feed_is_said_to_be_none(body: bytes) -> None:
