@@ -149,7 +149,7 @@ def _item(story: Story, titles: dict[str, str]) -> Item:
         byline=draft.byline,
         place=draft.place,
         agency=draft.agency,
-        region=draft.countries[0] if draft.countries else "",
+        region=news.region(story),
         source=source,
         sector=draft.sector,
         kind=draft.kind,
