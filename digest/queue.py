@@ -46,6 +46,7 @@ def make_celery(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_soft_shutdown_timeout=settings.deliver.lease_seconds / 2,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # a broker may be away for long; workers wait for it
         broker_connection_timeout=5,
         broker_transport_options={"visibility_timeout": 3600, "socket_connect_timeout": 5, "socket_timeout": 30},
         task_default_queue="digest",

@@ -49,7 +49,7 @@ class SmtpSettings(_Part):
 class FetchSettings(_Part):
     """Limits for reading feeds and pages from the web."""
 
-    max_bytes: Annotated[int, Field(ge=1024)] = 8_000_000
+    max_bytes: Annotated[int, Field(ge=1024)] = 4_000_000
     timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 20
     allow_private: bool = False
     interval_minutes: Annotated[int, Field(ge=1)] = 15
@@ -58,11 +58,13 @@ class FetchSettings(_Part):
 
 class DeliverSettings(_Part):
     """How deliveries go out: ``batch`` per Celery task, ``window`` per write to the ledger (and so the most that can
-    be in doubt after a kill -9 of one task), ``lease_seconds`` until another worker may take a batch over."""
+    be in doubt after a kill -9 of one task), ``lease_seconds`` until another worker may take a batch over,
+    ``requeue_seconds`` until a batch whose task nobody has begun is queued again (doubled tasks are harmless)."""
 
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
     window: Annotated[int, Field(ge=1, le=1000)] = 20
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
+    requeue_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     give_up_hours: Annotated[int, Field(ge=1, le=240)] = 48
     in_doubt: Literal["hold", "resend", "assume-sent"] = "hold"
     size_budget: Annotated[int, Field(ge=10_000)] = 90_000

@@ -96,6 +96,7 @@ tick_seconds = 0.5
 batch = 10
 window = 5
 lease_seconds = 5
+requeue_seconds = 3
 """,
         encoding="utf-8",
     )
@@ -164,7 +165,7 @@ def test_after_kill_9_of_the_worker_every_reader_is_accounted_for(site: Site, wo
     site.run("send", "tide", "--now")
     server.wait_for(12)
     for victim in _descendants(group.pid):
-        if "worker" in victim[1]:
+        if " workers worker " in victim[1]:
             os.kill(victim[0], signal.SIGKILL)
     await_that(lambda: issue_state(site) == "sent", site)
     account = operate.account(world.app.database, 1)

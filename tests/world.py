@@ -161,7 +161,7 @@ class World:
     def deliver(self, courier: Courier) -> int:
         """Everything that is due now, as workers would. Returns how many deliveries had their turn."""
         done = 0
-        while due := deliver.dispatch(self.app.database, 100, self.app.now()):
+        while due := deliver.dispatch(self.app.database, self.app.settings.deliver, 100, self.app.now()):
             done += sum(deliver.deliver(self.app.post_office(courier), *batch) for batch in due)
         return done
 

@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         level=os.environ.get("DIGEST_LOG", "INFO"), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
     )
-    for chatty in ("alembic", "celery", "httpx"):
+    for chatty in ("alembic", "celery", "kombu", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         PROCESSES[name](App.from_file(Path(config)), Path(config), rest)
@@ -59,7 +59,7 @@ def _worker(app: App, _config: Path, rest: list[str]) -> None:
     app.database.check()
     app.queue.check()
     celery = make_workers(app.settings)
-    celery.worker_main(["--quiet", "worker", "--loglevel=WARNING", "--without-gossip", "--without-mingle", *rest])
+    celery.worker_main(["--quiet", "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle", *rest])
 
 
 def _beat(app: App, _config: Path, _rest: list[str]) -> None:

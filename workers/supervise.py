@@ -96,4 +96,4 @@ def _die_with_parent() -> None:
 
 def command(name: str, config: Path) -> list[str]:
     """How a process of the group is started by itself."""
-    return [sys.executable, "-m", "workers", name, str(config)]
+    return [sys.executable, "-P", "-m", "workers", name, str(config)]  # -P: a folder "workers" here is not ours

@@ -14,7 +14,7 @@ from celery import Celery
 from celery.schedules import crontab
 
 from digest.app import App
-from digest.errors import UnavailableError
+from digest.errors import DigestError, UnavailableError
 from digest.flows import audience, collect, deliver, publish, retention
 from digest.queue import make_celery
 from digest.settings import Settings
@@ -113,7 +113,10 @@ class PerProcess:
 def _with_app(function: Callable[..., None], here: PerProcess) -> Callable[..., None]:
     @wraps(function)
     def run(*ids: int) -> None:
-        function(here(), *ids)
+        try:
+            function(here(), *ids)
+        except DigestError as error:  # a database or template at fault is told in a line; beat asks again
+            log.error("%s%s: %s", function.__name__, ids, error)
 
     return run
 
@@ -124,7 +127,7 @@ def _every(schedule: timedelta | crontab, task: str, expires: float) -> dict[str
 
 def _dispatch(app: App) -> None:
     try:
-        for issue_id, number in deliver.dispatch(app.database, IN_FLIGHT, app.now()):
+        for issue_id, number in deliver.dispatch(app.database, app.settings.deliver, IN_FLIGHT, app.now()):
             app.queue.poke("deliver", issue_id, number)
     except UnavailableError as error:  # the batches stay due; beat sends for them again within a minute
         log.warning("%s", error)

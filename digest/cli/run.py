@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ from digest.flows import operate, publish, schedules
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
+_SOON = timedelta(seconds=30)  # a slot so near is waited for
 _IN_DOUBT_SHOWN = 50
 
 
@@ -66,7 +68,9 @@ def send(
 
 def status(
     ctx: typer.Context,
-    watch: Annotated[bool, typer.Option("--watch", help="Follow open issues until they are sent.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow open issues, and one that is about to open, until they are sent.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """What is going on: processes, open and recent issues, the next slots."""
@@ -110,11 +114,12 @@ def _broker_fault(app: App) -> str:
 
 
 def _watch(app: App) -> None:
-    """Bars for the open issues until none is left to send (or Ctrl-C)."""
+    """Bars for the open issues until none is left to send and no slot is near (or Ctrl-C)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bars: dict[int, TaskID] = {}
     with Progress(*columns, console=Console(stderr=True)) as shown:
         while True:
+            near = _slot_is_near(app)  # asked first: a slot that comes now is an issue by the next line
             found = operate.progress(app.database)
             for progress in found:
                 if progress.issue.id not in bars and progress.issue.state in OPEN_ISSUE:
@@ -123,9 +128,15 @@ def _watch(app: App) -> None:
                     total = progress.total or None
                     text = f"issue {progress.issue.id} {progress.issue.edition}: {_standing(progress)}"
                     shown.update(bars[progress.issue.id], description=text, total=total, completed=progress.settled)
-            if not any(p.issue.state in OPEN_ISSUE - {IssueState.PAUSED} for p in found):
+            sending = any(p.issue.state in OPEN_ISSUE - {IssueState.PAUSED} for p in found)
+            if not sending and not near:
                 return
             time.sleep(_WATCH_SECONDS)
+
+
+def _slot_is_near(app: App) -> bool:
+    planned = (s.next_slot_at for s in schedules.listing(app.database) if not s.paused)
+    return any(slot - app.now() < _SOON for slot in planned if slot)
 
 
 def _standing(progress: operate.Progress) -> str:
@@ -171,6 +182,6 @@ def _process(name: str) -> Callable[..., None]:
         door = ctx.ensure_object(Door)
         get_app(ctx)  # a faulty configuration is told before anything starts
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "workers", name, str(door.config)])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "workers", name, str(door.config)])  # noqa: S606
 
     return become

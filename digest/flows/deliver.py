@@ -28,7 +28,6 @@ from digest.store.deliveries import Settled, Turn
 from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
 
 _OVERLAP_PAUSE = timedelta(seconds=60)
-_LOST_TASK = timedelta(seconds=60)
 Writer = Callable[[CompiledIssue, Variant, Reader, datetime], Envelope]
 """Personalises: fills an issue's fragments for one reader."""
 
@@ -70,10 +69,11 @@ def deliver(office: PostOffice, issue_id: int, number: int) -> int:
     return done
 
 
-def dispatch(database: Database, limit: int, now: datetime) -> list[tuple[int, int]]:
-    """Due batches that no task is on its way for, at most ``limit`` in flight; the caller sends the tasks."""
+def dispatch(database: Database, settings: DeliverSettings, limit: int, now: datetime) -> list[tuple[int, int]]:
+    """Due batches that no task is on its way for, at most ``limit`` in flight; the caller sends the tasks. A task that
+    nobody began for a while counts as lost: with Redis, or in the hands of a worker that was killed."""
     with database.write() as connection:
-        return batches.queue(connection, limit, now, now - _LOST_TASK)
+        return batches.queue(connection, limit, now, now - timedelta(seconds=settings.requeue_seconds))
 
 
 def rest(database: Database, settings: DeliverSettings, now: datetime) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from digest import schedule
 from digest.compose import compose, is_empty
-from digest.errors import InputError, NotFoundError
+from digest.errors import DigestError, InputError, NotFoundError
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
 from digest.store import articles, deliveries, editions, issues, schedules
@@ -75,7 +75,7 @@ def publish(database: Database, issue_id: int, compiler: Compiler, settings: Del
         if is_empty(content):
             _skip(database, issue, now)
         else:
-            _freeze(database, issue, content, compiler(content), now)
+            _freeze(database, issue, content, _compiled(database, issue, content, compiler), now)
         issue = _get(database, issue_id)
     if issue.state is IssueState.COMPOSED:
         expand(database, issue, settings, now)
@@ -112,15 +112,26 @@ def _window(until: int, previous: int | None, oldest: int, cutoffs: set[int]) ->
     return Window(min({oldest, start}), start, until, frozenset(cutoffs | {start}))
 
 
+def _compiled(database: Database, issue: Issue, content: IssueContent, compiler: Compiler) -> str:
+    """The compiled issue. A fault in the edition's templates is noted on the issue, where the operator looks; beat
+    tries again until it is mended or the issue cancelled."""
+    try:
+        return compiler(content)
+    except DigestError as error:
+        with database.write() as connection:
+            issues.note(connection, issue.id, f"can't be composed: {error}")
+        raise
+
+
 def _skip(database: Database, issue: Issue, now: datetime) -> None:
     with database.write() as connection:
         issues.move(connection, issue.id, IssueEvent.SKIP, now, reason="nothing new since the issue before")
 
 
 def _freeze(database: Database, issue: Issue, content: IssueContent, compiled: str, now: datetime) -> None:
-    covers = {"covers_from": content.covers_from, "covers_until": content.covers_until}
+    values = {"covers_from": content.covers_from, "covers_until": content.covers_until, "reason": ""}
     with database.write() as connection:
-        if issues.move(connection, issue.id, IssueEvent.COMPOSE, now, **covers):
+        if issues.move(connection, issue.id, IssueEvent.COMPOSE, now, **values):
             issues.save_compiled(connection, issue.id, compiled)
 
 

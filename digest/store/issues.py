@@ -62,6 +62,11 @@ def move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime
     return connection.execute(update(issues).where(guard).values(state=state, **values)).rowcount == 1
 
 
+def note(connection: Connection, issue_id: int, reason: str) -> None:
+    """Say on the issue why it does not get on."""
+    connection.execute(update(issues).where(issues.c.id == issue_id).values(reason=reason))
+
+
 def finish_if_settled(connection: Connection, issue_id: int, now: datetime) -> bool:
     """End a sending issue none of whose batches has anything left to do."""
     open_batch = exists().where(batches.c.issue_id == issue_id, batches.c.due_at.is_not(None))
