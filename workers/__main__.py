@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from celery.apps.beat import Beat
 
 from digest.app import App
 from digest.errors import DigestError
@@ -23,7 +25,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         level=os.environ.get("DIGEST_LOG", "INFO"), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
     )
-    for chatty in ("alembic", "celery", "kombu", "httpx"):
+    for chatty in ("alembic", "celery", "kombu", "httpx", "mail.log"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         PROCESSES[name](App.from_file(Path(config)), Path(config), rest)
@@ -62,11 +64,20 @@ def _worker(app: App, _config: Path, rest: list[str]) -> None:
     celery.worker_main(["--quiet", "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle", *rest])
 
 
+class _Beat(Beat):  # type: ignore[misc]
+    """Beat that a signal ends at once. Celery's own handler raises in the middle of whatever runs; in a call to Redis
+    that gets lost, and beat lives on. It keeps nothing, so there is nothing to save."""
+
+    def install_sync_handler(self, service: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: os._exit(0))
+
+
 def _beat(app: App, _config: Path, _rest: list[str]) -> None:
     app.database.check()
     app.queue.check()
-    celery = make_workers(app.settings)
-    celery.Beat(
+    _Beat(
+        app=make_workers(app.settings),
         scheduler_cls="celery.beat:Scheduler",  # keeps nothing on disk: a doubled or restarted beat is harmless
         max_interval=app.settings.worker.tick_seconds,
         loglevel="WARNING",
