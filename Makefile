@@ -17,7 +17,7 @@ demo: .venv/ready ## the whole story on the embedded default: collect, send, uns
 	$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: lint ## lint, then all tests on SQLite and PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: .venv/ready ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
@@ -29,6 +29,19 @@ format: .venv/ready ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+judge: .venv/ready build/judge/ready ## other people's programs judge mails and pages: mailparser, the W3C checker, Chromium
+	$(BIN)/python -m pytest -m judge -rs
+
+# What the judges need, by package name; what can't be had here is skipped with a message by its tests.
+build/judge/ready:
+	mkdir -p build/judge
+	-command -v npm >/dev/null && npm install --no-save --silent --prefix build/judge mailparser vnu-jar
+	-command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+	touch $@
+
+bench: .venv/ready ## what an issue costs to compile, and a mail to personalise
+	$(BIN)/python -m bench.compile
+
 diagram: .venv/ready ## draw the state diagram into ARCHITECTURE.md
 	$(BIN)/python docs/diagram.py
 
@@ -36,4 +49,4 @@ lock: .venv/ready ## lock the newest allowed versions
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what make and the tools made
-	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache build dist *.egg-info
+	rm -rf .venv build .mypy_cache .ruff_cache .import_linter_cache dist *.egg-info
