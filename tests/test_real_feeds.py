@@ -19,18 +19,25 @@ from .web_server import Page, WebServer
 from .world import EDITION, World, WorldApp
 
 FEEDS = {"cnn": "cnn.xml", "nyt": "nytimes.xml", "pais": "elpais.xml"}
-SECTIONS = """
+TRENDING = """
 [[section]]
 key = "trending"
 title = "TRENDING"
 rule = "trending"
 count = 5
-
+"""
+DECLARED = """
 [[section]]
-key = "latest"
-title = "Latest news"
-rule = "latest"
-count = 25
+key = "{name}"
+title = "From {name}"
+rule = "sector"
+sectors = ["{name}"]
+count = 8
+
+[[feed]]
+name = "{name}"
+url = "{url}"
+sector = "{name}"
 """
 
 
@@ -57,7 +64,7 @@ def world(settings: Settings, server: SmtpServer, web: WebServer) -> Iterator[Wo
     app = WorldApp(settings.model_copy(update=changed))
     declared = "".join(f'\n[[feed]]\nname = "{name}"\nurl = "{web.url("/" + name)}"\n' for name in FEEDS)
     world = World(app)
-    world.edition(EDITION + SECTIONS + declared)
+    world.edition(EDITION + TRENDING + declared)
     yield world
     app.database.dispose()
 
