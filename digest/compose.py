@@ -90,8 +90,8 @@ def _ranked(edition: Edition, stories: Sequence[Story], now: datetime) -> dict[s
 
 
 def _newness(story: Story, now: datetime) -> float:
-    """When a story became news: its own date unless it has none or it lies ahead of us."""
-    return min(story.lead.draft.published or story.first_seen, now).timestamp()
+    """When a story's lead came out; a date ahead of us is not believed."""
+    return min(news.told_at(story.lead), now).timestamp()
 
 
 def _eligible(story: Story, section: Section, apart: Collection[str]) -> bool:

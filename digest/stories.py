@@ -26,7 +26,7 @@ THRESHOLD_SAME_SOURCE = 0.85  # an editor who runs two pieces means two; only ne
 CAUTION = 0.25  # added where there are few articles, because all their words look rare
 CAUTION_FADES = 40  # number of articles by which it is down to a third
 DRIFT = timedelta(hours=36)  # published this far apart, articles are half as close: news moves on
-UNDATED = timedelta(hours=24)  # assumed between articles of which one has no date
+UNDATED = timedelta(hours=24)  # assumed age of an article without a date, and its distance from another
 CHAIN = 0.5  # a story's articles must on average come this close to the threshold, or chains would form
 APART = timedelta(days=3)  # published further apart, it is another event
 SCORE_HALF_LIFE = timedelta(hours=24)
@@ -272,7 +272,7 @@ def score(story: Story, now: datetime) -> float:
     """
     completeness = 1 + 0.2 * (story.lead.draft.image is not None) + 0.1 * bool(story.lead.draft.standfirst)
     weight = (1 + math.log2(max(1, len(story.sources)))) * completeness
-    began = min(_told_at(article) for article in (story.lead, *story.articles))
+    began = min(told_at(article) for article in (story.lead, *story.articles))
     return math.log2(weight) - _half_lives(began, now, SCORE_HALF_LIFE)
 
 
@@ -284,14 +284,15 @@ def heat(story: Story, now: datetime) -> float:
     """
     fading: dict[str, list[float]] = defaultdict(list)
     for article in story.articles:
-        fading[article.feed].append(0.5 ** _half_lives(_told_at(article), now, HEAT_HALF_LIFE))
+        fading[article.feed].append(0.5 ** _half_lives(told_at(article), now, HEAT_HALF_LIFE))
     tellings = sum(max(each) + 0.25 * (sum(each) - max(each)) for each in fading.values())
     return tellings * math.log(2) / (HEAT_HALF_LIFE / timedelta(hours=1))
 
 
-def _told_at(article: Article) -> datetime:
-    """When an article came out; not after it was seen, whatever its own date says."""
-    return min(article.draft.published or article.first_seen, article.first_seen)
+def told_at(article: Article) -> datetime:
+    """When an article came out; not after it was seen, whatever its own date says. One without a date may be anything,
+    and is often an advertisement among dated news: it counts as ``UNDATED`` older than it was seen."""
+    return min(article.draft.published or article.first_seen - UNDATED, article.first_seen)
 
 
 def _half_lives(since: datetime, now: datetime, half_life: timedelta) -> float:

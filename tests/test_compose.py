@@ -128,10 +128,10 @@ def test_a_sector_takes_what_any_source_files_there() -> None:
     assert _only(Rule.SECTOR, told, "grid", "energy") == [1]
 
 
-def test_latest_is_newest_first_and_a_date_ahead_of_us_counts_as_now() -> None:
+def test_latest_is_newest_first_a_date_ahead_of_us_counts_as_now_and_none_as_yesterday() -> None:
     published = [NOW - timedelta(hours=3), NOW + timedelta(days=9), None, NOW - timedelta(minutes=1)]
     told = [story(n, ArticleDraft(title=str(n), published=at)) for n, at in enumerate(published, 1)]
-    assert _only(Rule.LATEST, told) == [2, 4, 3, 1]
+    assert _only(Rule.LATEST, told) == [2, 4, 1, 3]
 
 
 @pytest.mark.parametrize(("covers_from", "empty"), [(0, False), (1, True)])

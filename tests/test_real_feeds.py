@@ -62,7 +62,7 @@ def world(settings: Settings, server: SmtpServer, web: WebServer) -> Iterator[Wo
     route = SmtpSettings(host="127.0.0.1", port=server.port, security="none")
     changed = {"fetch": FetchSettings(allow_private=True), "smtp": route}
     app = WorldApp(settings.model_copy(update=changed))
-    declared = "".join(f'\n[[feed]]\nname = "{name}"\nurl = "{web.url("/" + name)}"\n' for name in FEEDS)
+    declared = "".join(DECLARED.format(name=name, url=web.url(f"/{name}")) for name in FEEDS)
     world = World(app)
     world.edition(EDITION + TRENDING + declared)
     yield world

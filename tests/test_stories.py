@@ -222,10 +222,13 @@ def test_more_sources_fresher_and_fuller_stories_matter_more() -> None:
     assert score(story(told("a", hours=90_000)), NOW) < score(story(told("a", hours=80_000)), NOW)
 
 
-def test_a_date_from_the_future_or_the_past_is_no_trick() -> None:
-    seen = told("a")
-    ahead = Article(1, 1, "a", 1, NOW, ArticleDraft("T", published=NOW + timedelta(days=30)))
-    assert score(story(ahead), NOW + timedelta(hours=5)) == score(story(seen), NOW + timedelta(hours=5))
+def test_neither_a_date_ahead_of_us_nor_none_at_all_is_a_trick() -> None:
+    later = NOW + timedelta(hours=5)
+    ahead, timely, undated = (
+        score(story(Article(1, 1, "a", 1, NOW, ArticleDraft("T", published=published))), later)
+        for published in (NOW + timedelta(days=30), NOW, None)
+    )
+    assert ahead == timely > undated
 
 
 def test_heat_is_what_is_told_now() -> None:
