@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.headerregistry import HeaderRegistry
+from email import message_from_bytes, policy
 from email.message import Message
 from email.utils import parseaddr
 from functools import partial
@@ -19,7 +18,6 @@ from lxml import html
 
 from digest import tokens
 
-_HEADERS = HeaderRegistry()
 _UNDERLINE = re.compile(r"-+")
 
 
@@ -105,7 +103,10 @@ def _defects(message: Message) -> Iterator[str]:
     for part in message.walk():
         yield from (f"{type(defect).__name__} in a part" for defect in part.defects)
         for name, value in part.items():
-            yield from (f"{type(defect).__name__} in {name}" for defect in _HEADERS(name, value).defects)
+            yield from (
+                f"{type(defect).__name__} in {name}"
+                for defect in policy.default.header_fetch_parse(name, value).defects
+            )
 
 
 def _issue(return_path: str, keys: tokens.Keys) -> int:

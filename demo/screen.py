@@ -71,15 +71,6 @@ class Commands:
         if done.returncode:
             raise DemoError(f"`digest {shlex.join(arguments)}` ended with {done.returncode}")
 
-    def read(self, *arguments: str) -> bytes:
-        """The output of a command, without showing it. Raises ``DemoError``."""
-        done = subprocess.run(
-            [_DIGEST, *arguments], cwd=self._folder, env=self._environment, check=False, capture_output=True
-        )
-        if done.returncode:
-            raise DemoError(f"`digest {shlex.join(arguments)}`: {done.stderr.decode(errors='replace').strip()}")
-        return done.stdout
-
     def start(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a command that stays, in a session of its own, so that Ctrl-C is for us to pass on."""
         self._screen.command([*arguments, "&"])
