@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment
 
-from digest import message, personalise, render, tokens
-from digest.errors import StateError
+from digest import dkim, message, personalise, render, tokens
+from digest.dkim import PrivateKey, Signer
+from digest.errors import NotFoundError, StateError
 from digest.flows.deliver import PostOffice
 from digest.personalise import Assembled
 from digest.queue import Queue
-from digest.settings import Settings, load
+from digest.settings import DkimSettings, Settings, load
 from digest.smtp.courier import Courier, SmtpCourier
 from digest.store import editions, issues
 from digest.store.database import Database
@@ -94,10 +96,9 @@ class App:
 
     def write(self, compiled: CompiledIssue, variant: Variant, reader: Reader, now: datetime) -> Envelope:
         """One reader's mail of a frozen issue."""
-        assembled = self._assembled(_Identity(compiled), variant)
-        return personalise.message(
-            assembled, reader, self.settings.keys, self.bounce_domain(compiled.content.edition), now
-        )
+        assembled, edition = self._assembled(_Identity(compiled), variant), compiled.content.edition
+        written = personalise.message(assembled, reader, self.settings.keys, self.bounce_domain(edition), now)
+        return self._signed(written, edition, now)
 
     def write_confirmation(self, subscription: Subscription) -> Envelope:
         """The mail that asks to confirm a sign-up."""
@@ -106,7 +107,7 @@ class App:
         now, keys = self.now(), self.settings.keys
         url = f"{self.settings.base_url}/c/{tokens.confirm(keys, subscription.id, now)}"
         token = tokens.return_path(keys, 0, subscription.id)
-        return message.confirmation(
+        written = message.confirmation(
             edition,
             subscription.person.address,
             url,
@@ -115,6 +116,18 @@ class App:
             f"b+{token}@{self.bounce_domain(edition)}",
             f"{token}.{now:%Y%m%d%H%M%S}@{_domain(edition)}",
         )
+        return self._signed(written, edition, now)
+
+    @cached_property
+    def dkim_keys(self) -> tuple[tuple[DkimSettings, PrivateKey], ...]:
+        """The DKIM keys, read from their files. Raises ``InputError`` or ``NotFoundError``."""
+        return tuple((key, _read_key(key.key_file)) for key in self.settings.dkim)
+
+    def _signed(self, envelope: Envelope, edition: Edition, now: datetime) -> Envelope:
+        if not self.dkim_keys:
+            return envelope
+        signers = [Signer(key.domain or _domain(edition), key.selector, private) for key, private in self.dkim_keys]
+        return replace(envelope, message=dkim.sign(envelope.message, signers, now))
 
     def bounce_domain(self, edition: Edition) -> str:
         """Where return paths point: as configured, else the sender's own domain."""
@@ -143,6 +156,13 @@ class _Identity:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Identity) and other.issue is self.issue
+
+
+def _read_key(path: Path) -> PrivateKey:
+    try:
+        return dkim.read_key(path.read_bytes(), str(path))
+    except OSError as error:
+        raise NotFoundError(f"no DKIM key at {path} ({error.strerror})", "make one with `digest dkim`") from None
 
 
 def _domain(edition: Edition) -> str:

@@ -46,6 +46,15 @@ class SmtpSettings(_Part):
         return self
 
 
+class DkimSettings(_Part):
+    """A DKIM key: the PEM file and the selector its public half is published under. ``domain`` "": the From address's.
+    With an RSA and an Ed25519 key a mail gets two signatures."""
+
+    selector: Annotated[str, Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?$")]
+    key_file: Path
+    domain: str = ""
+
+
 class FetchSettings(_Part):
     """Limits for reading feeds and pages from the web."""
 
@@ -111,6 +120,7 @@ class Settings(BaseSettings):
     templates_dir: Path | None = None
     secret_keys: tuple[SecretStr, ...]
     smtp: SmtpSettings = SmtpSettings()
+    dkim: tuple[DkimSettings, ...] = ()
     fetch: FetchSettings = FetchSettings()
     deliver: DeliverSettings = DeliverSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -226,6 +236,8 @@ def _anchored(settings: Settings, folder: Path) -> dict[str, Any]:
         update["templates_dir"] = folder / settings.templates_dir
     if settings.smtp.ca_file:
         update["smtp"] = settings.smtp.model_copy(update={"ca_file": folder / settings.smtp.ca_file})
+    if settings.dkim:
+        update["dkim"] = tuple(key.model_copy(update={"key_file": folder / key.key_file}) for key in settings.dkim)
     prefix = "sqlite:///"
     if settings.database_url.startswith(prefix):
         update["database_url"] = prefix + str(folder / settings.database_url.removeprefix(prefix))

@@ -59,6 +59,7 @@ def _up(app: App, config: Path, _rest: list[str]) -> None:
 
 def _worker(app: App, _config: Path, rest: list[str]) -> None:
     app.database.check()
+    app.dkim_keys  # noqa: B018 - a key that can't be read is told now, not with the first mail
     app.queue.check()
     celery = make_workers(app.settings)
     celery.worker_main(["--quiet", "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle", *rest])

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from digest import __version__
-from digest.cli import article, edition, feed, init, issue, preview, run, schedule, subscriber, suppress
+from digest.cli import article, dkim, edition, feed, init, issue, preview, run, schedule, subscriber, suppress
 from digest.cli.common import Door
 from digest.cli.common import run as run_command
 from digest.settings import CONFIG_NAME
@@ -50,6 +50,7 @@ def _options(
 init.register(app)
 run.register(app)
 preview.register(app)
+dkim.register(app)
 for name, group, summary in (
     ("edition", edition.app, "Declare publications: sections, feeds, schedules."),
     ("feed", feed.app, "The sources that are polled."),

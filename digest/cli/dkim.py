@@ -1,0 +1,41 @@
+"""``digest dkim``: a key to sign mail with, and the DNS record that goes with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+from digest import dkim
+from digest.cli.common import say
+from digest.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    app.command("dkim", epilog="Example: digest dkim nov26 --out dkim-nov26.pem")(make)
+
+
+def make(
+    selector: Annotated[str, typer.Argument(help="A name for the key, such as its month; part of the DNS name.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the private key goes.")] = None,
+    ed25519_: Annotated[bool, typer.Option("--ed25519", help="A small, fast key, to use beside an RSA one.")] = False,
+) -> None:
+    """Make a DKIM key and show the DNS record and the settings for it."""
+    path = out or Path(f"dkim-{selector}.pem")
+    key: dkim.PrivateKey = ed25519.Ed25519PrivateKey.generate()
+    if not ed25519_:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=dkim.LEAST_RSA_BITS)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    try:
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(pem)
+    except FileExistsError:
+        raise InputError(f"{path} is there already", "choose another selector or --out FILE") from None
+    except OSError as error:
+        raise InputError(f"can't write {path} ({error.strerror})", "give another --out FILE") from None
+    say(f"wrote {path}. Publish this TXT record at {selector}._domainkey.YOUR-DOMAIN, then add to digest.toml:")
+    say(f'\n[[dkim]]\nselector = "{selector}"\nkey_file = "{path}"\n')
+    typer.echo(dkim.dns_record(key))
