@@ -29,18 +29,21 @@ def main() -> int:
     screen = Screen()
     with _own_folder(ROOT / "var") as folder, serving(datetime.now(UTC)) as site:
         story = Story(folder, site, screen)
+        told = False
         try:
             story.tell()
+            told = True
             story.where_to_look(ROOT, keep)
             if keep:
                 screen.line("\nEverything is running. Ctrl-C ends it.")
                 signal.pause()
         except KeyboardInterrupt:
-            return 0 if keep else _INTERRUPTED
-        except (DemoError, OSError) as error:
+            return 0 if told else _INTERRUPTED
+        except (DemoError, OSError, ValueError) as error:
             _tell_failure(screen, error, story.log)
             return 1
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave processes behind
             story.end()
     return 0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 _DIGEST = Path(sys.executable).with_name("digest")
 _POLL_SECONDS = 0.1
+_LONGEST_SECONDS = 180
 
 
 class DemoError(Exception):
@@ -64,12 +65,19 @@ class Commands:
         """Run a command with its output, in order, on the screen. Raises ``DemoError``."""
         self._screen.command(list(arguments))
         began = time.monotonic()
-        done = subprocess.run(
-            [_DIGEST, *arguments], cwd=self._folder, env=self._environment, stderr=subprocess.STDOUT, check=False
-        )
+        try:
+            subprocess.run(
+                [_DIGEST, *arguments],
+                cwd=self._folder,
+                env=self._environment,
+                stderr=subprocess.STDOUT,
+                check=True,
+                timeout=_LONGEST_SECONDS,
+            )
+        except subprocess.SubprocessError as error:
+            how = f"with {error.returncode}" if isinstance(error, subprocess.CalledProcessError) else "never"
+            raise DemoError(f"`digest {shlex.join(arguments)}` ended {how}") from None
         self.quickest = min(self.quickest, time.monotonic() - began)
-        if done.returncode:
-            raise DemoError(f"`digest {shlex.join(arguments)}` ended with {done.returncode}")
 
     def start(self, *arguments: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a command that stays, in a session of its own, so that Ctrl-C is for us to pass on."""
