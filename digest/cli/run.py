@@ -136,7 +136,7 @@ def _watch(app: App) -> None:
 
 def _slot_is_near(app: App) -> bool:
     planned = (s.next_slot_at for s in schedules.listing(app.database) if not s.paused)
-    return any(slot - app.now() < _SOON for slot in planned if slot)
+    return any(abs(slot - app.now()) < _SOON for slot in planned if slot)  # long past: no beat runs
 
 
 def _standing(progress: operate.Progress) -> str:
