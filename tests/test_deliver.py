@@ -176,6 +176,23 @@ def test_mail_goes_out_at_each_readers_own_hour(world: World) -> None:
     assert world.state(issue) == "sent"
 
 
+def test_a_paused_issue_goes_on_at_each_readers_own_hour_still(world: World) -> None:
+    world.articles(draft(1))
+    world.readers("now@x.example")
+    world.readers("tokyo@x.example", hour="16", time_zone="Asia/Tokyo")  # 07:00 UTC, an hour after the slot
+    issue = world.publish()
+    world.deliver(told(NO_SUCH_USER, "now@x.example"))
+    operate.pause(world.app.database, issue.id, world.app.now())
+    operate.resume(world.app.database, issue.id, world.app.now())
+    operate.retry_failed(world.app.database, issue.id, world.app.now())
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert courier.recipients == ["now@x.example"]
+    world.later(hours=1)
+    world.deliver(courier)
+    assert courier.recipients == ["now@x.example", "tokyo@x.example"]
+
+
 # ------------------------------------------------------------------------------------------ what came of it
 
 

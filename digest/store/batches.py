@@ -104,14 +104,16 @@ def recover(connection: Connection, now: datetime) -> list[tuple[int, int]]:
 
 
 def wake(connection: Connection, issue_id: int, now: datetime) -> None:
-    """Make batches that hold waiting deliveries due (after a retry or resend)."""
-    waiting = exists().where(
+    """Make batches that hold deliveries to be tried again due (after a retry, resend or resume). Those whose readers'
+    hour has not come yet, or whose tries wait for theirs, stay as they are."""
+    again = exists().where(
         deliveries.c.issue_id == batches.c.issue_id,
         deliveries.c.batch == batches.c.number,
-        deliveries.c.state.in_(_WAITING),
+        deliveries.c.state == DeliveryState.DEFERRED,
+        deliveries.c.due_at <= now,
     )
-    mine = update(batches).where(batches.c.issue_id == issue_id, waiting)
-    connection.execute(mine.values(due_at=now, queued_at=None, failures=0))
+    connection.execute(update(batches).where(batches.c.issue_id == issue_id).values(queued_at=None, failures=0))
+    connection.execute(update(batches).where(batches.c.issue_id == issue_id, again).values(due_at=now))
 
 
 def _batch(issue_id: int, number: int) -> ColumnElement[bool]:
