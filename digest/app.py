@@ -11,11 +11,11 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from digest import dkim, message, personalise, render, tokens
+from digest import dkim, message, render, tokens
 from digest.dkim import PrivateKey, Signer
 from digest.errors import NotFoundError, StateError
 from digest.flows.deliver import PostOffice
-from digest.personalise import Assembled
+from digest.personalise import Press
 from digest.queue import Queue
 from digest.settings import DkimSettings, Settings, load
 from digest.smtp.courier import Courier, SmtpCourier
@@ -26,7 +26,6 @@ from digest.values import CompiledIssue, Edition, Envelope, IssueContent, Reader
 
 _PACKAGE = Path(__file__).parent
 _ISSUES_KEPT = 4
-_VARIANTS_KEPT = 64
 
 
 def clock() -> datetime:
@@ -40,7 +39,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.load = lru_cache(maxsize=_ISSUES_KEPT)(self._load)
-        self._assembled = lru_cache(maxsize=_VARIANTS_KEPT)(self._assemble)
+        self._press = lru_cache(maxsize=_ISSUES_KEPT)(self._made_press)
 
     @classmethod
     def from_file(cls, path: Path) -> App:
@@ -96,9 +95,7 @@ class App:
 
     def write(self, compiled: CompiledIssue, variant: Variant, reader: Reader, now: datetime) -> Envelope:
         """One reader's mail of a frozen issue."""
-        assembled, edition = self._assembled(_Identity(compiled), variant), compiled.content.edition
-        written = personalise.message(assembled, reader, self.settings.keys, self.bounce_domain(edition), now)
-        return self._signed(written, edition, now)
+        return self._press(_Identity(compiled)).message(variant, reader, now)
 
     def write_confirmation(self, subscription: Subscription) -> Envelope:
         """The mail that asks to confirm a sign-up."""
@@ -124,10 +121,10 @@ class App:
         return tuple((key, _read_key(key.key_file)) for key in self.settings.dkim)
 
     def _signed(self, envelope: Envelope, edition: Edition, now: datetime) -> Envelope:
-        if not self.dkim_keys:
-            return envelope
-        signers = [Signer(key.domain or _domain(edition), key.selector, private) for key, private in self.dkim_keys]
-        return replace(envelope, message=dkim.sign(envelope.message, signers, now))
+        return replace(envelope, message=dkim.sign(envelope.message, self._signers(edition), now))
+
+    def _signers(self, edition: Edition) -> list[Signer]:
+        return [Signer(key.domain or _domain(edition), key.selector, private) for key, private in self.dkim_keys]
 
     def bounce_domain(self, edition: Edition) -> str:
         """Where return paths point: as configured, else the sender's own domain."""
@@ -141,8 +138,10 @@ class App:
             raise StateError(f"the content of issue {issue_id} is not kept any more", "it can't be sent again")
         return render.loads(frozen)
 
-    def _assemble(self, compiled: _Identity, variant: Variant) -> Assembled:
-        return personalise.assemble(compiled.issue, variant, self.settings.deliver.size_budget)
+    def _made_press(self, compiled: _Identity) -> Press:
+        edition, settings = compiled.issue.content.edition, self.settings
+        bounces, budget = self.bounce_domain(edition), settings.deliver.size_budget
+        return Press(compiled.issue, settings.keys, bounces, budget, self._signers(edition))
 
 
 class _Identity:

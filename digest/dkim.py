@@ -7,8 +7,8 @@ than dkimpy for its price alone: the bare RSA signature takes 1 ms, dkimpy 13 to
 
 from __future__ import annotations
 
-import base64
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,8 +38,8 @@ SIGNED = (
 )
 LEAST_RSA_BITS = 2048
 _FOLD = 70
+_PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 _BLANKS = re.compile(rb"[ \t]+")
-_BLANKS_AT_END = re.compile(rb"[ \t]+(?=\r\n)")
 _HEADER = re.compile(rb"([^:\s]+)[ \t]*:((?:[^\r]|\r\n[ \t])*)\r\n")
 
 PrivateKey = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -79,59 +79,70 @@ def dns_record(key: PrivateKey) -> str:
         kind, form = "rsa", (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     else:
         kind, form = "ed25519", (serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return f"v=DKIM1; k={kind}; p={base64.b64encode(public.public_bytes(*form)).decode()}"
+    return f"v=DKIM1; k={kind}; p={b64encode(public.public_bytes(*form)).decode()}"
 
 
 def sign(message: bytes, signers: Sequence[Signer], now: datetime) -> bytes:
     """``message`` (CRLF bytes) with one DKIM-Signature in front for each signer."""
     head, _, body = message.partition(b"\r\n\r\n")
-    headers = [(m[1].lower(), _relaxed(m[1], m[2])) for m in _HEADER.finditer(head + b"\r\n")]
-    names = _oversigned([name for name, _ in headers])
-    covered = _covered(headers, names)
-    body_hash = base64.b64encode(sha256(_relaxed_body(body)).digest()).decode()
-    return b"".join(_signature(signer, names, covered, body_hash, now) for signer in signers) + message
+    names, canonical = covered(head + b"\r\n")
+    return signatures(signers, names, canonical, body_hash(body), now) + message
 
 
-def _signature(signer: Signer, names: Sequence[str], covered: bytes, body_hash: str, now: datetime) -> bytes:
+def covered(head: bytes) -> tuple[str, bytes]:
+    """What a signature says of the header lines ``head``: the folded list of names, each once more than it occurs, and
+    the canonical headers in that order, each name taking its last instance not yet taken (RFC 6376 5.4.2); a name that
+    has none left stands for nothing."""
+    left: dict[bytes, list[bytes]] = {}
+    for match in _HEADER.finditer(head):
+        left.setdefault(match[1].lower(), []).append(b"%b:%b\r\n" % (match[1].lower(), relaxed(match[2])))
+    names = [name for name in SIGNED for _ in range(len(left.get(name.lower().encode(), ())) + 1)]
+    taken = (left[key].pop() for name in names if left.get(key := name.lower().encode()))
+    return _folded_names(names), b"".join(taken)
+
+
+def relaxed(value: bytes) -> bytes:
+    """The canonical value of a header (RFC 6376 3.4.2)."""
+    return _BLANKS.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
+
+
+def body_hash(body: bytes, settled: bool = False) -> bytes:
+    """The ``bh`` of ``body``. ``settled``: it is known to be in canonical form but for empty lines at its end; else
+    it takes several times as long to make it so (RFC 6376 3.4.4)."""
+    body = (body if settled else _single_blanks(body + b"\r\n")).rstrip(b"\r\n")
+    digest = sha256(body)
+    digest.update(b"\r\n" if body else b"")
+    return b64encode(digest.digest())
+
+
+def signatures(signers: Sequence[Signer], names: str, canonical: bytes, digest: bytes, now: datetime) -> bytes:
+    """One DKIM-Signature for each signer over what ``covered`` and ``body_hash`` made."""
+    return b"".join(_signature(signer, names, canonical, digest.decode(), now) for signer in signers)
+
+
+def _signature(signer: Signer, names: str, canonical: bytes, digest: str, now: datetime) -> bytes:
     tags = (
         f"v=1; a={signer.algorithm}; c=relaxed/relaxed;\r\n"
         f" d={signer.domain}; s={signer.selector};\r\n"
-        f" t={int(now.timestamp())}; bh={body_hash};\r\n"
-        f" h={_folded_names(names)};\r\n b="
+        f" t={int(now.timestamp())}; bh={digest};\r\n"
+        f" h={names};\r\n b="
     ).encode()
-    signed = covered + _relaxed(b"DKIM-Signature", b" " + tags)
+    signed = canonical + b"dkim-signature:" + relaxed(tags)
     if isinstance(signer.key, rsa.RSAPrivateKey):
-        raw = signer.key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        raw = signer.key.sign(signed, _PADDING, _SHA256)
     else:
         raw = signer.key.sign(sha256(signed).digest())  # RFC 8463 3: of the hash
-    value = base64.b64encode(raw)
+    value = b64encode(raw)
     folded = b"\r\n ".join(value[start : start + _FOLD] for start in range(0, len(value), _FOLD))
     return b"DKIM-Signature: " + tags + folded + b"\r\n"
 
 
-def _oversigned(present: Sequence[bytes]) -> list[str]:
-    return [name for name in SIGNED for _ in range(present.count(name.lower().encode()) + 1)]
-
-
-def _covered(headers: Sequence[tuple[bytes, bytes]], names: Sequence[str]) -> bytes:
-    """The canonical headers in the order of ``names``, each name taking its last instance not yet taken (RFC 6376
-    5.4.2); a name that has none left stands for nothing."""
-    left: dict[bytes, list[bytes]] = {}
-    for name, canonical in headers:
-        left.setdefault(name, []).append(canonical)
-    taken = (left[key].pop() for name in names if left.get(key := name.lower().encode()))
-    return b"".join(line + b"\r\n" for line in taken)
-
-
-def _relaxed(name: bytes, value: bytes) -> bytes:
-    """RFC 6376 3.4.2."""
-    return name.lower() + b":" + _BLANKS.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
-
-
-def _relaxed_body(body: bytes) -> bytes:
-    """RFC 6376 3.4.4."""
-    trimmed = _BLANKS.sub(b" ", _BLANKS_AT_END.sub(b"", body + b"\r\n")).rstrip(b"\r\n")
-    return trimmed + b"\r\n" if trimmed else b""
+def _single_blanks(body: bytes) -> bytes:
+    """``body`` without tabs, blanks in a row and blanks at a line's end. No regular expression: 20 times as slow."""
+    body = body.replace(b"\t", b" ")
+    while b"  " in body:
+        body = body.replace(b"  ", b" ")
+    return body.replace(b" \r\n", b"\r\n")
 
 
 def _folded_names(names: Sequence[str]) -> str:

@@ -98,7 +98,11 @@ def needs_smtputf8(address: str) -> bool:
 def address(name: str, addr: str, header: str = "To") -> str:
     """A mailbox as the value of an address header (RFC 5322 3.4). A short ASCII name is quoted, never folded inside
     its quotes; any other becomes encoded words, which stay one phrase wherever they are folded."""
-    target = wire_address(addr)
+    return mailbox(name, wire_address(addr), header)
+
+
+def mailbox(name: str, target: str, header: str = "To") -> str:
+    """As ``address``, of a ``target`` that ``wire_address`` has made already."""
     phrase = _phrase(name, header)
     return f"{phrase}<{target}>" if phrase else target
 
@@ -132,11 +136,22 @@ def header_block(headers: Sequence[tuple[str, str]]) -> str:
 
 
 def quoted_printable(text: str) -> str:
-    """``text`` in quoted-printable UTF-8 (RFC 2045 6.7) with CRLF and lines of at most 76 characters."""
+    """``text`` in quoted-printable UTF-8 (RFC 2045 6.7) with CRLF and lines of at most 76 characters, none of which
+    begins with a dot: nothing is left for SMTP to stuff (RFC 5321 4.5.2)."""
     return "\r\n".join(
-        b2a_qp(line.encode("utf-8", "replace"), istext=False).decode("ascii").replace("\n", "\r\n")
+        _undotted(encoded)
         for line in _LINE_END.split(text)
+        for encoded in b2a_qp(line.encode("utf-8", "replace"), istext=False).decode("ascii").split("\n")
     )
+
+
+def _undotted(encoded: str) -> str:
+    """One line of quoted-printable, its leading dot encoded; broken softly where that makes it too long."""
+    if not encoded.startswith("."):
+        return encoded
+    if len(encoded) + 2 <= _LINE:
+        return "=2E" + encoded[1:]
+    return "=2E=\r\n" + _undotted(encoded[1:])
 
 
 def part_header(kind: str, encoding: str) -> str:

@@ -1,82 +1,108 @@
 """From a compiled issue to one reader's mail: join the blocks of what he gets, fill in what is his.
 
-``assemble`` is done once per variant and may be kept by the caller; ``message`` costs two tokens and a join.
+A ``Press`` is made once per issue and process. Everything that does not depend on the reader is done then: bytes,
+sizes, the canonical headers that DKIM signs. A mail then costs two tokens and one join, whatever its reader chose, so
+nothing is kept per variant and memory stays as it is.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
+from itertools import chain, islice
 
+from digest import dkim, tokens, wrap
 from digest import message as mime
-from digest import tokens, wrap
 from digest.values import Block, CompiledIssue, CompiledPart, Envelope, Reader, Variant
 
 _NAME_MOST = 60
 _PERSONAL = {"token": 40, "name": 40, "address": 60}  # bytes a filled slot is counted with in the budget
+_WRITTEN_TWICE = {"name", "address"}  # slots whose value is written differently in HTML and text
+
+Values = Mapping[str, bytes]
+Shown = Sequence[tuple[int, tuple[int, ...]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Assembled:
-    """A mail that lacks only what is personal: ``parts`` are its bytes in order, with an empty place for each slot;
-    ``places`` names those."""
+class Press:
+    """Writes the mails of one issue: at most ``size_budget`` bytes of HTML each, return paths under ``bounce_domain``,
+    signed by ``signers``."""
 
-    parts: tuple[bytes, ...]
-    places: tuple[tuple[int, str], ...]
-    slots: frozenset[str]
+    def __init__(
+        self,
+        compiled: CompiledIssue,
+        keys: tokens.Keys,
+        bounce_domain: str,
+        size_budget: int,
+        signers: Sequence[dkim.Signer] = (),
+    ) -> None:
+        boundary = compiled.boundary
+        self._subjects = {key: subject.encode() for key, subject in compiled.subjects.items()}
+        self._titles = {key: title.encode() for key, title in compiled.preheaders.items()}
+        self._items = compiled.content.items
+        self._headers = _type(compiled.headers)
+        self._text = _Form(compiled.text, "text:")
+        self._html = _Form(compiled.html, "html:")
+        self._before_text = f"--{boundary}\r\n{mime.part_header('plain', 'quoted-printable')}".encode()
+        self._before_html = f"\r\n--{boundary}\r\n{mime.part_header('html', '7bit')}".encode()
+        self._end = f"\r\n--{boundary}--\r\n".encode()
+        self._own = [(slot, *_WRITTEN[slot]) for slot in sorted(self._text.own | self._html.own)]
+        self._budget = size_budget
+        self._mint = tokens.Mint(keys)
+        self._bounces = f"@{bounce_domain}"
+        blocks = [*_blocks(compiled.text), *_blocks(compiled.html)]
+        self._dotless = all(map(wrap.dotless, blocks))
+        self._seal = _Seal(compiled.headers, signers, all(map(wrap.settled, blocks))) if signers else None
 
+    def message(self, variant: Variant, reader: Reader, now: datetime) -> Envelope:
+        """``reader``'s own message with his ``variant`` and its VERP return path. Stories end where the HTML would pass
+        the size budget; then comes the link to the rest on the web. Message-ID and tokens are the same on every try.
 
-def assemble(compiled: CompiledIssue, variant: Variant, size_budget: int) -> Assembled:
-    """The mail of everybody who gets ``variant``. Stories end where the HTML would pass ``size_budget`` bytes; then
-    comes the link to the rest on the web. A variant without stories makes no mail: ``ValueError``."""
-    if not variant.shown:
-        raise ValueError("nothing in this issue is new to this reader: no mail to make")
-    shown, whole = _within(compiled, variant, size_budget)
-    first = shown[0][1][0]
-    mail = _Joiner()
-    mail.block(compiled.headers, {"subject": compiled.subjects[first]})
-    mail.text("\r\n")
-    mail.text(f"--{compiled.boundary}\r\n{mime.part_header('plain', 'quoted-printable')}")
-    for block, values in _blocks(compiled.text, shown, whole, {}):
-        mail.block(block, values, "text:")
-    mail.text(f"\r\n--{compiled.boundary}\r\n{mime.part_header('html', '7bit')}")
-    for block, values in _blocks(compiled.html, shown, whole, {"preheader": preheader(compiled, variant)}):
-        mail.block(block, values, "html:")
-    mail.text(f"\r\n--{compiled.boundary}--\r\n")
-    return mail.assembled()
+        Raises ``InputError`` when the reader's address can't stand in a header, ``ValueError`` for a variant without
+        stories: that makes no mail.
+        """
+        if not variant.shown:
+            raise ValueError("nothing in this issue is new to this reader: no mail to make")
+        recipient = mime.wire_address(reader.address)
+        token, return_path = self._mint.pair(reader.issue_id, reader.subscription_id)
+        values = {
+            "to": mime.mailbox(reader.name, recipient).encode(),
+            "subject": self._subjects[variant.shown[0][1][0]],
+            "date": _date(now),
+            "return_path": return_path,
+            "token": token,
+            "preheader": self._preheader(variant),
+        }
+        for slot, encoded, of in self._own:
+            values[slot] = encoded(of(reader))
+        message = self._filled(variant.shown, values, now)
+        return Envelope(f"b+{return_path.decode()}{self._bounces}", recipient, message, self._dotless)
 
+    def _preheader(self, variant: Variant) -> bytes:
+        """What a mail list shows behind the subject, which has the first headline already: the next two, or else what
+        the only story is about."""
+        first, *others = islice(chain.from_iterable(ids for _, ids in variant.shown), 3)
+        if others:
+            return b"\r\n&#183; ".join(map(self._titles.__getitem__, others))
+        return wrap.html_text(mime.clip(self._items[first].standfirst, _NAME_MOST * 2)).encode()
 
-def fill(assembled: Assembled, values: Mapping[str, bytes]) -> bytes:
-    """The mail with ``values`` in its places. A missing value raises ``KeyError``."""
-    parts = list(assembled.parts)
-    for index, name in assembled.places:
-        parts[index] = values[name]
-    return b"".join(parts)
-
-
-def message(
-    assembled: Assembled, reader: Reader, keys: tokens.Keys, bounce_domain: str, date: datetime | str
-) -> Envelope:
-    """``reader``'s own message with its VERP return path. Message-ID and tokens are the same on every try; ``date`` is
-    a time or, made once for many, its RFC 5322 form.
-
-    Raises ``InputError`` when the reader's address can't stand in a header.
-    """
-    recipient = mime.wire_address(reader.address)
-    return_path = tokens.return_path(keys, reader.issue_id, reader.subscription_id)
-    values = {
-        "to": mime.address(reader.name, recipient).encode(),
-        "date": (date if isinstance(date, str) else format_datetime(date)).encode(),
-        "return_path": return_path.encode(),
-        "token": tokens.reader(keys, reader.issue_id, reader.subscription_id).encode(),
-    }
-    for slot in assembled.slots & _WRITTEN.keys():
-        encoded, of = _WRITTEN[slot]
-        values[slot] = encoded(of(reader))
-    return Envelope(f"b+{return_path}@{bounce_domain}", recipient, fill(assembled, values))
+    def _filled(self, shown: Shown, values: dict[str, bytes], now: datetime) -> bytes:
+        fitting, whole = self._html.within(shown, self._budget - len(values["preheader"]))
+        head: list[bytes] = []
+        _set(head, self._headers, values)
+        head.append(b"\r\n")
+        body = [self._before_text]
+        self._text.fill(body, fitting, whole, values)
+        body.append(self._before_html)
+        self._html.fill(body, fitting, whole, values)
+        body.append(self._end)
+        if not self._seal:
+            return b"".join(head + body)
+        joined = b"".join(body)
+        return b"".join((self._seal.signatures(joined, values, now), *head, joined))
 
 
 def web_page(compiled: CompiledIssue, variant: Variant, token: str, name: str = "", address: str = "") -> str:
@@ -84,13 +110,13 @@ def web_page(compiled: CompiledIssue, variant: Variant, token: str, name: str = 
     links get forwarded."""
     values = {
         "token": token.encode(),
+        "preheader": b"",
         "html:name": _html(mime.clip(mime.clean(name), _NAME_MOST)),
         "html:address": _html(masked(address)),
     }
-    page = _Joiner()
-    for block, own in _blocks(compiled.html, variant.shown, True, {"preheader": ""}):
-        page.block(block, own, "html:")
-    return fill(page.assembled(), values).decode("ascii")
+    page: list[bytes] = []
+    _Form(compiled.html, "html:").fill(page, variant.shown, True, values)
+    return b"".join(page).decode("ascii")
 
 
 def masked(address: str) -> str:
@@ -99,17 +125,17 @@ def masked(address: str) -> str:
     return f"{local[:1]}…{at}{domain}"
 
 
-def preheader(compiled: CompiledIssue, variant: Variant) -> str:
-    """What a mail list shows behind the subject, which has the first headline already: the next two, or else what the
-    only story is about."""
-    first, *others = (story_id for _, stories in variant.shown for story_id in stories)
-    if others:
-        return " &#183;\r\n".join(compiled.preheaders[story_id] for story_id in others[:2])
-    return wrap.html_text(mime.clip(compiled.content.items[first].standfirst, _NAME_MOST * 2))
+# --------------------------------------------------------------------------------------- what is personal
+
+
+@lru_cache(maxsize=4)
+def _date(now: datetime) -> bytes:
+    """Made once for a group of mails."""
+    return format_datetime(now).encode()
 
 
 def _html(text: str) -> bytes:
-    return html.escape(text).encode("ascii", "xmlcharrefreplace")
+    return wrap.undotted(html.escape(text)).encode("ascii", "xmlcharrefreplace")
 
 
 def _text(text: str) -> bytes:
@@ -132,80 +158,140 @@ _WRITTEN: Mapping[str, tuple[Callable[[str], bytes], Callable[[Reader], str]]] =
 }
 
 
-Shown = tuple[tuple[int, tuple[int, ...]], ...]
+# ------------------------------------------------------------------------------------------ blocks in bytes
 
 
-def _within(compiled: CompiledIssue, variant: Variant, budget: int) -> tuple[Shown, bool]:
-    """As much of ``variant`` as fits ``budget`` bytes of HTML, at least its first story, and whether that is all."""
-    part, shown = compiled.html, list[tuple[int, tuple[int, ...]]]()
-    room = budget - sum(map(_size, (part.head, part.more, part.tail))) - len(preheader(compiled, variant))
-    for index, stories in variant.shown:
-        room -= _size(part.opening[index]) + _size(part.closing[index])
-        fitting = 0
-        for story_id in stories:
-            room -= _size(part.stories[index][story_id])
-            if room < 0 and (shown or fitting):
+@dataclass(frozen=True, slots=True)
+class _Type:
+    """A block in bytes: what stands before its first slot, then each slot with what follows it."""
+
+    start: bytes
+    rest: tuple[tuple[str, bytes], ...]
+
+
+def _type(block: Block, kind: str = "") -> _Type:
+    """``block`` in bytes, its slots that are written twice with ``kind`` before their name."""
+    start, *others = (literal.encode() for literal in block.literals)
+    names = (kind + name if kind and name in _WRITTEN_TWICE else name for name in block.slots)
+    return _Type(start, tuple(zip(names, others, strict=True)))
+
+
+def _set(out: list[bytes], block: _Type, values: Values) -> None:
+    """Add ``block``, filled in. A missing value raises ``KeyError``."""
+    out.append(block.start)
+    for name, literal in block.rest:
+        out.append(values[name])
+        out.append(literal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A section of one part. ``plain`` holds its stories' bytes if no block of it has a slot: nearly always."""
+
+    opening: _Type
+    closing: _Type
+    stories: Mapping[int, _Type]
+    plain: Mapping[int, bytes] | None
+    sizes: Mapping[int, int]
+    frame: int
+
+
+class _Form:
+    """A MIME part in bytes, ready to be filled."""
+
+    def __init__(self, part: CompiledPart, kind: str) -> None:
+        self._head, self._more, self._tail = (_type(block, kind) for block in (part.head, part.more, part.tail))
+        self._frame = sum(map(_size, (part.head, part.more, part.tail)))
+        sections = zip(part.opening, part.closing, part.stories, strict=True)
+        self._sections = [_section(opening, closing, stories, kind) for opening, closing, stories in sections]
+        slots = {kind + slot for block in _blocks(part) for slot in block.slots if slot in _WRITTEN_TWICE}
+        self.own = slots
+
+    def within(self, shown: Shown, budget: int) -> tuple[Shown, bool]:
+        """As much of ``shown`` as fits ``budget`` bytes, at least its first story, and whether that is all."""
+        room = budget - self._frame
+        for index, ids in shown:
+            section = self._sections[index]
+            room -= section.frame + sum(map(section.sizes.__getitem__, ids))
+        return (shown, True) if room >= 0 else (self._cut(shown, budget - self._frame), False)
+
+    def _cut(self, shown: Shown, room: int) -> Shown:
+        kept: list[tuple[int, tuple[int, ...]]] = []
+        for index, ids in shown:
+            section, fitting = self._sections[index], 0
+            room -= section.frame
+            for story_id in ids:
+                room -= section.sizes[story_id]
+                if room < 0 and (kept or fitting):
+                    break
+                fitting += 1
+            if fitting:
+                kept.append((index, ids[:fitting]))
+            if fitting < len(ids):
                 break
-            fitting += 1
-        if fitting:
-            shown.append((index, stories[:fitting]))
-        if fitting < len(stories):
-            return tuple(shown), False
-    return tuple(shown), True
+        return kept
+
+    def fill(self, out: list[bytes], shown: Shown, whole: bool, values: dict[str, bytes]) -> None:
+        """Add the part to ``out``, with ``values`` in its slots."""
+        _set(out, self._head, values)
+        for index, ids in shown:
+            section = self._sections[index]
+            if section.plain:
+                out.append(section.opening.start)
+                out.extend(map(section.plain.__getitem__, ids))
+                out.append(section.closing.start)
+                continue
+            _set(out, section.opening, values)
+            for rank, story_id in enumerate(ids, 1):
+                values["rank"] = b"%d" % rank
+                _set(out, section.stories[story_id], values)
+            _set(out, section.closing, values)
+        if not whole:
+            _set(out, self._more, values)
+        _set(out, self._tail, values)
+
+
+def _section(opening: Block, closing: Block, stories: Mapping[int, Block], kind: str) -> _Section:
+    plain = not any(block.slots for block in (opening, closing, *stories.values()))
+    types = {key: _type(block, kind) for key, block in stories.items()}
+    return _Section(
+        _type(opening, kind),
+        _type(closing, kind),
+        types,
+        {key: made.start for key, made in types.items()} if plain else None,
+        {key: _size(block) for key, block in stories.items()},
+        _size(opening) + _size(closing),
+    )
 
 
 def _size(block: Block) -> int:
-    if not block.slots:
-        return len(block.literals[0])
     return sum(map(len, block.literals)) + sum(_PERSONAL.get(name, 0) for name in block.slots)
 
 
-def _blocks(
-    part: CompiledPart, shown: Shown, whole: bool, head: Mapping[str, str]
-) -> Iterator[tuple[Block, Mapping[str, str]]]:
-    """The blocks of a mail in order, each with the values known by now."""
-    yield part.head, head
-    for index, stories in shown:
-        yield part.opening[index], {}
-        for rank, story_id in enumerate(stories, 1):
-            yield part.stories[index][story_id], {"rank": str(rank)}
-        yield part.closing[index], {}
-    if not whole:
-        yield part.more, {}
-    yield part.tail, {}
+def _blocks(part: CompiledPart) -> Iterator[Block]:
+    stories = (blocks.values() for blocks in part.stories)
+    return chain((part.head, part.more, part.tail), part.opening, part.closing, *stories)
 
 
-class _Joiner:
-    """Joins texts into as few parts as the places for personal values allow."""
+# ----------------------------------------------------------------------------------------------- signing
 
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._places: list[tuple[int, str]] = []
-        self._open: list[str] = []
 
-    def text(self, text: str) -> None:
-        self._open.append(text)
+class _Seal:
+    """Signs the mails of an issue: the canonical headers are made once, as a block with the headers' own slots."""
 
-    def block(self, block: Block, values: Mapping[str, str], kind: str = "") -> None:
-        """Add ``block`` with ``values`` filled in; its other slots become places, those whose value is written
-        differently in HTML and text with ``kind`` before their name."""
-        self._open.append(block.literals[0])
-        for name, literal in zip(block.slots, block.literals[1:], strict=True):
-            if name in values:
-                self._open.append(values[name])
-            else:
-                self._place(kind + name if name in {"name", "address"} else name)
-            self._open.append(literal)
+    def __init__(self, headers: Block, signers: Sequence[dkim.Signer], settled: bool) -> None:
+        marks = (f"\0{name}\0" for name in (*headers.slots, ""))
+        marked = "".join(chain.from_iterable(zip(headers.literals, marks, strict=True))).removesuffix("\0\0")
+        self._names, covered = dkim.covered(marked.encode())
+        pieces = covered.decode().split("\0")
+        self._covered = _type(Block(tuple(pieces[::2]), tuple(pieces[1::2])))
+        self._signers = signers
+        self._settled = settled
 
-    def _place(self, name: str) -> None:
-        self._close()
-        self._places.append((len(self._parts), name))
-        self._parts.append(b"")
-
-    def _close(self) -> None:
-        self._parts.append("".join(self._open).encode("utf-8"))
-        self._open.clear()
-
-    def assembled(self) -> Assembled:
-        self._close()
-        return Assembled(tuple(self._parts), tuple(self._places), frozenset(name for _, name in self._places))
+    def signatures(self, body: bytes, values: Values, now: datetime) -> bytes:
+        """The signature headers of the message of ``body`` whose header slots have ``values``."""
+        covered: list[bytes] = []
+        unfolded = {"to": dkim.relaxed(values["to"]), "subject": dkim.relaxed(values["subject"])}
+        _set(covered, self._covered, {**values, **unfolded})
+        digest = dkim.body_hash(body, self._settled)
+        return dkim.signatures(self._signers, self._names, b"".join(covered), digest, now)

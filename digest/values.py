@@ -324,11 +324,13 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One message for one recipient: ``sender`` is the VERP return path, ``message`` CRLF bytes, not dot-stuffed."""
+    """One message for one recipient: ``sender`` is the VERP return path, ``message`` CRLF bytes, not dot-stuffed.
+    ``dotless``: it is known that no line begins with a dot, so that nobody need look for one."""
 
     sender: str
     recipient: str
     message: bytes
+    dotless: bool = False
 
 
 class Result(StrEnum):

@@ -2,6 +2,9 @@
 
 A line of mail has at most 998 bytes (RFC 5322 2.1.1). Markup is broken where that changes nothing: at white space,
 between attributes and, where a script writes without spaces, inside an empty comment.
+
+So that nobody has to look at the bytes of a mail again, ``settled`` says what is true of every block made here: no
+line begins with a dot, and blanks stand alone and never at a line's end.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import html
 import re
 import textwrap
+from itertools import chain
 
 from digest.errors import InputError
 from digest.message import quoted_printable
@@ -18,8 +22,10 @@ LINE = 998
 _AIM = 900  # where wrapping starts
 _WORD = 400  # the longest unbroken run of text
 _WIDTH = {"token": 64, "rank": 4, "name": 540, "address": 940, "preheader": 440}  # the most a filled slot can take
+_MAY_BE_EMPTY = {"name", "preheader"}
 _TOKEN = re.compile(r"<!--.*?-->|<[^>]*>|[^<]+", re.DOTALL)
 _IN_TAG = re.compile(r'"[^"]*"|[^\S\xa0]+|[^\s"]+')
+_LOOSE = ("\t", "  ", " \r\n")
 _HELD = "\x01"  # a space that must stay on its line
 
 
@@ -29,10 +35,34 @@ def block(text: str, nonce: str) -> Block:
     return Block(tuple(pieces[::2]), tuple(pieces[1::2]))
 
 
+def undotted(value: str) -> str:
+    """HTML text whose lines never begin with a dot."""
+    return re.sub(r"(?m)^\.", "&#46;", value)
+
+
+def dotless(made: Block) -> bool:
+    """Whether no line of ``made`` begins with a dot, so that SMTP has nothing to stuff (RFC 5321 4.5.2), as long as no
+    line of a slot's value does."""
+    return "\n." not in _barest(made)
+
+
+def settled(made: Block) -> bool:
+    """Whether ``made`` is its own canonical form for DKIM (RFC 6376 3.4.4), as long as the values of its slots are:
+    whole lines without tabs, blanks in a row or blanks at a line's end."""
+    text = _barest(made)
+    return text.endswith("\n") and not any(loose in text for loose in _LOOSE)
+
+
+def _barest(made: Block) -> str:
+    """Lines of ``made`` where neighbours meet around each slot whose value can be empty: the worst case."""
+    values = ("" if name in _MAY_BE_EMPTY else "x" for name in (*made.slots, "name"))
+    return "\n" + "".join(chain.from_iterable(zip(made.literals, values, strict=True)))
+
+
 def html_text(text: str) -> str:
     """Plain ``text`` for the inside of an element: escaped, ASCII, in lines of about 200 bytes, at most ``_WORD``."""
     words = _breakable(_ascii(html.escape(text)))
-    return _crlf(textwrap.fill(words, 200, break_long_words=False, break_on_hyphens=False))
+    return _crlf(undotted(textwrap.fill(words, 200, break_long_words=False, break_on_hyphens=False)))
 
 
 def html_block(markup: str, nonce: str) -> Block:
@@ -40,8 +70,9 @@ def html_block(markup: str, nonce: str) -> Block:
     with a line end. White space means what it means in HTML outside ``pre``."""
     prepared = "".join(_prepared(token) for token in _TOKEN.findall(_ascii(markup)))
     lines = (line.strip(" ") for line in prepared.split("\n"))
-    wrapped = "\n".join(part for line in lines if line for part in _wrapped(line, nonce))
-    return block(_crlf(wrapped.replace(_HELD, " ") + "\n"), nonce)
+    wrapped = "".join(part + "\n" for line in lines if line for part in _wrapped(line, nonce))
+    blank_before_dots = re.sub(rf"(?m)^(?=(?:@@{nonce}:[a-z_]+@@)*\.)", " ", wrapped)
+    return block(_crlf(blank_before_dots.replace(_HELD, " ")), nonce)
 
 
 def text_block(text: str, nonce: str) -> Block:
@@ -67,7 +98,7 @@ def _crlf(text: str) -> str:
 def _prepared(token: str) -> str:
     """One tag, comment or run of text with white space that may break as blank or LF, other as ``_HELD``."""
     if token.startswith("<!--"):
-        return re.sub(r"\s*\n\s*", "\n", token)
+        return re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", token))
     if not token.startswith("<"):
         return _breakable(re.sub(r"[^\S\n]+", " ", token))
     return "".join(_in_tag(part) for part in _IN_TAG.findall(token))
@@ -101,7 +132,7 @@ def _wrapped(line: str, nonce: str) -> list[str]:
     lines, used = [""], 0
     for word in line.split(" "):
         size = _width(word, nonce)
-        if size > LINE:
+        if size >= LINE:
             raise InputError(f"a template makes a line of {size} bytes ({word[:60]}…)", "shorten that attribute")
         if used and used + 1 + size > _AIM:
             lines.append("")

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digest import compose, message, personalise, render, tokens
+from digest import compose, message, render, tokens
 from digest.app import template_folders
 from digest.errors import InputError
+from digest.personalise import Press
 from digest.values import CompiledIssue, Envelope, Reader
 
 from . import samples
@@ -40,8 +41,7 @@ def compiled() -> CompiledIssue:
 
 def send(compiled: CompiledIssue, reader: Reader = READER, budget: int = 90_000) -> Envelope:
     variant = compose.choose(compiled.content, reader.sections, reader.covered_until)
-    assembled = personalise.assemble(compiled, variant, budget)
-    return personalise.message(assembled, reader, KEYS, "bounces.example.org", NOW)
+    return Press(compiled, KEYS, "bounces.example.org", budget).message(variant, reader, NOW)
 
 
 def parse(raw: bytes) -> EmailMessage:

@@ -20,12 +20,14 @@ from lxml import html as lxml_html
 from digest import compose, dates, personalise, render, wrap
 from digest.app import template_folders
 from digest.errors import InputError
+from digest.personalise import Press
 from digest.values import ArticleDraft, CompiledIssue, Image, IssueContent, Kind, Reader, Variant
 
 from . import samples
 from .samples import EDITION, NONCE, NOW
 
 KEYS = (("a", b"k" * 32),)
+READER = Reader(1, 2, "reader@example.org", name="R")
 
 
 def everything(content: IssueContent) -> Variant:
@@ -34,6 +36,10 @@ def everything(content: IssueContent) -> Variant:
 
 def page(compiled: CompiledIssue) -> str:
     return personalise.web_page(compiled, everything(compiled.content), "TOKEN", address="reader@example.org")
+
+
+def pressed(compiled: CompiledIssue, budget: int = 90_000) -> Press:
+    return Press(compiled, KEYS, "b.example.org", budget)
 
 
 def parsed(markup: str) -> Any:
@@ -72,13 +78,13 @@ def test_rendering_work_grows_with_neither_readers_nor_articles(
 ) -> None:
     counts = Counts(monkeypatch)
     compiled = samples.compiled(samples.content(EDITION, samples.stories()[:articles]))
+    press = pressed(compiled)
     optional = [section.key for section in EDITION.sections if section.optional]
     mails = set()
     for number in range(readers):
         chosen = frozenset(key for bit, key in enumerate(optional) if number >> bit & 1)
         reader = Reader(1, number, f"r{number}@example.org", sections=chosen)
-        assembled = personalise.assemble(compiled, compose.choose(compiled.content, chosen, None), 90_000)
-        mails.add(personalise.message(assembled, reader, KEYS, "b.example.org", NOW).message)
+        mails.add(press.message(compose.choose(compiled.content, chosen, None), reader, NOW).message)
     assert len(mails) == readers
     assert (counts.renders, counts.inlinings) == (2, 1)
 
@@ -91,7 +97,7 @@ def test_what_was_compiled_comes_back_from_the_store() -> None:
 def test_a_reader_for_whom_nothing_is_new_gets_no_mail() -> None:
     compiled = samples.compiled()
     with pytest.raises(ValueError, match="nothing in this issue is new"):
-        personalise.assemble(compiled, compose.choose(compiled.content, None, 1), 90_000)
+        pressed(compiled).message(compose.choose(compiled.content, None, 1), READER, NOW)
 
 
 def test_thirty_articles_fit_into_a_mail_and_css_is_lean() -> None:
@@ -140,9 +146,7 @@ def test_kinds_numbers_credits_and_agencies_are_shown() -> None:
 @pytest.mark.parametrize("budget", [1, 20_000, 25_000, 30_000, 40_000])
 def test_a_size_budget_cuts_between_stories_and_says_where_the_rest_is(budget: int) -> None:
     compiled = samples.compiled()
-    reader = Reader(1, 2, "reader@example.org")
-    assembled = personalise.assemble(compiled, everything(compiled.content), budget)
-    raw = personalise.message(assembled, reader, KEYS, "b.example.org", NOW).message
+    raw = pressed(compiled, budget).message(everything(compiled.content), READER, NOW).message
     html = raw.partition(b"text/html")[2].partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
     assert len(html) <= budget or html.count(b"<h3") == 1
     assert b"Read the rest online" in html
@@ -173,9 +177,7 @@ def test_what_a_feed_says_stays_text(words: str) -> None:
         url="https://a.example/?q=%22&x=1", image=Image("https://a.example/i.jpg", words, words),
     )  # fmt: skip
     compiled = samples.compiled(led_by(draft))
-    reader = Reader(1, 2, "reader@example.org", name="R")
-    assembled = personalise.assemble(compiled, everything(compiled.content), 90_000)
-    raw = personalise.message(assembled, reader, KEYS, "b.example.org", NOW).message
+    raw = pressed(compiled).message(everything(compiled.content), READER, NOW).message
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 998
     document = parsed(page(compiled))
@@ -342,11 +344,17 @@ def test_an_accent_is_made_readable(colour: str, ground: str) -> None:
 def test_the_preheader_goes_on_where_the_subject_ends() -> None:
     compiled = samples.compiled()
     shown = [story_id for _, ids in everything(compiled.content).shown for story_id in ids]
-    hidden = parsed(page(compiled)).xpath("//body/div[1]")[0].text_content()
-    page_mail = personalise.preheader(compiled, everything(compiled.content))
-    assert compiled.content.items[shown[0]].title not in unescape(page_mail)
+
+    def hidden(markup: str) -> str:
+        return " ".join(parsed(markup).xpath("//body/div[1]")[0].text_content().split())
+
+    def mailed(variant: Variant) -> str:
+        raw = pressed(compiled).message(variant, READER, NOW).message
+        return hidden(raw.partition(b"text/html")[2].partition(b"\r\n\r\n")[2].decode())
+
+    ahead = mailed(everything(compiled.content))
+    assert compiled.content.items[shown[0]].title not in ahead
     for story_id in shown[1:3]:
-        assert compiled.content.items[story_id].title in " ".join(unescape(page_mail).split())
-    alone = personalise.preheader(compiled, Variant(((0, (shown[0],)),)))
-    assert " ".join(unescape(alone).split()).startswith("After eleven years of talks")
-    assert "Port strike" not in hidden, "the web version needs none"
+        assert compiled.content.items[story_id].title in ahead
+    assert mailed(Variant(((0, (shown[0],)),))).startswith("After eleven years of talks")
+    assert "Port strike" not in hidden(page(compiled)), "the web version needs none"
