@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -21,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from digest.errors import ConfigError, NotFoundError
 
 CONFIG_NAME = "digest.toml"
+_DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 class _Part(BaseModel):
@@ -80,6 +84,44 @@ class DeliverSettings(_Part):
     catch_up_days: Annotated[int, Field(ge=1, le=60)] = 8
 
 
+class RateSettings(_Part):
+    """Messages per second (a fraction may stand: 0.2 is one in five seconds) and per hour; 0: no limit."""
+
+    per_second: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 0
+    per_hour: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+
+
+class RouteLimitSettings(RateSettings):
+    """What one route may take; ``connections`` at the same time over all workers, 0: no limit."""
+
+    connections: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class LimitSettings(RateSettings):
+    """Limits over all workers and machines: for the whole, per route, and per recipient domain, where ``"*"`` stands
+    for each domain that isn't named. ``ramp`` warms up a new sender: so many messages on the day ``ramp_from``, on
+    the next …; days are UTC, and after the last there is no ramp any more."""
+
+    ramp: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=366)] = ()
+    ramp_from: date | None = None
+    domains: Mapping[str, RateSettings] = {}
+    routes: Mapping[str, RouteLimitSettings] = {}
+
+    @field_validator("domains")
+    @classmethod
+    def _domains(cls, domains: Mapping[str, RateSettings]) -> Mapping[str, RateSettings]:
+        for name in domains:
+            if name != "*" and not _DOMAIN.fullmatch(name):
+                raise ValueError(f'{name!r} is no domain in lower case (xn--… if not ASCII), nor "*" for all others')
+        return domains
+
+    @model_validator(mode="after")
+    def _ramp_has_a_start(self) -> Self:
+        if bool(self.ramp) != (self.ramp_from is not None):
+            raise ValueError('ramp and ramp_from go together: ramp = [500, 1000] and ramp_from = "2026-12-01"')
+        return self
+
+
 class WorkerSettings(_Part):
     """Processes of ``digest worker`` and the rhythm of beat."""
 
@@ -123,6 +165,7 @@ class Settings(BaseSettings):
     dkim: tuple[DkimSettings, ...] = ()
     fetch: FetchSettings = FetchSettings()
     deliver: DeliverSettings = DeliverSettings()
+    limits: LimitSettings = LimitSettings()
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -165,6 +208,18 @@ class Settings(BaseSettings):
         if url and not url.startswith(("redis://", "rediss://", "redis+socket://")):
             raise ValueError("must start with redis://, rediss:// or redis+socket:// (empty: the embedded server)")
         return url
+
+    @model_validator(mode="after")
+    def _limited_routes_exist(self) -> Self:
+        for name in self.limits.routes:
+            if name not in self.route_names:
+                raise ValueError(f"limits.routes.{name}: no such route; there is {', '.join(self.route_names)}")
+        return self
+
+    @property
+    def route_names(self) -> tuple[str, ...]:
+        """The names of the routes that mail can take."""
+        return ("default",)
 
     @property
     def keys(self) -> tuple[tuple[str, bytes], ...]:
