@@ -75,8 +75,8 @@ class App:
         return self.settings.state_dir / "mail"
 
     def courier(self) -> Courier:
-        """A new courier to the SMTP server in use; the caller closes it."""
-        return SmtpCourier(self.settings.route)
+        """A new courier to the SMTP servers in use; the caller closes it."""
+        return SmtpCourier(self.settings.routes)
 
     def post_office(self, courier: Courier) -> PostOffice:
         """What the deliver flow needs."""

@@ -45,6 +45,8 @@ def decide(
     """The decision for one delivery. ``attempts`` counts this try; ``jitter`` is in [0, 1) and spreads retries."""
     if outcome.result is Result.ACCEPTED:
         return Decision(DeliveryEvent.ACCEPT)
+    if outcome.result is Result.HELD:
+        return Decision(DeliveryEvent.DEFER, due_at=now + timedelta(seconds=outcome.retry_after), counts=False)
     if outcome.result is Result.UNKNOWN:
         return Decision(DeliveryEvent.LOSE, Stop.BATCH)
     if outcome.result is Result.REFUSED_LOGIN or _our_own_fault(outcome):
@@ -53,9 +55,10 @@ def decide(
         return Decision(DeliveryEvent.FAIL)
     if now - sending_since >= give_up:
         return Decision(DeliveryEvent.FAIL)
-    if outcome.result is Result.UNSENT:
+    if outcome.result is Result.UNSENT and outcome.stage is Stage.CONNECT:
         return Decision(DeliveryEvent.DEFER, Stop.BATCH, now, counts=False)
-    stop = Stop.BATCH if outcome.code == 421 else Stop.NOTHING
+    # A message whose dialogue ends connections counts its tries: it may be the message that ends them.
+    stop = Stop.BATCH if outcome.code == 421 or outcome.result is Result.UNSENT else Stop.NOTHING
     return Decision(DeliveryEvent.DEFER, stop, now + _backoff(_FIRST_RETRY, _LONGEST_RETRY, attempts, jitter))
 
 

@@ -32,16 +32,27 @@ class _Part(BaseModel):
 
 
 class SmtpSettings(_Part):
-    """The SMTP server mail is handed to. Without a ``host`` mail goes to the embedded mailbox and nowhere else."""
+    """An SMTP server mail is handed to. Without a ``host`` mail goes to the embedded mailbox and nowhere else.
 
+    A worker process opens up to ``connections`` to it; on each, up to ``window`` messages are on their way where the
+    server takes them in chunks (RFC 3030), and one where it doesn't. ``weight``: its share among several routes.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")] = "default"
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65535)] = 587
     security: Literal["starttls", "tls", "none"] = "starttls"
+    auth: Literal["auto", "plain", "login", "xoauth2"] = "auto"
     username: str = ""
     password: SecretStr = SecretStr("")
     ca_file: Path | None = None
     helo: str = ""
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60
+    connections: Annotated[int, Field(ge=1, le=500)] = 4
+    window: Annotated[int, Field(ge=1, le=64)] = 8
+    messages_per_connection: Annotated[int, Field(ge=1)] = 1000
+    connection_seconds: Annotated[int, Field(ge=1)] = 300
 
     @model_validator(mode="after")
     def _login_is_private(self) -> Self:
@@ -162,6 +173,7 @@ class Settings(BaseSettings):
     templates_dir: Path | None = None
     secret_keys: tuple[SecretStr, ...]
     smtp: SmtpSettings = SmtpSettings()
+    smtp_routes: tuple[SmtpSettings, ...] = ()
     dkim: tuple[DkimSettings, ...] = ()
     fetch: FetchSettings = FetchSettings()
     deliver: DeliverSettings = DeliverSettings()
@@ -184,6 +196,14 @@ class Settings(BaseSettings):
         if not keys:
             raise ValueError("at least one key is needed")
         return keys
+
+    @field_validator("smtp_routes")
+    @classmethod
+    def _routes(cls, routes: tuple[SmtpSettings, ...]) -> tuple[SmtpSettings, ...]:
+        names = [route.name for route in routes]
+        if len({*names, "default"}) <= len(names) or not all(route.host for route in routes):
+            raise ValueError("each needs a host and a name of its own (the first, [smtp], is called default)")
+        return routes
 
     @field_validator("base_url")
     @classmethod
@@ -219,7 +239,7 @@ class Settings(BaseSettings):
     @property
     def route_names(self) -> tuple[str, ...]:
         """The names of the routes that mail can take."""
-        return ("default",)
+        return tuple(route.name for route in (self.smtp, *self.smtp_routes))
 
     @property
     def keys(self) -> tuple[tuple[str, bytes], ...]:
@@ -233,14 +253,14 @@ class Settings(BaseSettings):
 
     @property
     def embedded_mailbox(self) -> bool:
-        return not self.smtp.host
+        return not any(route.host for route in (self.smtp, *self.smtp_routes))
 
     @property
-    def route(self) -> SmtpSettings:
-        """The SMTP server in use: the one configured, or the embedded mailbox."""
-        if self.smtp.host:
-            return self.smtp
-        return SmtpSettings(host="127.0.0.1", port=self.mailbox_port, security="none", timeout_seconds=20)
+    def routes(self) -> tuple[SmtpSettings, ...]:
+        """The SMTP servers in use: those configured, or the embedded mailbox."""
+        configured = tuple(route for route in (self.smtp, *self.smtp_routes) if route.host)
+        mailbox = SmtpSettings(host="127.0.0.1", port=self.mailbox_port, security="none", timeout_seconds=20)
+        return configured or (mailbox,)
 
     @classmethod
     def settings_customise_sources(
@@ -284,13 +304,17 @@ def _fault(item: Any) -> str:
     return f"{where}: {message}"
 
 
+def _anchored_route(route: SmtpSettings, folder: Path) -> SmtpSettings:
+    return route.model_copy(update={"ca_file": folder / route.ca_file}) if route.ca_file else route
+
+
 def _anchored(settings: Settings, folder: Path) -> dict[str, Any]:
     """The settings that hold paths, made absolute from the configuration's folder."""
     update: dict[str, Any] = {"state_dir": folder / settings.state_dir}
     if settings.templates_dir:
         update["templates_dir"] = folder / settings.templates_dir
-    if settings.smtp.ca_file:
-        update["smtp"] = settings.smtp.model_copy(update={"ca_file": folder / settings.smtp.ca_file})
+    update["smtp"] = _anchored_route(settings.smtp, folder)
+    update["smtp_routes"] = tuple(_anchored_route(route, folder) for route in settings.smtp_routes)
     if settings.dkim:
         update["dkim"] = tuple(key.model_copy(update={"key_file": folder / key.key_file}) for key in settings.dkim)
     prefix = "sqlite:///"

@@ -342,6 +342,7 @@ class Result(StrEnum):
     UNSENT = "unsent"  # not tried, or the connection ended before the final dot: surely not taken
     UNKNOWN = "unknown"  # the connection ended after the final dot and before its reply
     REFUSED_LOGIN = "refused login"  # authentication or TLS failed: nobody's mail can go this way
+    HELD = "held"  # a limit of ours would be passed; worth asking again after ``retry_after``
 
 
 class Stage(StrEnum):
@@ -364,6 +365,7 @@ class Outcome:
     code: int = 0
     enhanced: str = ""
     stage: Stage = Stage.MESSAGE
+    retry_after: float = 0.0  # seconds, of ``HELD``
 
     @property
     def reason(self) -> str:

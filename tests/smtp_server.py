@@ -28,6 +28,7 @@ class Script:
     tls: ssl.SSLContext | None = None
     tls_from_start: bool = False
     messages_per_connection: int = 0  # then 421; 0: no limit
+    data_without_recipient: bool = False  # answer 354 though every recipient was refused, as some servers do
 
 
 @dataclass
@@ -90,8 +91,9 @@ class SmtpServer:
 class _Dialog:
     server: SmtpServer
     sock: socket.socket
-    sender: str = ""
+    sender: str | None = None
     recipient: str = ""
+    valid: bool = False
     taken: int = 0
     secure: bool = False
     number: int = field(init=False)
@@ -135,16 +137,29 @@ class _Dialog:
             self.server.logins.append(line.strip())
             return self._say("AUTH", b"235 2.7.0 welcome")
         if verb == b"MAIL":
+            if self.sender is not None:
+                self._write(b"503 5.5.1 nested MAIL")
+                return True
             if script.messages_per_connection and self.taken >= script.messages_per_connection:
                 self._write(b"421 4.7.0 enough for one connection")
                 return False
+            if not (self._scripted("MAIL") or b"250").startswith(b"2"):
+                return self._say("MAIL", b"")
             self.sender = _path(line)
             return self._say("MAIL", b"250 2.1.0 ok")
         if verb == b"RCPT":
             self.recipient = _path(line)
+            if self.sender is None:
+                self._write(b"503 5.5.1 no MAIL")
+                return True
+            self.valid = (self._scripted("RCPT") or b"250").startswith(b"2")
             return self._say("RCPT", b"250 2.1.5 ok")
         if verb == b"DATA":
             return self._data()
+        if verb == b"BDAT" and b"CHUNKING" in script.extensions:
+            return self._chunk(int(line.split()[1]))
+        if verb == b"RSET":
+            self.sender, self.valid = None, False
         if verb == b"QUIT":
             self._write(b"221 2.0.0 bye")
             return False
@@ -152,6 +167,9 @@ class _Dialog:
         return True
 
     def _data(self) -> bool:
+        if not self.valid and not self.server.script.data_without_recipient:
+            self._write(b"503 5.5.1 no valid recipient")
+            return True
         if not self._say("DATA", b"354 go"):
             return False
         if self._scripted("DATA"):
@@ -159,13 +177,30 @@ class _Dialog:
         lines = []
         while (line := self.file.readline()) not in {b".\r\n", b""}:
             lines.append(line[1:] if line.startswith(b".") else line)
-        if not line:
+        return bool(line) and self._end(b"".join(lines))
+
+    def _chunk(self, size: int) -> bool:
+        """BDAT … LAST (RFC 3030): the bytes come whether the recipient was valid or not."""
+        content = self.file.read(size)
+        if len(content) < size:
             return False
+        if not self.valid:
+            self._write(b"503 5.5.1 no valid recipient")
+            return True
+        refused = self._scripted("DATA")
+        return self._say("DATA", b"") if refused else self._end(content)
+
+    def _end(self, content: bytes) -> bool:
+        """The message is whole: take it or not, and answer."""
+        sender, self.sender = self.sender or "", None
+        if not self.valid:
+            self._write(b"554 5.5.1 no valid recipients")
+            return True
+        self.valid = False
         special = self._scripted("dot")
         if special is None or special.startswith(b"2") or special == DROP + b" after taking it":
-            message = Received(self.sender, self.recipient, b"".join(lines), self.number)
             with self.server.arrived:
-                self.server.received.append(message)
+                self.server.received.append(Received(sender, self.recipient, content, self.number))
                 self.server.arrived.notify_all()
             self.taken += 1
         return self._say("dot", b"250 2.0.0 taken")

@@ -34,6 +34,7 @@ def outcome(result: Result, code: int = 0, stage: Stage = Stage.RECIPIENT) -> Ou
         (outcome(Result.TEMPORARY, 421, Stage.MESSAGE), YOUNG, Event.DEFER, Stop.BATCH),
         (outcome(Result.UNSENT, stage=Stage.CONNECT), YOUNG, Event.DEFER, Stop.BATCH),
         (outcome(Result.UNSENT, 421, Stage.SENDER), YOUNG, Event.DEFER, Stop.BATCH),
+        (outcome(Result.HELD, stage=Stage.LOCAL), OLD, Event.DEFER, Stop.NOTHING),
         (outcome(Result.UNSENT, stage=Stage.CONNECT), OLD, Event.FAIL, Stop.NOTHING),
         (outcome(Result.UNKNOWN), YOUNG, Event.LOSE, Stop.BATCH),
         (outcome(Result.UNKNOWN), OLD, Event.LOSE, Stop.BATCH),
@@ -47,8 +48,10 @@ def test_policy(tried, since, event, stop) -> None:  # type: ignore[no-untyped-d
 
 
 def test_only_what_the_recipients_server_saw_counts_as_a_try() -> None:
-    for result, counts in ((Result.TEMPORARY, True), (Result.UNSENT, False), (Result.REFUSED_LOGIN, False)):
-        assert decide(outcome(result), 1, NOW, YOUNG, GIVE_UP, 0).counts is counts
+    unsent = (outcome(Result.UNSENT, stage=Stage.CONNECT), False), (outcome(Result.UNSENT), True)
+    others = (outcome(Result.TEMPORARY), True), (outcome(Result.REFUSED_LOGIN), False), (outcome(Result.HELD), False)
+    for tried, counts in (*unsent, *others):
+        assert decide(tried, 1, NOW, YOUNG, GIVE_UP, 0).counts is counts
 
 
 def test_retries_come_ever_later_but_within_hours() -> None:

@@ -107,10 +107,13 @@ class ToldCourier:
     outcome: Callable[[Envelope], Outcome] = lambda _: ACCEPTED
     tried: list[Envelope] = field(default_factory=list)
 
-    def send(self, envelopes: Iterable[Envelope]) -> Iterator[Outcome]:
-        for envelope in envelopes:
+    def send(
+        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = lambda _: None
+    ) -> Iterator[tuple[int, Outcome]]:
+        for index, envelope in enumerate(envelopes):
+            on_wire(index)
             self.tried.append(envelope)
-            yield self.outcome(envelope)
+            yield index, self.outcome(envelope)
 
     def close(self) -> None:
         """Nothing to end."""

@@ -56,12 +56,12 @@ def test_send(
     app = get_app(ctx)
     envelope = _made(ctx, edition, reader, to)
     with closing(app.courier()) as courier:
-        (outcome,) = courier.send([envelope])
-    route = app.settings.route
+        ((_, outcome),) = courier.send([envelope])
+    where = " or ".join(f"{route.host}:{route.port}" for route in app.settings.routes)
     if outcome.result is not Result.ACCEPTED:
-        hint = "check [smtp] in the configuration" if app.settings.smtp.host else "start it: `digest up`"
-        raise UnavailableError(f"{route.host}:{route.port} did not take the mail ({outcome.reason})", hint)
-    say(f"{route.host}:{route.port} took the mail for {to}: {outcome.reason}")
+        hint = "check [smtp] in the configuration" if not app.settings.embedded_mailbox else "start it: `digest up`"
+        raise UnavailableError(f"{where} did not take the mail ({outcome.reason})", hint)
+    say(f"{where} took the mail for {to}: {outcome.reason}")
 
 
 def _made(ctx: typer.Context, edition: str, reader: str, recipient: str) -> Envelope:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from digest import addresses, tokens
 from digest.errors import InputError, NotFoundError
 from digest.flows import choices
-from digest.smtp.courier import Courier
+from digest.smtp.courier import Courier, in_order
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store import consent, editions, issues, subscribers, suppressions
 from digest.store.database import Database
@@ -176,7 +176,7 @@ def send_confirmations(
             mails.append((one.id, make_mail(one)))
         except InputError:
             done.append(one.id)
-    outcomes = list(courier.send([mail for _, mail in mails])) if mails else []
+    outcomes = in_order(courier.send([mail for _, mail in mails]))
     results = [(id_, outcome.result) for (id_, _), outcome in zip(mails, outcomes, strict=True)]
     done += [id_ for id_, result in results if result in _SETTLED]
     with database.write() as connection:

@@ -19,7 +19,7 @@ from digest.compose import choose
 from digest.errors import DigestError
 from digest.retry import Stop
 from digest.settings import DeliverSettings
-from digest.smtp.courier import Courier
+from digest.smtp.courier import Courier, in_order
 from digest.states import DeliveryEvent, IssueEvent, IssueState, SubscriptionState
 from digest.store import batches, deliveries, issues
 from digest.store.batches import Lease
@@ -81,12 +81,15 @@ def rest(database: Database, settings: DeliverSettings, now: datetime) -> list[t
     Returns the batches that were taken."""
     with database.write() as connection:
         recovered = batches.recover(connection, now)
-        for issue_id in {issue_id for issue_id, _ in recovered}:
-            issue = issues.get(connection, issue_id)
-            assert issue
-            _resolve_by_policy(connection, issue, settings, now)
-        for issue in issues.in_states(connection, [IssueState.SENDING]):
-            issues.finish_if_settled(connection, issue.id, now)
+    touched = {issue_id for issue_id, _ in recovered}
+    for issue_id in touched:
+        with database.write() as connection:
+            _resolve_by_policy(connection, issue_id, settings, now)
+    with database.read() as connection:
+        touched |= {issue.id for issue in issues.in_states(connection, [IssueState.SENDING])}
+    for issue_id in sorted(touched):
+        with database.write() as connection:
+            _close(connection, issue_id, now)
     return recovered
 
 
@@ -169,7 +172,7 @@ def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryE
 
 def _send(courier: Courier, group: Sequence[Mail]) -> list[Outcome]:
     """One outcome for each mail of the group; those that could not be written never reach the courier."""
-    sent = courier.send([mail.envelope for mail in group if mail.envelope])
+    sent = iter(in_order(courier.send([mail.envelope for mail in group if mail.envelope])))
     return [next(sent) if mail.envelope else Outcome(Result.PERMANENT, mail.fault, stage=Stage.LOCAL) for mail in group]
 
 
@@ -189,8 +192,9 @@ def _settle(office: PostOffice, issue: Issue, group: Sequence[Mail], outcomes: S
             stop, why = decision.stop, outcome.reason
     with office.database.write() as connection:
         deliveries.settle(connection, issue, settled, now)
+    with office.database.write() as connection:
         if any(one.event is DeliveryEvent.LOSE for one in settled):
-            _resolve_by_policy(connection, issue, office.settings, now)
+            _resolve_by_policy(connection, issue.id, office.settings, now)
         if stop is Stop.RUN:
             issues.move(connection, issue.id, IssueEvent.PAUSE, now, reason=f"the SMTP server refuses us: {why}")
     return stop
@@ -204,12 +208,24 @@ def _release(office: PostOffice, lease: Lease, stop: Stop) -> None:
             failures = batches.failures(connection, lease) + 1
             not_before = now + retry.batch_pause(failures, office.chance.random())
         batches.release(connection, lease, failures, not_before)
-        issues.finish_if_settled(connection, lease.issue_id, now)
+    with office.database.write() as connection:
+        _close(connection, lease.issue_id, now)
 
 
-def _resolve_by_policy(connection: Connection, issue: Issue, settings: DeliverSettings, now: datetime) -> None:
+def _close(connection: Connection, issue_id: int, now: datetime) -> None:
+    """End the issue if it is settled. What came back from the wire after it was cancelled is cancelled too."""
+    if not issues.finish_if_settled(connection, issue_id, now):
+        issue = issues.get(connection, issue_id)
+        if issue and issue.state is IssueState.CANCELLED:
+            deliveries.cancel_open(connection, issue_id, now)
+
+
+def _resolve_by_policy(connection: Connection, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
+    issues.lock(connection, issue_id)
+    issue = issues.get(connection, issue_id)
+    assert issue
     if settings.in_doubt == "assume-sent":
         deliveries.resolve(connection, issue, DeliveryEvent.ASSUME_SENT, now)
-    elif settings.in_doubt == "resend":
+    elif settings.in_doubt == "resend" and issue.state is not IssueState.CANCELLED:
         deliveries.resolve(connection, issue, DeliveryEvent.RESEND, now)
         batches.wake(connection, issue.id, now)

@@ -1,211 +1,300 @@
-"""The courier: carries envelopes to an SMTP server and says of each what became of it.
+"""The courier: carries envelopes to SMTP servers and says of each what became of it.
 
-``Courier`` is the seam the flows know. ``SmtpCourier`` is the real one, on the standard library's smtplib over one
-connection that is kept and reused; it speaks each command itself so that a connection lost before the final dot
-(nothing was taken) and after it (nobody knows) are told apart.
+``Courier`` is the seam the flows know; fakes in tests stand here and nowhere else. ``SmtpCourier`` is the real one: one
+thread, several connections to several routes, none of them waited for. Envelopes are pulled as there is room for
+them; outcomes come in whatever order servers answer.
 """
 
 from __future__ import annotations
 
-import re
-import smtplib
+import selectors
 import socket
-import ssl
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from digest.settings import SmtpSettings
+from digest.smtp.connection import Address, Connection, unreachable
+from digest.smtp.load import Load
+from digest.smtp.session import Message, Session
 from digest.values import Envelope, Outcome, Result, Stage
 
-_LEADING_DOT = re.compile(rb"(?m)^\.")
-_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\s+")
-_TEXT_LIMIT = 300
+_TRIES = 2  # fruitless connections a message is begun on, while nothing of it can have been taken
+_FRUITLESS = 2  # connections in a row that ended without carrying a message: the route is no use now
+_DOUBTFUL = 3  # connections of one run that ended with messages in doubt: likewise
+_PATIENCE = 1.0  # seconds to wait for a limit when nothing else is to be done
+_GOODBYE_SECONDS = 2.0
+
+
+class Gate(Protocol):
+    """What keeps limits: messages a second, an hour, a day; for the whole, a route, a recipient's domain."""
+
+    def admit(self, route: str, domain: str) -> float:
+        """0.0: go, a token has been taken. Else the seconds after which it is worth asking again."""
+        ...
 
 
 class Courier(Protocol):
-    """Sends envelopes. Fakes in tests stand here and nowhere else."""
+    """Sends envelopes."""
 
-    def send(self, envelopes: Iterable[Envelope]) -> Iterator[Outcome]:
-        """One outcome for each envelope, in order. Never raises for what a server or network does; never says
-        accepted without having read so. After an outcome that no connection could be had, or that the login was
-        refused, the rest come back ``UNSENT`` without being tried."""
+    def send(
+        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = ...
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Yield ``(index, outcome)`` once for each envelope, in any order. Never raises for what a server or network
+        does; never says accepted without having read so. ``on_wire(index)`` is called right before a message's body
+        is written. When no route is any use, the rest come back ``UNSENT`` without being tried."""
         ...
 
     def close(self) -> None:
-        """End the connection politely."""
+        """End all connections politely."""
         ...
+
+
+def _ignore(_index: int) -> None:
+    """Nobody keeps a journal."""
+
+
+class _Route:
+    """A server, its connections, and whether it is any use."""
+
+    def __init__(self, settings: SmtpSettings) -> None:
+        self.settings = settings
+        self.connections: list[Connection] = []
+        self.served = 0.0  # messages handed out, by weight
+        self.addresses: list[Address] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """A new run: forget past failures."""
+        self.down: Outcome | None = None
+        self.allowed = self.settings.connections  # fewer once the server has refused one more
+        self._fruitless = self._doubtful = 0
+
+    def next_address(self) -> Address | None:
+        """The next of the server's addresses to try; ``None`` when the name leads nowhere (``down`` says why)."""
+        if not self.addresses:
+            try:
+                found = socket.getaddrinfo(self.settings.host, self.settings.port, type=socket.SOCK_STREAM)
+            except OSError as error:
+                self.down = unreachable(error)
+                return None
+            self.addresses = [(family, kind, protocol, target) for family, kind, protocol, _, target in found]
+        self.addresses.append(self.addresses.pop(0))
+        return self.addresses[-1]
+
+    @property
+    def roomy(self) -> Connection | None:
+        """A connection that can take another message."""
+        return next((c for c in self.connections if c.session.capacity > 0), None)
+
+    @property
+    def opening(self) -> int:
+        return sum(not c.session.ready for c in self.connections)
+
+    def learn(self, session: Session, finished: Sequence[tuple[Message, Outcome]]) -> None:
+        """Judge the route by a connection that has ended, and what it had to give back."""
+        if any(outcome.result is Result.UNKNOWN for _, outcome in finished):
+            self._doubtful += 1
+        if session.carried:
+            self._fruitless = 0
+        elif session.failure or finished:
+            self._fruitless += 1
+        if session.failure and any(c.session.ready for c in self.connections):
+            self.allowed = max(1, len(self.connections))  # so many, and no more, does the server want at a time
+        elif session.failure and (
+            session.failure.result is Result.REFUSED_LOGIN or self._fruitless >= len(self.addresses)
+        ):
+            self.addresses = []
+            self.down = session.failure
+        elif self._fruitless >= _FRUITLESS or self._doubtful >= _DOUBTFUL:
+            self.down = Outcome(Result.UNSENT, "its connections end in mid-message", stage=Stage.CONNECT)
 
 
 class SmtpCourier:
-    """A courier over one SMTP connection, opened at the first envelope and reopened once where the server ended it."""
+    """A courier over ``routes``; each gets messages by its weight while it is any use, the others take over else."""
 
-    def __init__(self, settings: SmtpSettings) -> None:
-        self._settings = settings
-        self._smtp: smtplib.SMTP | None = None
-        self._carried = 0  # messages the present connection has taken
+    def __init__(self, routes: Sequence[SmtpSettings], gate: Gate | None = None) -> None:
+        self._routes = [_Route(settings) for settings in routes]
+        self._gate = gate
+        self._selector = selectors.DefaultSelector()
+        self._of: dict[Connection, _Route] = {}
+        self._interest: dict[Connection, int] = {}
+        self._touched: set[Connection] = set()  # those on which something moved since they were last looked after
+        self._on_wire: Callable[[int], None] = _ignore
+        self._changed = False
+        self._busy = False
 
-    def send(self, envelopes: Iterable[Envelope]) -> Iterator[Outcome]:
-        hopeless: Outcome | None = None
-        for envelope in envelopes:
-            if hopeless:
-                yield Outcome(Result.UNSENT, f"not tried after: {hopeless.text}", hopeless.code, stage=Stage.CONNECT)
+    # -------------------------------------------------------------------------------------------- sending
+
+    def send(
+        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = _ignore
+    ) -> Iterator[tuple[int, Outcome]]:
+        assert not self._busy, "a courier carries one load at a time"
+        self._busy, self._on_wire = True, on_wire
+        for route in self._routes:
+            route.begin()
+        try:
+            yield from self._carry(Load(envelopes))
+        finally:
+            self._busy, self._on_wire = False, _ignore
+            self._drop_unfinished()
+
+    def _carry(self, load: Load) -> Iterator[tuple[int, Outcome]]:
+        while True:
+            now = time.monotonic()
+            self._retire(now)
+            self._hand_out(load, now)
+            self._flush()
+            yield from self._collect(load)
+            if load.done:
+                return
+            if self._changed:  # a connection has gone: see what that allows
+                self._changed = False
                 continue
-            outcome = self._deliver(envelope)
-            if outcome.result in {Result.UNSENT, Result.REFUSED_LOGIN}:
-                hopeless = outcome
-            yield outcome
+            if load.under_way == 0 and not load.ready_soon(now, _PATIENCE):
+                yield from load.hold(now)
+            elif load.under_way == 0 and (why := self._hopeless()):
+                yield from load.refuse(why)
+            else:
+                self._wait(load.pause(now))
+
+    def _hand_out(self, load: Load, now: float) -> None:
+        """Give messages to connections that have room, and open more while there are messages."""
+        load.recall(now)
+        while (chosen := self._choose()) and (message := load.next()):
+            route, connection = chosen
+            if self._gate and (wait := self._gate.admit(route.settings.name, _domain(message.envelope))):
+                load.set_aside(message, now + wait)
+                continue
+            route.served += 1 / route.settings.weight
+            load.under_way += 1
+            connection.session.submit(message)
+            self._touched.add(connection)
+        for route in sorted(self._routes, key=lambda route: route.served):
+            self._open(route, load, now)
+
+    def _choose(self) -> tuple[_Route, Connection] | None:
+        """The connection with room on the route that has had least of its share."""
+        able = ((route.served, number, route, route.roomy) for number, route in enumerate(self._routes))
+        best = min((each for each in able if each[3] and not each[2].down), default=None)
+        return (best[2], best[3]) if best and best[3] else None
+
+    def _collect(self, load: Load) -> Iterator[tuple[int, Outcome]]:
+        """Take what sessions have finished; begin again elsewhere what surely was not taken."""
+        touched, self._touched = self._touched, set()
+        for connection in touched:
+            session = connection.session
+            finished, session.finished = session.finished, []
+            load.under_way -= len(finished)
+            again = [message for message, outcome in finished if _may_go_again(session, message, outcome)]
+            for message in reversed(again):
+                load.put_back(Message(message.index, message.envelope, message.tries + (0 if session.carried else 1)))
+            if session.closed:
+                self._remove(connection, finished)
+            for message, outcome in finished:
+                if message not in again:
+                    yield message.index, outcome
+
+    def _hopeless(self) -> Outcome | None:
+        """Why there is no route to wait for; ``None`` while there is one."""
+        if any(route.connections or not route.down for route in self._routes):
+            return None
+        return next((route.down for route in self._routes if route.down), None)
+
+    # ---------------------------------------------------------------------------------------- connections
+
+    def _open(self, route: _Route, load: Load, now: float) -> None:
+        """Open connections while messages wait that those opening have no room for."""
+        while not route.down and len(route.connections) < route.allowed and load.more_than(route.opening):
+            address = route.next_address()
+            if address is None:
+                return
+            connection = Connection(route.settings, address, self._wire, now)
+            route.connections.append(connection)
+            self._of[connection] = route
+            self._interest[connection] = connection.interest()
+            self._selector.register(connection.socket, self._interest[connection], connection)
+            self._touched.add(connection)
+
+    def _wire(self, index: int) -> None:
+        self._on_wire(index)
+
+    def _remove(self, connection: Connection, finished: Sequence[tuple[Message, Outcome]] = ()) -> None:
+        route = self._of.pop(connection)
+        route.connections.remove(connection)
+        self._selector.unregister(connection.socket)
+        del self._interest[connection]
+        self._touched.discard(connection)
+        connection.socket.close()
+        route.learn(connection.session, finished)
+        self._changed = True
+
+    def _retire(self, now: float) -> None:
+        """Say goodbye on connections that are old or have carried enough; give up those that have fallen silent."""
+        for connection, route in self._of.items():
+            settings, session = route.settings, connection.session
+            worn = session.carried >= settings.messages_per_connection
+            old = now - connection.opened_at > settings.connection_seconds
+            if session.ready and (worn or old):
+                session.retiring = True
+                if session.drained():
+                    session.quit()
+                    self._touched.add(connection)
+            elif (not session.ready or session.waiting) and now - connection.heard_at > settings.timeout_seconds:
+                session.lost(f"no answer for {settings.timeout_seconds:g} s")
+                self._touched.add(connection)
+
+    def _flush(self) -> None:
+        """Write what there is to say, and see what to wait for."""
+        for connection in self._touched:
+            connection.flush()
+            wanted = connection.interest()
+            if self._interest[connection] != wanted:
+                self._interest[connection] = wanted
+                self._selector.modify(connection.socket, wanted, connection)
+
+    def _wait(self, seconds: float) -> None:
+        """Let sockets move, for at most ``seconds``."""
+        events = self._selector.select(seconds)
+        now = time.monotonic()
+        for key, _ in events:
+            connection: Connection = key.data
+            before = connection.socket
+            connection.advance(now)
+            if connection.socket is not before:  # TLS has wrapped it
+                self._selector.unregister(before)
+                self._selector.register(connection.socket, self._interest[connection], connection)
+            self._touched.add(connection)
+
+    def _drop_unfinished(self) -> None:
+        """End connections that still have messages under way, whose caller has gone."""
+        for connection in [c for c in self._of if c.session.closed or not c.session.idle]:
+            connection.session.lost("given up by us")
+            connection.session.finished.clear()
+            self._remove(connection)
 
     def close(self) -> None:
-        smtp, self._smtp = self._smtp, None
-        if smtp:
-            with suppress(OSError, smtplib.SMTPException):
-                smtp.quit()
-            smtp.close()
-
-    def _deliver(self, envelope: Envelope) -> Outcome:
-        """Try once, and once more on a fresh connection if a used one had ended: servers limit messages for each."""
-        used = self._carried > 0
-        outcome = self._connect() or self._transact(envelope)
-        if outcome.result is Result.UNSENT and used and outcome.stage is not Stage.CONNECT:
-            outcome = self._connect() or self._transact(envelope)
-        return outcome
-
-    # ------------------------------------------------------------------------------------- connection
-
-    def _connect(self) -> Outcome | None:
-        """Open the connection unless it is open. Returns what went wrong, or ``None``."""
-        if self._smtp:
-            return None
-        try:
-            self._smtp = self._opened()
-        except smtplib.SMTPAuthenticationError as error:
-            temporary = 400 <= error.smtp_code < 500  # RFC 4954 6: 454 is the server's trouble, 535 is ours
-            return _reply(
-                Result.UNSENT if temporary else Result.REFUSED_LOGIN, error.smtp_code, error.smtp_error, Stage.CONNECT
-            )
-        except (smtplib.SMTPNotSupportedError, ssl.SSLCertVerificationError) as error:
-            return Outcome(Result.REFUSED_LOGIN, f"no secure session: {error}", stage=Stage.CONNECT)
-        except smtplib.SMTPResponseException as error:
-            return _reply(Result.UNSENT, error.smtp_code, error.smtp_error, Stage.CONNECT)
-        except (OSError, smtplib.SMTPException) as error:
-            return Outcome(Result.UNSENT, f"no connection: {_said(error)}", stage=Stage.CONNECT)
-        self._carried = 0
-        return None
-
-    def _opened(self) -> smtplib.SMTP:
-        settings = self._settings
-        helo = settings.helo or socket.getfqdn()
-        context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-        smtp: smtplib.SMTP
-        if settings.security == "tls":
-            smtp = smtplib.SMTP_SSL(
-                settings.host, settings.port, helo, timeout=settings.timeout_seconds, context=context
-            )
-        else:
-            smtp = smtplib.SMTP(settings.host, settings.port, helo, timeout=settings.timeout_seconds)
-        try:
-            smtp.ehlo_or_helo_if_needed()
-            if settings.security == "starttls":
-                code, text = smtp.starttls(context=context)
-                if code != 220:
-                    raise smtplib.SMTPResponseException(code, text)
-                smtp.ehlo()  # what was offered before TLS does not count (RFC 3207 4.2)
-            if settings.username:
-                smtp.login(settings.username, settings.password.get_secret_value())
-        except BaseException:
-            smtp.close()
-            raise
-        return smtp
-
-    def _drop(self) -> None:
-        smtp, self._smtp = self._smtp, None
-        if smtp:
-            smtp.close()
-
-    # ------------------------------------------------------------------------------------ transaction
-
-    def _transact(self, envelope: Envelope) -> Outcome:
-        assert self._smtp
-        smtp = self._smtp
-        if misfit := _misfit(smtp, envelope):
-            return misfit
-        stage = Stage.SENDER
-        dotted = False
-        try:
-            code, text = smtp.mail(envelope.sender, _mail_options(smtp, envelope))
-            if code == 250:
-                stage = Stage.RECIPIENT
-                code, text = smtp.rcpt(envelope.recipient)
-                if code in {250, 251}:
-                    stage = Stage.MESSAGE
-                    code, text = smtp.docmd("DATA")
-                    if code == 354:
-                        dotted = True
-                        smtp.send(_LEADING_DOT.sub(b"..", envelope.message) + b".\r\n")
-                        code, text = smtp.getreply()
-        except (OSError, smtplib.SMTPException) as error:
-            # sendall() fails before the dot has left only in part; what a peer read of it can't be known.
-            self._drop()
-            result = Result.UNKNOWN if dotted else Result.UNSENT
-            return Outcome(result, f"connection lost: {_said(error)}", stage=stage)
-        return self._read(code, text, stage, dotted)
-
-    def _read(self, code: int, text: bytes, stage: Stage, dotted: bool) -> Outcome:
-        """The outcome that a reply amounts to, leaving the connection ready for the next message or closed."""
-        if code == 421:  # RFC 5321 3.8: the server is closing; about the host, not the recipient
-            self._drop()
-            return _reply(Result.TEMPORARY if dotted else Result.UNSENT, code, text, stage)
-        if not 200 <= code < 600 or 300 <= code < 400:  # not an answer to what was asked: out of step
-            self._drop()
-            return _reply(Result.UNKNOWN if dotted else Result.UNSENT, max(code, 0), text or b"garbled reply", stage)
-        if code < 300:
-            if dotted:
-                self._carried += 1
-                return _reply(Result.ACCEPTED, code, text, stage)
-            self._drop()
-            return _reply(Result.UNSENT, code, b"unexpected reply: " + text, stage)
-        if not dotted:
-            self._reset()
-        return _reply(Result.TEMPORARY if code < 500 else Result.PERMANENT, code, text, stage)
-
-    def _reset(self) -> None:
-        try:
-            if self._smtp and self._smtp.rset()[0] != 250:
-                self._drop()
-        except (OSError, smtplib.SMTPException):
-            self._drop()
+        """Say goodbye on all connections, and wait a little for the servers to."""
+        deadline = time.monotonic() + _GOODBYE_SECONDS
+        for connection in self._of:
+            connection.session.quit()
+            self._touched.add(connection)
+        while any(c.session.waiting and not c.session.closed for c in self._of) and time.monotonic() < deadline:
+            self._flush()
+            self._wait(max(0.0, deadline - time.monotonic()))
+        for connection in list(self._of):
+            self._remove(connection)
 
 
-def _misfit(smtp: smtplib.SMTP, envelope: Envelope) -> Outcome | None:
-    """Why this message can't go to this server at all, without asking it."""
-    if not envelope.recipient.isascii() and not smtp.has_extn("smtputf8"):
-        text = "the address needs SMTPUTF8 (RFC 6531), which the server does not offer"
-        return Outcome(Result.PERMANENT, text, enhanced="5.6.7", stage=Stage.LOCAL)
-    limit = smtp.esmtp_features.get("size", "")
-    if limit.isdigit() and 0 < int(limit) < len(envelope.message):
-        text = f"{len(envelope.message)} bytes are more than the server takes ({limit})"
-        return Outcome(Result.PERMANENT, text, enhanced="5.3.4", stage=Stage.LOCAL)
-    return None
+def _may_go_again(session: Session, message: Message, outcome: Outcome) -> bool:
+    """What surely was not taken is begun on another connection, unless it seems to be the message that ends them."""
+    return outcome.result is Result.UNSENT and (session.carried > 0 or message.tries + 1 < _TRIES)
 
 
-def _mail_options(smtp: smtplib.SMTP, envelope: Envelope) -> list[str]:
-    options = [f"SIZE={len(envelope.message)}"] if smtp.has_extn("size") else []
-    if not envelope.recipient.isascii():
-        smtp.command_encoding = "utf-8"
-        return [*options, "SMTPUTF8"]
-    smtp.command_encoding = "ascii"
-    return options
+def in_order(results: Iterable[tuple[int, Outcome]]) -> list[Outcome]:
+    """The outcomes in the order of the envelopes, once all have come."""
+    return [outcome for _, outcome in sorted(results, key=lambda result: result[0])]
 
 
-def _reply(result: Result, code: int, raw: bytes | str, stage: Stage) -> Outcome:
-    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
-    text = " ".join(text.split())[:_TEXT_LIMIT]
-    enhanced = _ENHANCED.match(text + " ")
-    if enhanced:
-        text = text[enhanced.end() :]
-    return Outcome(result, text or "no text", code, enhanced[1] if enhanced else "", stage)
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:_TEXT_LIMIT] or type(error).__name__
+def _domain(envelope: Envelope) -> str:
+    return envelope.recipient.rpartition("@")[2].lower()
