@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from pathlib import Path
 
@@ -102,6 +103,12 @@ def test_tokens_of_a_retired_key_verify_and_of_a_removed_one_do_not() -> None:
 
 def test_a_token_serves_one_purpose_and_no_forgery() -> None:
     token = tokens.reader(KEYS, 7, 8)
+    path = tokens.return_path(KEYS, 7, 8)
+    confirm = tokens.confirm(KEYS, 7, NOW)
+    as_path, as_link = (base64.urlsafe_b64decode(token + "==").hex(), base64.urlsafe_b64encode(bytes.fromhex(path)))
+    assert tokens.read_return_path(KEYS, as_path) is None
+    assert tokens.read_reader(KEYS, as_link.decode().rstrip("=")) is None
+    assert tokens.read_reader(KEYS, confirm) is None
     assert tokens.read_confirm(KEYS, token, NOW) is None
     for position in range(len(token)):
         forged = token[:position] + ("A" if token[position] != "A" else "B") + token[position + 1 :]
