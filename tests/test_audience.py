@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -91,10 +91,13 @@ class Post:
     def __init__(self, *results: Result) -> None:
         self.results, self.sent = list(results), list[str]()
 
-    def send(self, envelopes: Iterable[Envelope]) -> Iterator[Outcome]:
-        for envelope in envelopes:
+    def send(
+        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = lambda _: None
+    ) -> Iterator[tuple[int, Outcome]]:
+        for index, envelope in enumerate(envelopes):
+            on_wire(index)
             self.sent.append(envelope.recipient)
-            yield Outcome(self.results.pop(0), "as told")
+            yield index, Outcome(self.results.pop(0), "as told")
 
     def close(self) -> None: ...
 
