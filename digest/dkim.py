@@ -127,7 +127,7 @@ def _signature(signer: Signer, names: str, canonical: bytes, digest: str, now: d
         f" t={int(now.timestamp())}; bh={digest};\r\n"
         f" h={names};\r\n b="
     ).encode()
-    signed = canonical + b"dkim-signature:" + relaxed(tags)
+    signed = canonical + b"dkim-signature:" + b" ".join(tags.split())  # canonical: no tag of ours is empty
     if isinstance(signer.key, rsa.RSAPrivateKey):
         raw = signer.key.sign(signed, _PADDING, _SHA256)
     else:
