@@ -1,0 +1,42 @@
+"""``python -m bench.alone CONFIG COUNT``: the courier alone with ready bytes, in one process. Prints what it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import mail
+from digest.app import App
+from digest.values import Outcome, Result
+
+
+def main(config: str, count: int) -> None:
+    app = App.from_file(Path(config))
+    courier = app.courier()
+    warm = list(mail.envelopes(app.settings.smtp.connections * 2))
+    for _ in courier.send(warm):
+        pass
+    ready = list(mail.envelopes(count))
+    before, began = os.times(), time.monotonic()
+    accepted = sum(_outcome(answer).result is Result.ACCEPTED for answer in courier.send(ready))
+    seconds, after = time.monotonic() - began, os.times()
+    courier.close()
+    if accepted != count:
+        sys.exit(f"{accepted} of {count} were accepted")
+    cpu = after.user + after.system - before.user - before.system
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "rss_mb": peak}))
+
+
+def _outcome(answer: Any) -> Outcome:
+    outcome: Outcome = answer[1] if isinstance(answer, tuple) else answer
+    return outcome
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

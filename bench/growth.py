@@ -1,0 +1,98 @@
+"""How cost grows: with articles when an issue is compiled, with variants when mails are written, with signatures.
+Processor time in this process, on one core."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from itertools import cycle, islice
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from bench import mail
+from digest.compose import choose
+from digest.values import Edition, IssueContent, Reader, Rule, Section
+from tests import samples
+
+_OPTIONAL = 15  # 32,768 choices
+
+
+def articles(counts: Sequence[int], runs: int) -> dict[int, float]:
+    """Milliseconds to compile an issue of so many articles."""
+    app = mail.app()
+    app.compiled(_issue(10))  # loads templates, style parser and locale data
+    return {count: _median(partial(app.compiled, _issue(count)), runs) * 1e3 for count in counts}
+
+
+def _issue(count: int) -> IssueContent:
+    """An issue of ``count`` articles in sections of about fifteen."""
+    drafts = islice(cycle(story.articles[0].draft for story in samples.stories()), count)
+    told = [samples.story(number, draft) for number, draft in enumerate(drafts, 1)]
+    size = math.ceil((count - 1) / max(1, count // 15))
+    sections = [Section(f"latest-{n}", f"Latest {n}", Rule.LATEST, size) for n in range(max(1, count // 15))]
+    return samples.content(_with(samples.EDITION, [samples.SECTIONS[0], *sections]), told)
+
+
+def variants(counts: Sequence[int], readers: int, runs: int) -> dict[int, float]:
+    """Microseconds to choose for one reader and write his mail, if so many kinds of readers come mixed. Every kind gets
+    a mail of much the same length: six to nine sections of fifteen."""
+    app, now = mail.app(), datetime.now(UTC)
+    compiled = app.compiled(_sectioned())
+    keys = [section.key for section in compiled.content.edition.sections if section.optional]
+    chosen = [frozenset(k for bit, k in enumerate(keys) if n >> bit & 1) for n in range(1 << len(keys))]
+    chosen = sorted((c for c in chosen if 6 <= len(c) <= 9), key=lambda c: (abs(len(c) - 7.5), sorted(c)))
+
+    def write_all(count: int) -> None:
+        for number in range(readers):
+            reader = Reader(1, number, f"reader{number}@example.org", "Reader", chosen[number % count])
+            app.write(compiled, choose(compiled.content, reader.sections, None), reader, now)
+
+    write_all(1)
+    return {count: _median(partial(write_all, count), runs) / readers * 1e6 for count in counts}
+
+
+def _sectioned() -> IssueContent:
+    """An issue of fifteen optional sections of three stories each."""
+    drafts = cycle(story.articles[0].draft for story in samples.stories())
+    told = [
+        samples.story(number, replace(next(drafts), sector=f"sector {number % _OPTIONAL}"))
+        for number in range(1, _OPTIONAL * 3 + 4)
+    ]
+    sections = [Section(f"s{n}", f"Section {n}", Rule.SECTOR, 3, (f"sector {n}",)) for n in range(_OPTIONAL)]
+    return samples.content(_with(samples.EDITION, [samples.SECTIONS[0], *sections]), told)
+
+
+def _with(edition: Edition, sections: Sequence[Section]) -> Edition:
+    return replace(edition, sections=tuple(sections))
+
+
+def bare_signatures(workers: int, seconds: float = 2.0) -> float:
+    """RSA-2048 signatures a second that ``workers`` processes make which do nothing else."""
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        return sum(pool.map(_sign_for, [seconds] * workers))
+
+
+def _sign_for(seconds: float) -> float:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    done, began = 0, time.monotonic()
+    while time.monotonic() - began < seconds:
+        key.sign(b"h" * 900, padding.PKCS1v15(), hashes.SHA256())
+        done += 1
+    return done / (time.monotonic() - began)
+
+
+def _median(work: Callable[[], object], runs: int) -> float:
+    """Seconds of processor time."""
+    times = []
+    for _ in range(runs):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return statistics.median(times)

