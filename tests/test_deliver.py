@@ -193,6 +193,41 @@ def test_a_paused_issue_goes_on_at_each_readers_own_hour_still(world: World) -> 
     assert courier.recipients == ["now@x.example", "tokyo@x.example"]
 
 
+def test_who_missed_more_than_is_caught_up_with_gets_that_much(world: World) -> None:
+    def only_a(envelope: Envelope) -> Outcome:
+        return ACCEPTED if envelope.recipient == "a@x.example" else NO_SUCH_USER
+
+    world.readers("a@x.example", "b@x.example")
+    for number, days in ((1, 0), (2, 7)):
+        world.later(days=days)
+        world.articles(draft(number, "land"))
+        world.publish()
+        world.deliver(ToldCourier(only_a))
+    world.later(days=2)
+    world.articles(draft(3, "land"))
+    world.publish()
+    courier = ToldCourier()
+    world.deliver(courier)
+    shown = {envelope.recipient: headlines(envelope) for envelope in courier.tried}
+    assert shown == {"a@x.example": {"Number3"}, "b@x.example": {"Number2", "Number3"}}
+
+
+def test_a_time_zone_that_is_no_more_holds_nobody_up(world: World) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    world.readers("late@x.example", hour="13", time_zone="Asia/Tokyo")
+    with world.app.database.write() as connection:
+        gone = update(schema.subscribers).where(schema.subscribers.c.time_zone == "Asia/Tokyo")
+        connection.execute(gone.values(time_zone="US/Pacific-New"))
+    world.publish()
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert sorted(courier.recipients) == READERS
+    world.later(hours=2)  # 13:00 in the edition's zone is 07:30 UTC
+    world.deliver(courier)
+    assert courier.recipients[-1] == "late@x.example"
+
+
 # ------------------------------------------------------------------------------------------ what came of it
 
 

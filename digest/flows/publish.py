@@ -7,6 +7,7 @@ and every step is one guarded transaction.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -144,11 +145,18 @@ def expand(database: Database, issue: Issue, settings: DeliverSettings, now: dat
         _, edition = editions.require(connection, issue.edition)
         number = 0
         for zone, hour in deliveries.local_hours(connection, issue):
-            due_at = schedule.local_due(issue.slot, zone or edition.time_zone, hour) if hour is not None else now
+            due_at = now if hour is None else _due_at(issue, zone, edition.time_zone, hour)
             number += deliveries.expand(connection, issue, zone, hour, max(due_at, now), number, settings.batch)
         deliveries.start_serving(connection, issue)
         deliveries.supersede(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)
+
+
+def _due_at(issue: Issue, zone: str, default: str, hour: int) -> datetime:
+    """A reader's hour. Zones get renamed; one that is not known any more must not hold up everybody's mail."""
+    with suppress(InputError):
+        return schedule.local_due(issue.slot, zone or default, hour)
+    return schedule.local_due(issue.slot, default, hour)
 
 
 def waiting(database: Database) -> list[int]:

@@ -91,19 +91,19 @@ def intake_before(connection: Connection, moment: datetime) -> int:
 
 
 def cutoffs(connection: Connection, edition_id: int, cadence: str, oldest: int) -> set[int]:
-    """The intakes (not before ``oldest``) that active subscriptions have been served up to: few, for they are the
-    ``covers_until`` of past issues."""
+    """The intakes that active subscriptions have been served up to: few, for they are the ``covers_until`` of past
+    issues. Who stands before ``oldest`` catches up from there."""
     statement = (
         select(subscriptions.c.covered_until)
         .where(
             subscriptions.c.edition_id == edition_id,
             subscriptions.c.cadence == cadence,
             subscriptions.c.state == SubscriptionState.ACTIVE,
-            subscriptions.c.covered_until >= oldest,
+            subscriptions.c.covered_until.is_not(None),
         )
         .distinct()
     )
-    return set(connection.execute(statement).scalars())
+    return {max(until, oldest) for until in connection.execute(statement).scalars()}
 
 
 def save_compiled(connection: Connection, issue_id: int, compiled: str) -> None:
