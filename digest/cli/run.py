@@ -159,8 +159,8 @@ def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> Non
         return
     show_table(issues.COLUMNS, [issues.line(progress)], f"Issue {issue.id}")
     show_table(("deliveries", "count"), [(state, count) for state, count in sorted(progress.counts.items())])
-    if issue.sending_at and issue.ended_at:
-        seconds = (issue.ended_at - issue.sending_at).total_seconds()
+    if issue.composed_at and issue.ended_at:
+        seconds = (issue.ended_at - issue.composed_at).total_seconds()
         accepted = progress.counts.get(DeliveryState.ACCEPTED, 0)
         say(f"sent in {seconds:.1f} s, {accepted / max(seconds, 0.001):.0f} accepted a second")
     if account.reasons:

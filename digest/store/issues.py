@@ -50,14 +50,13 @@ def in_states(connection: Connection, wanted: Sequence[IssueState]) -> list[Issu
 _STAMPED = {IssueState.COMPOSED: "composed_at", IssueState.SENDING: "sending_at"} | dict.fromkeys(
     (IssueState.SENT, IssueState.SKIPPED, IssueState.CANCELLED), "ended_at"
 )
-_KEEPS_STAMP = {IssueEvent.RESUME, IssueEvent.REOPEN}
 
 
 def move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime, **values: Any) -> bool:
     """Take the transition ``event`` if the state allows it. ``False``: it doesn't, or someone else was first."""
     state = states.target(states.ISSUE, event)
-    if state in _STAMPED and event not in _KEEPS_STAMP:
-        values[_STAMPED[state]] = now
+    if state in _STAMPED:
+        values[_STAMPED[state]] = now  # sending anew, too: what waited with a paused issue is not too old for a try
     guard = and_(issues.c.id == issue_id, issues.c.state.in_(states.sources(states.ISSUE, event)))
     return connection.execute(update(issues).where(guard).values(state=state, **values)).rowcount == 1
 
