@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from digest.errors import InputError, NotFoundError, StateError
+from digest.errors import InputError, NotFoundError, StateError, UnavailableError
 from digest.flows import audience, deliver, operate, publish, retention
 from digest.settings import DeliverSettings, RetentionSettings, Settings
 from digest.states import DeliveryEvent, DeliveryState, IssueState
@@ -342,6 +344,55 @@ def test_a_reply_never_read_is_in_doubt_and_named(
     assert world.subscription(READERS[5]).covered_until == issue.covers_until
 
 
+def test_an_issue_that_was_paused_for_long_is_not_too_old_for_a_first_try(world: World) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+    operate.pause(world.app.database, issue.id, world.app.now())
+    world.later(days=3)
+    operate.resume(world.app.database, issue.id, world.app.now())
+    world.deliver(ToldCourier(lambda _: NO_CONNECTION))
+    assert "failed" not in world.counts(issue)
+    world.later(minutes=1)
+    world.deliver(ToldCourier(lambda _: NO_SUCH_USER))
+    world.later(days=3)
+    operate.retry_failed(world.app.database, issue.id, world.app.now())
+    world.deliver(ToldCourier(lambda _: GREYLISTED))
+    assert world.counts(issue) == {"deferred": 7}
+
+
+def test_what_comes_back_from_the_wire_after_a_cancel_is_cancelled(world: World) -> None:
+    world.articles(draft(1))
+    world.readers("a@x.example")
+    issue = world.publish()
+
+    def cancelling(_: Envelope) -> Outcome:
+        operate.cancel(world.app.database, issue.id, world.app.now())
+        return GREYLISTED
+
+    world.deliver(ToldCourier(cancelling))
+    assert world.counts(issue) == {"cancelled": 1}
+
+
+def test_nothing_is_put_back_in_line_that_could_never_go_out(world: World) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+    database = world.app.database
+    batch = deliver.dispatch(database, world.app.settings.deliver, 1, NOW)[0]
+    deliver.deliver(world.app.post_office(ToldCourier(lambda _: NO_SUCH_USER)), *batch)
+    operate.cancel(database, issue.id, NOW)
+    with pytest.raises(StateError, match="is cancelled"):
+        operate.retry_failed(database, issue.id, NOW)
+    assert world.counts(issue) == {"failed": 3, "cancelled": 4}
+    with database.write() as connection:
+        connection.execute(update(schema.issues).values(state="sent"))
+        connection.execute(delete(schema.issue_content))
+    with pytest.raises(StateError, match="not kept any more"):
+        operate.retry_failed(database, issue.id, NOW)
+    assert world.state(issue) == "sent"
+
+
 # ------------------------------------------------------------------------------------------ crash and race
 
 
@@ -392,6 +443,66 @@ def test_a_slow_worker_taken_for_dead_brings_its_reply_after_all(world: World) -
 
     world.deliver(ToldCourier(slow))
     assert world.counts(issue) == {"accepted": 1}
+
+
+def test_a_slow_server_costs_no_lease(world: World) -> None:
+    rules = world.app.settings.deliver.model_copy(update={"in_doubt": "resend"})
+    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    world.articles(draft(1))
+    world.readers(*READERS[:2])
+    issue = world.publish()
+    others = ToldCourier()
+
+    def slow(_: Envelope) -> Outcome:
+        world.later(seconds=70)  # two of these are longer than a lease
+        deliver.rest(world.app.database, rules, world.app.now())
+        world.deliver(others)
+        return ACCEPTED
+
+    world.deliver(ToldCourier(slow))
+    assert others.recipients == []
+    assert world.counts(issue) == {"accepted": 2}
+
+
+def test_who_lost_the_lease_changes_nothing_of_the_next_holders(world: World) -> None:
+    rules = world.app.settings.deliver.model_copy(update={"in_doubt": "resend"})
+    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    world.articles(draft(1))
+    world.readers("a@x.example")
+    issue = world.publish()
+
+    def too_slow(_: Envelope) -> Outcome:
+        world.later(hours=1)
+        deliver.rest(world.app.database, rules, world.app.now())
+        batch = deliver.dispatch(world.app.database, rules, 1, world.app.now())[0]
+        deliver._claim(world.app.post_office(ToldCourier()), *batch)
+        with world.app.database.write() as connection:
+            reader = world.subscription("a@x.example").id
+            assert deliveries.move(connection, issue.id, [reader], DeliveryEvent.TAKE, world.app.now())
+        return GREYLISTED
+
+    world.deliver(ToldCourier(too_slow))
+    assert world.counts(issue) == {"sending": 1}
+
+
+def test_a_database_that_fails_for_a_moment_puts_no_mail_in_doubt(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.articles(draft(1))
+    world.readers("a@x.example")
+    issue = world.publish()
+    batch = deliver.dispatch(world.app.database, world.app.settings.deliver, 1, NOW)[0]
+    faults, waited, settle = [UnavailableError("gone"), UnavailableError("gone")], list[float](), deliveries.settle
+
+    def failing(*arguments: Any) -> None:
+        if faults:
+            raise faults.pop()
+        settle(*arguments)
+
+    monkeypatch.setattr(deliveries, "settle", failing)
+    office = replace(world.app.post_office(ToldCourier()), sleep=waited.append)
+    deliver.deliver(office, *batch)
+    assert (world.counts(issue), len(waited)) == ({"accepted": 1}, 2)
 
 
 def test_a_batch_has_one_holder(world: World) -> None:

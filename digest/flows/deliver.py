@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +17,10 @@ from sqlalchemy import Connection
 
 from digest import retry
 from digest.compose import choose
-from digest.errors import DigestError
+from digest.errors import DigestError, UnavailableError
 from digest.retry import Stop
 from digest.settings import DeliverSettings
-from digest.smtp.courier import Courier, in_order
+from digest.smtp.courier import Courier
 from digest.states import DeliveryEvent, IssueEvent, IssueState, SubscriptionState
 from digest.store import batches, deliveries, issues
 from digest.store.batches import Lease
@@ -28,6 +29,7 @@ from digest.store.deliveries import Settled, Turn
 from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
 
 _OVERLAP_PAUSE = timedelta(seconds=60)
+_ASK_AGAIN = (0.5, 2.0, 8.0)  # seconds after which a failing database is asked again
 Writer = Callable[[CompiledIssue, Variant, Reader, datetime], Envelope]
 """Personalises: fills an issue's fragments for one reader."""
 
@@ -43,6 +45,7 @@ class PostOffice:
     settings: DeliverSettings
     clock: Callable[[], datetime]
     chance: random.Random
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +59,14 @@ class Mail:
 
 def deliver(office: PostOffice, issue_id: int, number: int) -> int:
     """Send what is due of one batch. Returns how many deliveries had their turn; 0 when the batch was not to be had."""
+    compiled = office.load(issue_id)  # first: when it can't be had, no lease is left behind
     lease, issue = _claim(office, issue_id, number)
     if not lease or not issue:
         return 0
-    compiled = office.load(issue_id)
     done, stop = 0, Stop.NOTHING
     while stop is Stop.NOTHING and (group := _take(office, lease, compiled)):
-        outcomes = _send(office.courier, group)
-        stop = _settle(office, issue, group, outcomes)
+        outcomes = _send(office, lease, group)
+        stop = _settle(office, lease, issue, group, outcomes)
         done += len(group)
     _release(office, lease, stop)
     return done
@@ -170,14 +173,43 @@ def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryE
 # -------------------------------------------------------------------------------------- send | settle
 
 
-def _send(courier: Courier, group: Sequence[Mail]) -> list[Outcome]:
-    """One outcome for each mail of the group; those that could not be written never reach the courier."""
-    sent = iter(in_order(courier.send([mail.envelope for mail in group if mail.envelope])))
-    return [next(sent) if mail.envelope else Outcome(Result.PERMANENT, mail.fault, stage=Stage.LOCAL) for mail in group]
+def _send(office: PostOffice, lease: Lease, group: Sequence[Mail]) -> list[Outcome]:
+    """One outcome for each mail of the group; those that could not be written never reach the courier. With a slow
+    server the lease is renewed on the way; once that fails, the courier is given no more."""
+    outcomes = [Outcome(Result.PERMANENT, mail.fault, stage=Stage.LOCAL) for mail in group]
+    written = [(index, mail.envelope) for index, mail in enumerate(group) if mail.envelope]
+    keeper = _Keeper(office, lease)
+    for index, _ in written:
+        outcomes[index] = Outcome(Result.UNSENT, "not tried: the issue or the lease was taken back", stage=Stage.LOCAL)
+    for number, outcome in office.courier.send(envelope for _, envelope in written if keeper.keeps()):
+        outcomes[written[number][0]] = outcome
+        keeper.keeps()
+    return outcomes
 
 
-def _settle(office: PostOffice, issue: Issue, group: Sequence[Mail], outcomes: Sequence[Outcome]) -> Stop:
-    """decide | settle: write what came of a group in one transaction. Returns how far its worst failure reaches."""
+class _Keeper:
+    """Renews a lease each time a third of it has gone by, as often as it is asked whether it is still ours."""
+
+    def __init__(self, office: PostOffice, lease: Lease) -> None:
+        self._office, self._lease = office, lease
+        self._kept, self._since = True, office.clock()
+
+    def keeps(self) -> bool:
+        now = self._office.clock()
+        if self._kept and now - self._since >= timedelta(seconds=self._office.settings.lease_seconds / 3):
+            self._kept, self._since = self._renewed(now), now
+        return self._kept
+
+    def _renewed(self, now: datetime) -> bool:
+        try:
+            with self._office.database.write() as connection:
+                return batches.renew(connection, self._lease, _lease_end(self._office, now))
+        except UnavailableError:  # what was sent must be settled all the same; it is asked for again
+            return True
+
+
+def _settle(office: PostOffice, lease: Lease, issue: Issue, group: Sequence[Mail], outcomes: Sequence[Outcome]) -> Stop:
+    """decide | settle: write what came of a group. Returns how far its worst failure reaches."""
     now = office.clock()
     since = issue.sending_at or now
     give_up = timedelta(hours=office.settings.give_up_hours)
@@ -190,14 +222,29 @@ def _settle(office: PostOffice, issue: Issue, group: Sequence[Mail], outcomes: S
         )
         if decision.stop is Stop.RUN or (decision.stop is Stop.BATCH and stop is Stop.NOTHING):
             stop, why = decision.stop, outcome.reason
-    with office.database.write() as connection:
-        deliveries.settle(connection, issue, settled, now)
+    _record(office, lease, issue, settled, now)
     with office.database.write() as connection:
         if any(one.event is DeliveryEvent.LOSE for one in settled):
             _resolve_by_policy(connection, issue.id, office.settings, now)
         if stop is Stop.RUN:
             issues.move(connection, issue.id, IssueEvent.PAUSE, now, reason=f"the SMTP server refuses us: {why}")
     return stop
+
+
+def _record(office: PostOffice, lease: Lease, issue: Issue, settled: Sequence[Settled], now: datetime) -> None:
+    """Write what came of a group, in one transaction. It may be written twice, so a database that fails is asked again:
+    mail that was taken must not be in doubt for that. Who has lost the lease can only bring good news."""
+    for wait in (*_ASK_AGAIN, None):
+        try:
+            with office.database.write() as connection:
+                if not batches.hold(connection, lease):
+                    settled = [one for one in settled if one.event is DeliveryEvent.ACCEPT]
+                deliveries.settle(connection, issue, settled, now)
+            return
+        except UnavailableError:
+            if wait is None:
+                raise
+            office.sleep(wait)
 
 
 def _release(office: PostOffice, lease: Lease, stop: Stop) -> None:

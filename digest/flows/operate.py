@@ -96,15 +96,16 @@ def cancel(database: Database, issue_id: int, now: datetime) -> int:
     """End an issue: nothing more of it goes out. Returns how many deliveries were cancelled."""
     with database.write() as connection:
         _move(connection, issue_id, IssueEvent.CANCEL, now, reason="cancelled by the operator")
-        return deliveries.cancel_open(connection, issue_id, now, "the issue was cancelled")
+        return deliveries.cancel_open(connection, issue_id, now)
 
 
 def resolve(database: Database, issue_id: int, event: DeliveryEvent, now: datetime) -> int:
     """Take all of an issue's deliveries out of doubt: ``RESEND`` or ``ASSUME_SENT``. Returns how many."""
     with database.write() as connection:
+        issues.lock(connection, issue_id)
         issue = _get(connection, issue_id)
-        if event is DeliveryEvent.RESEND and issue.state is IssueState.CANCELLED:
-            raise StateError(f"issue {issue_id} is cancelled", "its doubtful deliveries can only be assumed sent")
+        if event is DeliveryEvent.RESEND:
+            _check_sendable(connection, issue)
         count = deliveries.resolve(connection, issue, event, now)
         if count and event is DeliveryEvent.RESEND:
             _send_again(connection, issue_id, now)
@@ -114,11 +115,22 @@ def resolve(database: Database, issue_id: int, event: DeliveryEvent, now: dateti
 def retry_failed(database: Database, issue_id: int, now: datetime) -> int:
     """Try an issue's failed deliveries again. Returns how many."""
     with database.write() as connection:
-        _get(connection, issue_id)
+        issues.lock(connection, issue_id)
+        _check_sendable(connection, _get(connection, issue_id))
         count = deliveries.retry_failed(connection, issue_id, now)
         if count:
             _send_again(connection, issue_id, now)
     return count
+
+
+def _check_sendable(connection: Connection, issue: Issue) -> None:
+    """Raise ``StateError`` where nothing put back in line would ever go out."""
+    if issue.state is IssueState.CANCELLED:
+        raise StateError(
+            f"issue {issue.id} is cancelled", "nothing of it is sent; what is in doubt can be assumed sent"
+        )
+    if issues.load_compiled(connection, issue.id) is None:
+        raise StateError(f"the content of issue {issue.id} is not kept any more", "it can't be sent again")
 
 
 def _send_again(connection: Connection, issue_id: int, now: datetime) -> None:

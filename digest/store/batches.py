@@ -38,6 +38,7 @@ def queue(connection: Connection, limit: int, now: datetime, lost_before: dateti
         .where(issues.c.state == IssueState.SENDING, batches.c.due_at <= now, batches.c.lease_owner.is_(None))
         .order_by(batches.c.due_at, batches.c.issue_id, batches.c.number)
         .limit(limit)
+        .with_for_update(of=batches, skip_locked=True)  # what somebody holds is not waited for: no deadlock
     )
     chosen = [(i, n) for i, n, queued_at in connection.execute(due) if queued_at is None or queued_at < lost_before]
     for issue_id, number in chosen:
@@ -64,17 +65,26 @@ def renew(connection: Connection, lease: Lease, until: datetime) -> bool:
     return connection.execute(update(batches).where(kept).values(lease_until=until)).rowcount == 1
 
 
+def hold(connection: Connection, lease: Lease) -> bool:
+    """Whether the lease is still ours; the batch is locked until the transaction ends."""
+    mine = and_(_batch(lease.issue_id, lease.batch), batches.c.lease_owner == lease.owner)
+    return connection.execute(select(batches.c.number).where(mine).with_for_update()).first() is not None
+
+
 def release(connection: Connection, lease: Lease, failures: int, not_before: datetime | None) -> None:
     """Give a batch back. It is due again when the first of its open deliveries is, but not before ``not_before``;
     never, when none is open."""
+    if not hold(connection, lease):  # and lock: what is put back in line meanwhile must not be overlooked
+        return
     first_due = func.min(func.coalesce(deliveries.c.due_at, _LONG_AGO))
     open_ones = and_(_in_batch(lease.issue_id, lease.batch), deliveries.c.state.in_(_WAITING))
     due_at = connection.execute(select(first_due).where(open_ones)).scalar_one()
     if due_at and not_before:
         due_at = max(due_at, not_before)
-    mine = and_(_batch(lease.issue_id, lease.batch), batches.c.lease_owner == lease.owner)
     connection.execute(
-        update(batches).where(mine).values(due_at=due_at, lease_owner=None, lease_until=None, failures=failures)
+        update(batches)
+        .where(_batch(lease.issue_id, lease.batch))
+        .values(due_at=due_at, lease_owner=None, lease_until=None, failures=failures)
     )
 
 
@@ -87,7 +97,7 @@ def failures(connection: Connection, lease: Lease) -> int:
 
 def recover(connection: Connection, now: datetime) -> list[tuple[int, int]]:
     """Free the batches whose lease has run out; what they had on the wire is in doubt. Returns (issue, number)."""
-    dead = connection.execute(select(batches).where(batches.c.lease_until < now)).all()
+    dead = connection.execute(select(batches).where(batches.c.lease_until < now).order_by(*batches.primary_key)).all()
     recovered = []
     for row in dead:
         same = and_(_batch(row.issue_id, row.number), batches.c.lease_owner == row.lease_owner)

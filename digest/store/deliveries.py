@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from digest import states
@@ -71,6 +71,7 @@ def expand(
     at_hour: ColumnElement[bool] = subscriptions.c.hour.is_(None)
     if hour is not None:
         at_hour = and_(subscriptions.c.hour == hour, subscribers.c.time_zone == zone)
+    placed = exists().where(deliveries.c.issue_id == issue.id, deliveries.c.subscription_id == subscriptions.c.id)
     position = func.row_number().over(order_by=subscriptions.c.id) - 1
     source = (
         select(
@@ -81,7 +82,7 @@ def expand(
             literal(0),
         )
         .select_from(_audience_from())
-        .where(_audience(issue), at_hour)
+        .where(_audience(issue), at_hour, ~placed)  # placed: at his former hour, which he has just changed
     )
     columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
     counted = insert(deliveries).from_select(columns, source).execution_options(preserve_rowcount=True)
@@ -124,8 +125,11 @@ def supersede(connection: Connection, issue: Issue, now: datetime) -> int:
         issues.c.covers_until <= issue.covers_until,
         issues.c.state.in_((IssueState.SENDING, IssueState.PAUSED)),
     )
+    older_ids = list(connection.execute(older.order_by(issues.c.id).with_for_update()).scalars())
+    theirs = select(batches.c.number).where(batches.c.issue_id.in_(older_ids))
+    connection.execute(theirs.order_by(*batches.primary_key).with_for_update())  # workers hold these while they take
     mine = select(deliveries.c.subscription_id).where(deliveries.c.issue_id == issue.id)
-    where = and_(deliveries.c.issue_id.in_(older), deliveries.c.subscription_id.in_(mine))
+    where = and_(deliveries.c.issue_id.in_(older_ids), deliveries.c.subscription_id.in_(mine))
     return move_where(connection, where, DeliveryEvent.CANCEL, now, reason=f"superseded by issue {issue.id}")
 
 
@@ -138,6 +142,12 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
         deliveries.c.state == DeliveryState.PENDING,
         and_(deliveries.c.state == DeliveryState.DEFERRED, deliveries.c.due_at <= now),
     )
+    mine = and_(deliveries.c.issue_id == issue_id, deliveries.c.batch == batch, ready)
+    others = _open_elsewhere(connection, issue_id)
+    if others:  # a worker of another issue may be taking the same readers at this moment: one waits for the other
+        next_ids = select(deliveries.c.subscription_id).where(mine).order_by(deliveries.c.subscription_id).limit(limit)
+        readers = select(subscriptions.c.id).where(subscriptions.c.id.in_(next_ids)).order_by(subscriptions.c.id)
+        connection.execute(readers.with_for_update())
     statement = (
         select(
             deliveries.c.subscription_id,
@@ -153,12 +163,12 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
         .outerjoin(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
         .outerjoin(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .outerjoin(suppressions, suppressions.c.address_key == subscribers.c.address_key)
-        .where(deliveries.c.issue_id == issue_id, deliveries.c.batch == batch, ready)
+        .where(mine)
         .order_by(deliveries.c.subscription_id)
         .limit(limit)
     )
     rows = connection.execute(statement).all()
-    busy = _on_the_wire_elsewhere(connection, issue_id, [row.subscription_id for row in rows])
+    busy = _on_the_wire(connection, others, [row.subscription_id for row in rows])
     return [
         Turn(
             subscription_id=row.subscription_id,
@@ -175,21 +185,23 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
     ]
 
 
-def _on_the_wire_elsewhere(connection: Connection, issue_id: int, ids: Sequence[int]) -> set[int]:
-    """Which of these subscriptions another issue is being sent to now. Two issues at once are rare: one look at the
-    few open issues first."""
-    others = connection.execute(
-        select(issues.c.id).where(
-            issues.c.id != issue_id,
-            issues.c.state.in_((IssueState.SENDING, IssueState.PAUSED)),
-            issues.c.edition_id == select(issues.c.edition_id).where(issues.c.id == issue_id).scalar_subquery(),
-        )
-    ).scalars()
-    other_ids = list(others)
-    if not other_ids or not ids:
+def _open_elsewhere(connection: Connection, issue_id: int) -> list[int]:
+    """The other issues of the same edition that are being sent: rarely any."""
+    same = select(issues.c.edition_id).where(issues.c.id == issue_id).scalar_subquery()
+    statement = select(issues.c.id).where(
+        issues.c.id != issue_id,
+        issues.c.state.in_((IssueState.SENDING, IssueState.PAUSED)),
+        issues.c.edition_id == same,
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def _on_the_wire(connection: Connection, issue_ids: Sequence[int], ids: Sequence[int]) -> set[int]:
+    """Which of these subscriptions one of these issues is being sent to now."""
+    if not issue_ids or not ids:
         return set()
     statement = select(deliveries.c.subscription_id).where(
-        deliveries.c.issue_id.in_(other_ids),
+        deliveries.c.issue_id.in_(issue_ids),
         deliveries.c.subscription_id.in_(ids),
         deliveries.c.state == DeliveryState.SENDING,
     )
@@ -241,10 +253,11 @@ def serve(connection: Connection, issue: Issue, ids: Sequence[int]) -> None:
     )
 
 
-def cancel_open(connection: Connection, issue_id: int, now: datetime, reason: str) -> int:
-    """Cancel all that waits. What is on the wire is settled by its worker."""
+def cancel_open(connection: Connection, issue_id: int, now: datetime) -> int:
+    """Cancel all that waits of a cancelled issue. What is on the wire is settled by its worker."""
     connection.execute(update(batches).where(batches.c.issue_id == issue_id).values(due_at=None))
-    return move_where(connection, deliveries.c.issue_id == issue_id, DeliveryEvent.CANCEL, now, reason=reason)
+    where = deliveries.c.issue_id == issue_id
+    return move_where(connection, where, DeliveryEvent.CANCEL, now, reason="the issue was cancelled")
 
 
 def resolve(connection: Connection, issue: Issue, event: DeliveryEvent, now: datetime) -> int:

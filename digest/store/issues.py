@@ -66,8 +66,15 @@ def note(connection: Connection, issue_id: int, reason: str) -> None:
     connection.execute(update(issues).where(issues.c.id == issue_id).values(reason=reason))
 
 
+def lock(connection: Connection, issue_id: int) -> None:
+    """Hold the issue until the transaction ends. Locks are taken in one order: issue, batch, delivery, subscription."""
+    connection.execute(select(issues.c.id).where(issues.c.id == issue_id).with_for_update())
+
+
 def finish_if_settled(connection: Connection, issue_id: int, now: datetime) -> bool:
-    """End a sending issue none of whose batches has anything left to do."""
+    """End a sending issue none of whose batches has anything left to do. The issue is held while its batches are
+    looked at: whoever puts a delivery back in line holds it too, so neither overlooks the other."""
+    lock(connection, issue_id)
     open_batch = exists().where(batches.c.issue_id == issue_id, batches.c.due_at.is_not(None))
     if connection.execute(select(open_batch)).scalar_one():
         return False
