@@ -14,6 +14,7 @@ from jinja2 import Environment
 from digest import dkim, message, render, tokens
 from digest.dkim import PrivateKey, Signer
 from digest.errors import NotFoundError, StateError
+from digest.flows import recover
 from digest.flows.deliver import PostOffice
 from digest.personalise import Press
 from digest.queue import Queue
@@ -74,6 +75,11 @@ class App:
         """The Maildir of the embedded mailbox."""
         return self.settings.state_dir / "mail"
 
+    @property
+    def journals(self) -> Path:
+        """Where this machine's workers keep their journals."""
+        return self.settings.state_dir / "journal"
+
     def courier(self) -> Courier:
         """A new courier to the SMTP servers in use; the caller closes it."""
         return SmtpCourier(self.settings.routes)
@@ -81,7 +87,14 @@ class App:
     def post_office(self, courier: Courier) -> PostOffice:
         """What the deliver flow needs."""
         chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
-        return PostOffice(self.database, self.load, self.write, courier, self.settings.deliver, self.now, chance)
+        return PostOffice(
+            self.database, self.load, self.write, courier, self.journals, self.settings.deliver, self.now, chance
+        )
+
+    def replay_journals(self) -> int:
+        """Settle what killed workers of this machine have left."""
+        chance = random.Random()  # noqa: S311
+        return recover.replay(self.database, self.journals, self.settings.deliver, self.now(), chance)
 
     # ------------------------------------------------------------------------------------------- mails
 

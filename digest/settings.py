@@ -81,12 +81,13 @@ class FetchSettings(_Part):
 
 
 class DeliverSettings(_Part):
-    """How deliveries go out: ``batch`` per Celery task, ``window`` per write to the ledger (and so the most that can
-    be in doubt after a kill -9 of one task), ``lease_seconds`` until another worker may take a batch over,
-    ``requeue_seconds`` until a batch whose task nobody has begun is queued again (doubled tasks are harmless)."""
+    """How deliveries go out: ``batch`` per Celery task, ``window`` per write to the ledger (the most that can be in
+    doubt when a machine is lost with its disk; after kill -9 it is what was in flight), ``lease_seconds`` until another
+    worker may take a batch over, ``requeue_seconds`` until a batch whose task nobody has begun is queued again
+    (doubled tasks are harmless)."""
 
     batch: Annotated[int, Field(ge=1, le=10_000)] = 500
-    window: Annotated[int, Field(ge=1, le=1000)] = 20
+    window: Annotated[int, Field(ge=1, le=10_000)] = 500
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     requeue_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     give_up_hours: Annotated[int, Field(ge=1, le=240)] = 48

@@ -103,7 +103,9 @@ DELIVERY: Table[DeliveryState, DeliveryEvent] = {
     (_D.SENDING, _DE.DEFER): _D.DEFERRED,
     (_D.SENDING, _DE.FAIL): _D.FAILED,
     (_D.SENDING, _DE.LOSE): _D.IN_DOUBT,
-    (_D.IN_DOUBT, _DE.ACCEPT): _D.ACCEPTED,  # a slow worker, taken for dead, brings the reply after all
+    (_D.IN_DOUBT, _DE.ACCEPT): _D.ACCEPTED,  # a slow worker, taken for dead, or a dead one's journal brings the reply
+    (_D.IN_DOUBT, _DE.DEFER): _D.DEFERRED,
+    (_D.IN_DOUBT, _DE.FAIL): _D.FAILED,
     (_D.IN_DOUBT, _DE.RESEND): _D.DEFERRED,
     (_D.IN_DOUBT, _DE.ASSUME_SENT): _D.ACCEPTED,
     (_D.PENDING, _DE.SUPPRESS): _D.SUPPRESSED,

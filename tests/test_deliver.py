@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from digest.errors import InputError, NotFoundError, StateError, UnavailableError
-from digest.flows import audience, deliver, operate, publish, retention
+from digest.flows import audience, deliver, operate, publish, recover, retention
 from digest.settings import DeliverSettings, RetentionSettings, Settings
 from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store import batches, deliveries, schedules, schema
@@ -417,9 +417,9 @@ def test_a_worker_that_dies_leaves_only_its_group_in_doubt(world: World) -> None
     courier = ToldCourier()
     world.deliver(courier)  # the others' batches go on; the dead worker's is leased
     rules = world.app.settings.deliver
-    assert deliver.rest(world.app.database, rules, world.app.now()) == []
+    assert recover.rest(world.app.database, rules, world.app.now()) == []
     world.later(seconds=rules.lease_seconds + 1)
-    assert deliver.rest(world.app.database, rules, world.app.now()) == [(issue.id, 1)]
+    assert recover.rest(world.app.database, rules, world.app.now()) == [(issue.id, 1)]
     world.deliver(courier)
     assert world.counts(issue) == {"accepted": 5, "in_doubt": 2}
     assert [address for address, _ in world.named(issue, DeliveryState.IN_DOUBT)] == line[3:5]
@@ -430,6 +430,53 @@ def test_a_worker_that_dies_leaves_only_its_group_in_doubt(world: World) -> None
     assert world.counts(issue) == {"accepted": 7}
 
 
+def test_its_journal_narrows_the_doubt_to_what_was_in_flight(world: World) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    rules = world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})
+    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    issue = world.publish()
+    line = in_line(world)
+    said = {line[1]: GREYLISTED, line[2]: NO_SUCH_USER}
+
+    def die(envelope: Envelope) -> Outcome:
+        if envelope.recipient == line[4]:
+            raise PowerCut
+        return said.get(envelope.recipient, ACCEPTED)
+
+    with pytest.raises(PowerCut):
+        world.deliver(ToldCourier(die))
+    assert world.counts(issue) == {"sending": 7}
+    assert world.app.replay_journals() == 1
+    assert world.counts(issue) == {"accepted": 2, "deferred": 3, "failed": 1, "in_doubt": 1}
+    assert [address for address, _ in world.named(issue, DeliveryState.IN_DOUBT)] == [line[4]]
+    assert world.app.replay_journals() == 0
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert courier.recipients == line[5:]
+    assert world.subscription(line[0]).covered_until == issue.covers_until
+
+
+def test_a_journal_found_after_the_lease_ran_out_still_settles_what_it_knows(world: World) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+    line = in_line(world)
+
+    def die(envelope: Envelope) -> Outcome:
+        if envelope.recipient == line[1]:
+            raise PowerCut
+        return ACCEPTED
+
+    with pytest.raises(PowerCut):
+        world.deliver(ToldCourier(die))
+    world.later(seconds=world.app.settings.deliver.lease_seconds + 1)
+    recover.rest(world.app.database, world.app.settings.deliver, world.app.now())
+    assert world.counts(issue) == {"in_doubt": 2, "pending": 5}
+    world.app.replay_journals()
+    assert world.counts(issue) == {"accepted": 1, "in_doubt": 1, "pending": 5}
+
+
 def test_a_slow_worker_taken_for_dead_brings_its_reply_after_all(world: World) -> None:
     world.articles(draft(1))
     world.readers("a@x.example")
@@ -437,7 +484,7 @@ def test_a_slow_worker_taken_for_dead_brings_its_reply_after_all(world: World) -
 
     def slow(_: Envelope) -> Outcome:
         world.later(hours=1)
-        deliver.rest(world.app.database, world.app.settings.deliver, world.app.now())
+        recover.rest(world.app.database, world.app.settings.deliver, world.app.now())
         assert world.counts(issue) == {"in_doubt": 1}
         return ACCEPTED
 
@@ -455,7 +502,7 @@ def test_a_slow_server_costs_no_lease(world: World) -> None:
 
     def slow(_: Envelope) -> Outcome:
         world.later(seconds=70)  # two of these are longer than a lease
-        deliver.rest(world.app.database, rules, world.app.now())
+        recover.rest(world.app.database, rules, world.app.now())
         world.deliver(others)
         return ACCEPTED
 
@@ -473,7 +520,7 @@ def test_who_lost_the_lease_changes_nothing_of_the_next_holders(world: World) ->
 
     def too_slow(_: Envelope) -> Outcome:
         world.later(hours=1)
-        deliver.rest(world.app.database, rules, world.app.now())
+        recover.rest(world.app.database, rules, world.app.now())
         batch = deliver.dispatch(world.app.database, rules, 1, world.app.now())[0]
         deliver._claim(world.app.post_office(ToldCourier()), *batch)
         with world.app.database.write() as connection:
@@ -600,6 +647,28 @@ def test_a_later_issue_takes_over_what_still_waits_of_an_earlier_one(world: Worl
 # ------------------------------------------------------------------------------------------ the operator
 
 
+def test_a_pause_reaches_a_batch_in_mid_send(world: World) -> None:
+    rules = world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})
+    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+
+    def pausing(envelope: Envelope) -> Outcome:
+        if envelope.recipient == second:
+            operate.pause(world.app.database, issue.id, world.app.now())
+            world.later(seconds=1)
+        return ACCEPTED
+
+    second = in_line(world)[1]
+    world.deliver(ToldCourier(pausing))
+    assert world.counts(issue) == {"accepted": 2, "deferred": 5}
+    operate.resume(world.app.database, issue.id, world.app.now())
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert sorted([*courier.recipients, *in_line(world)[:2]]) == READERS
+
+
 def test_pause_resume_and_cancel_leave_an_exact_account(world: World) -> None:
     world.articles(draft(1))
     world.readers(*READERS)
@@ -663,5 +732,5 @@ def test_an_issue_whose_batches_ended_unseen_is_finished_by_beat(world: World) -
     world.deliver(ToldCourier())
     with world.app.database.write() as connection:  # as when two last batches ended at the same instant
         connection.execute(update(schema.issues).values(state="sending"))
-    deliver.rest(world.app.database, world.app.settings.deliver, NOW)
+    recover.rest(world.app.database, world.app.settings.deliver, NOW)
     assert world.state(issue) == "sent"

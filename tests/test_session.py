@@ -117,7 +117,7 @@ def test_whatever_a_server_does_nothing_is_claimed_that_was_not_read(
         heard = data.draw(st.integers(0, 60))
         session.feed(to_client[:heard])
         to_client = to_client[heard:]
-    session.lost("the end")
+    session.lost("the end", by_server=server.gone and data.draw(st.booleans()))
 
     outcomes = dict(_by_recipient(session.finished))
     assert len(session.finished) == len(outcomes) == len(submitted), "one outcome each"

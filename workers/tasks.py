@@ -15,7 +15,7 @@ from celery.schedules import crontab
 
 from digest.app import App
 from digest.errors import DigestError, UnavailableError
-from digest.flows import audience, collect, deliver, publish, retention
+from digest.flows import audience, collect, deliver, publish, recover, retention
 from digest.queue import make_celery
 from digest.settings import Settings
 
@@ -28,7 +28,8 @@ def tick(app: App) -> None:
     """Beat's round: open due slots, free what dead workers held, send tasks for all that waits."""
     now = app.now()
     publish.open_due_slots(app.database, now)
-    for issue_id, number in deliver.rest(app.database, app.settings.deliver, now):
+    app.replay_journals()
+    for issue_id, number in recover.rest(app.database, app.settings.deliver, now):
         log.warning("issue %d batch %d: its worker's lease ran out; what was on the wire is in doubt", issue_id, number)
     for issue_id in publish.waiting(app.database):
         app.queue.poke("publish", issue_id)
@@ -43,6 +44,7 @@ def publish_issue(app: App, issue_id: int) -> None:
 
 
 def deliver_batch(app: App, issue_id: int, number: int) -> None:
+    app.replay_journals()
     with closing(app.courier()) as courier:
         done = deliver.deliver(app.post_office(courier), issue_id, number)
     if done:

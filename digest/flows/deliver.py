@@ -1,26 +1,29 @@
 """deliver : batch | claim (lease) | personalise | send | decide | settle.
 
-A batch goes out in groups. One small transaction says which deliveries go on the wire next, one settles them; so
-whatever kills a worker leaves at most one group unsure, and every one of it is named ``in_doubt``.
+One small transaction says which deliveries go on the wire next; their mails are written as the courier has room for
+them, and what came of them is settled every second. A journal on the worker's own disk says which of them really were
+on the wire, so that after kill -9 only those in flight are ``in_doubt``, each by name (``flows.recover``).
 """
 
 from __future__ import annotations
 
 import random
 import secrets
-import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from digest import retry
 from digest.compose import choose
-from digest.errors import DigestError, UnavailableError
+from digest.errors import DigestError
 from digest.retry import Stop
 from digest.settings import DeliverSettings
 from digest.smtp.courier import Courier
+from digest.smtp.journal import Journal
 from digest.states import DeliveryEvent, IssueEvent, IssueState, SubscriptionState
 from digest.store import batches, deliveries, issues
 from digest.store.batches import Lease
@@ -29,45 +32,46 @@ from digest.store.deliveries import Settled, Turn
 from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
 
 _OVERLAP_PAUSE = timedelta(seconds=60)
-_ASK_AGAIN = (0.5, 2.0, 8.0)  # seconds after which a failing database is asked again
+_SETTLE_EVERY = timedelta(seconds=1)
+_LOOK_EVERY = timedelta(seconds=0.5)
 Writer = Callable[[CompiledIssue, Variant, Reader, datetime], Envelope]
 """Personalises: fills an issue's fragments for one reader."""
 
 
 @dataclass(frozen=True, slots=True)
 class PostOffice:
-    """What delivering needs: the ledger, frozen issues, a writer, a courier, the clock and chance."""
+    """What delivering needs: the ledger, frozen issues, a writer, a courier, a folder for journals, the clock and
+    chance."""
 
     database: Database
     load: Callable[[int], CompiledIssue]
     writer: Writer
     courier: Courier
+    journals: Path
     settings: DeliverSettings
     clock: Callable[[], datetime]
     chance: random.Random
-    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A delivery whose turn it is and its envelope, or why none could be written."""
+    """A delivery whose turn it is, and what its reader is to get."""
 
     turn: Turn
-    envelope: Envelope | None
-    fault: str = ""
+    variant: Variant
 
 
 def deliver(office: PostOffice, issue_id: int, number: int) -> int:
     """Send what is due of one batch. Returns how many deliveries had their turn; 0 when the batch was not to be had."""
-    compiled = office.load(issue_id)  # first: when it can't be had, no lease is left behind
     lease, issue = _claim(office, issue_id, number)
     if not lease or not issue:
         return 0
     done, stop = 0, Stop.NOTHING
-    while stop is Stop.NOTHING and (group := _take(office, lease, compiled)):
-        outcomes = _send(office, lease, group)
-        stop = _settle(office, lease, issue, group, outcomes)
-        done += len(group)
+    with Journal(office.journals, issue_id, number, lease.owner) as journal:
+        run = _Run(office, lease, issue, office.load(issue_id), journal)
+        while stop is Stop.NOTHING and (group := _take(run)):
+            stop = _carry(run, group)
+            done += len(group)
     _release(office, lease, stop)
     return done
 
@@ -77,23 +81,6 @@ def dispatch(database: Database, settings: DeliverSettings, limit: int, now: dat
     nobody began for a while counts as lost: with Redis, or in the hands of a worker that was killed."""
     with database.write() as connection:
         return batches.queue(connection, limit, now, now - timedelta(seconds=settings.requeue_seconds))
-
-
-def rest(database: Database, settings: DeliverSettings, now: datetime) -> list[tuple[int, int]]:
-    """Take batches from dead workers, apply the policy to what they left in doubt, and end issues that are settled.
-    Returns the batches that were taken."""
-    with database.write() as connection:
-        recovered = batches.recover(connection, now)
-    touched = {issue_id for issue_id, _ in recovered}
-    for issue_id in touched:
-        with database.write() as connection:
-            _resolve_by_policy(connection, issue_id, settings, now)
-    with database.read() as connection:
-        touched |= {issue.id for issue in issues.in_states(connection, [IssueState.SENDING])}
-    for issue_id in sorted(touched):
-        with database.write() as connection:
-            _close(connection, issue_id, now)
-    return recovered
 
 
 # ------------------------------------------------------------------------------------------------ claim
@@ -113,44 +100,57 @@ def _lease_end(office: PostOffice, now: datetime) -> datetime:
 # -------------------------------------------------------------------------------------------- personalise
 
 
-def _take(office: PostOffice, lease: Lease, compiled: CompiledIssue) -> list[Mail]:
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One task's work on one batch."""
+
+    office: PostOffice
+    lease: Lease
+    issue: Issue
+    compiled: CompiledIssue
+    journal: Journal
+
+    def ours(self) -> bool:
+        """Lengthen the lease. False: it was lost, or the issue is no longer to be sent."""
+        now = self.office.clock()
+        with self.office.database.write() as connection:
+            return batches.renew(connection, self.lease, _lease_end(self.office, now))
+
+
+def _take(run: _Run) -> list[Mail]:
     """The next group, marked as being on the wire. Empty when nothing is left, or the lease or the issue's turn ended.
 
     A window in which nobody is to be sent anything (all unsubscribed, say) is settled here and the next one read.
     """
+    office, lease = run.office, run.lease
     while True:
         now = office.clock()
         with office.database.write() as connection:
             if not batches.renew(connection, lease, _lease_end(office, now)):
                 return []
             turns = deliveries.turns(connection, lease.issue_id, lease.batch, office.settings.window, now)
-            group = [mail for turn in turns if (mail := _consider(office, connection, lease, compiled, turn, now))]
+            group = [mail for turn in turns if (mail := _consider(connection, run, turn, now))]
             ids = [mail.turn.subscription_id for mail in group]
+            run.journal.took(ids)
             deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
         if group or not turns:
             return group
 
 
-def _consider(
-    office: PostOffice, connection: Connection, lease: Lease, compiled: CompiledIssue, turn: Turn, now: datetime
-) -> Mail | None:
-    """Write this reader's mail, or settle the delivery at once when he is not to get it."""
-    variant = choose(compiled.content, turn.sections, turn.covered_until)
-    event, reason = _verdict(turn, variant, compiled.content.covers_until)
-    ids = [turn.subscription_id]
-    if turn.overlapping:
-        deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
+def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> Mail | None:
+    """What this reader is to get; or settle the delivery at once when he is to get nothing."""
+    variant = choose(run.compiled.content, turn.sections, turn.covered_until)
+    event, reason = _verdict(turn, variant, run.compiled.content.covers_until)
+    issue_id, ids = run.lease.issue_id, [turn.subscription_id]
+    if event is DeliveryEvent.TAKE:
+        return Mail(turn, variant)
+    if event is DeliveryEvent.DEFER:
+        deliveries.move(connection, issue_id, ids, DeliveryEvent.TAKE, now)
         due_at = now + _OVERLAP_PAUSE
-        deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.DEFER, now, reason=reason, due_at=due_at)
-        return None
-    if event is not DeliveryEvent.TAKE:
-        deliveries.move(connection, lease.issue_id, ids, event, now, reason=reason)
-        return None
-    reader = Reader(lease.issue_id, turn.subscription_id, turn.address, turn.name, turn.sections, turn.covered_until)
-    try:
-        return Mail(turn, office.writer(compiled, variant, reader, now))
-    except (DigestError, ValueError) as error:  # one reader's data must not stop the others' mail
-        return Mail(turn, None, f"the mail could not be written: {error}")
+        deliveries.move(connection, issue_id, ids, DeliveryEvent.DEFER, now, reason=reason, due_at=due_at)
+    else:
+        deliveries.move(connection, issue_id, ids, event, now, reason=reason)
+    return None
 
 
 def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryEvent, str]:
@@ -173,78 +173,110 @@ def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryE
 # -------------------------------------------------------------------------------------- send | settle
 
 
-def _send(office: PostOffice, lease: Lease, group: Sequence[Mail]) -> list[Outcome]:
-    """One outcome for each mail of the group; those that could not be written never reach the courier. With a slow
-    server the lease is renewed on the way; once that fails, the courier is given no more."""
-    outcomes = [Outcome(Result.PERMANENT, mail.fault, stage=Stage.LOCAL) for mail in group]
-    written = [(index, mail.envelope) for index, mail in enumerate(group) if mail.envelope]
-    keeper = _Keeper(office, lease)
-    for index, _ in written:
-        outcomes[index] = Outcome(Result.UNSENT, "not tried: the issue or the lease was taken back", stage=Stage.LOCAL)
-    for number, outcome in office.courier.send(envelope for _, envelope in written if keeper.keeps()):
-        outcomes[written[number][0]] = outcome
-        keeper.keeps()
-    return outcomes
+def _carry(run: _Run, group: Sequence[Mail]) -> Stop:
+    """send | decide | settle: hand the group to the courier as it has room, and settle what came of it every second.
+    Returns how far the worst failure reaches."""
+    office, hand = run.office, _Hand(run, group)
+    stop, settled_at = Stop.NOTHING, office.clock()
+    for index, outcome in office.courier.send(hand, hand.on_wire):
+        hand.heard(index, outcome)
+        if office.clock() - settled_at > _SETTLE_EVERY:
+            stop = _worse(stop, _settle(office, run.issue, hand.results()))
+            settled_at = office.clock()
+    return _worse(stop, _settle(office, run.issue, [*hand.results(), *hand.unasked()]))
 
 
-class _Keeper:
-    """Renews a lease each time a third of it has gone by, as often as it is asked whether it is still ours."""
+class _Hand:
+    """A group in the courier's hand: iterating it writes each envelope when there is room for it."""
 
-    def __init__(self, office: PostOffice, lease: Lease) -> None:
-        self._office, self._lease = office, lease
-        self._kept, self._since = True, office.clock()
+    def __init__(self, run: _Run, group: Sequence[Mail]) -> None:
+        self._run = run
+        self._group = deque(group)
+        self._handed: list[Mail] = []
+        self._results: list[tuple[Mail, Outcome]] = []
 
-    def keeps(self) -> bool:
-        now = self._office.clock()
-        if self._kept and now - self._since >= timedelta(seconds=self._office.settings.lease_seconds / 3):
-            self._kept, self._since = self._renewed(now), now
-        return self._kept
+    def __iter__(self) -> Iterator[Envelope]:
+        """Ends early when the issue is paused or the lease is lost: looked at twice a second."""
+        office = self._run.office
+        looked_at = office.clock()
+        while self._group:
+            now = office.clock()
+            if now - looked_at > _LOOK_EVERY:
+                looked_at = now
+                if not self._run.ours():
+                    return
+            mail = self._group.popleft()
+            try:
+                envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run.issue, mail.turn), now)
+            except (DigestError, ValueError) as error:  # one reader's data must not stop the others' mail
+                fault = Outcome(Result.PERMANENT, f"the mail could not be written: {error}", stage=Stage.LOCAL)
+                self._results.append((mail, fault))
+                continue
+            self._handed.append(mail)
+            yield envelope
 
-    def _renewed(self, now: datetime) -> bool:
-        try:
-            with self._office.database.write() as connection:
-                return batches.renew(connection, self._lease, _lease_end(self._office, now))
-        except UnavailableError:  # what was sent must be settled all the same; it is asked for again
-            return True
+    def on_wire(self, index: int) -> None:
+        self._run.journal.wire(self._handed[index].turn.subscription_id)
+
+    def heard(self, index: int, outcome: Outcome) -> None:
+        mail = self._handed[index]
+        self._run.journal.heard(mail.turn.subscription_id, outcome)
+        self._results.append((mail, outcome))
+
+    def results(self) -> list[tuple[Mail, Outcome]]:
+        """What has come since the last call."""
+        results, self._results = self._results, []
+        return results
+
+    def unasked(self) -> list[tuple[Mail, Outcome]]:
+        """What was never asked for: it goes back in line."""
+        held = Outcome(Result.HELD, "the issue was paused or its batch taken over", stage=Stage.LOCAL)
+        return [(mail, held) for mail in self._group]
 
 
-def _settle(office: PostOffice, lease: Lease, issue: Issue, group: Sequence[Mail], outcomes: Sequence[Outcome]) -> Stop:
-    """decide | settle: write what came of a group. Returns how far its worst failure reaches."""
-    now = office.clock()
+def _reader(issue: Issue, turn: Turn) -> Reader:
+    return Reader(issue.id, turn.subscription_id, turn.address, turn.name, turn.sections, turn.covered_until)
+
+
+def _worse(one: Stop, other: Stop) -> Stop:
+    return max(one, other, key=list(Stop).index)
+
+
+def _settle(office: PostOffice, issue: Issue, results: Sequence[tuple[Mail, Outcome]]) -> Stop:
+    """decide | settle: write what came of some tries in one transaction. Returns how far the worst failure reaches."""
+    tries = [(mail.turn.subscription_id, mail.turn.attempts, outcome) for mail, outcome in results]
+    return settle(office.database, office.settings, issue, tries, office.clock(), office.chance)
+
+
+def settle(
+    database: Database,
+    settings: DeliverSettings,
+    issue: Issue,
+    tries: Sequence[tuple[int, int, Outcome]],
+    now: datetime,
+    chance: random.Random,
+) -> Stop:
+    """decide | settle, for tries as (subscription, attempts before, outcome)."""
     since = issue.sending_at or now
-    give_up = timedelta(hours=office.settings.give_up_hours)
+    give_up = timedelta(hours=settings.give_up_hours)
     settled, stop, why = [], Stop.NOTHING, ""
-    for mail, outcome in zip(group, outcomes, strict=True):
-        decision = retry.decide(outcome, mail.turn.attempts + 1, now, since, give_up, office.chance.random())
-        attempts = mail.turn.attempts + (1 if decision.counts else 0)
+    for subscription_id, before, outcome in tries:
+        decision = retry.decide(outcome, before + 1, now, since, give_up, chance.random())
+        attempts = before + (1 if decision.counts else 0)
         settled.append(
-            Settled(mail.turn.subscription_id, decision.event, outcome.code, outcome.reason, decision.due_at, attempts)
+            Settled(subscription_id, decision.event, outcome.code, outcome.reason, decision.due_at, attempts)
         )
         if decision.stop is Stop.RUN or (decision.stop is Stop.BATCH and stop is Stop.NOTHING):
             stop, why = decision.stop, outcome.reason
-    _record(office, lease, issue, settled, now)
-    with office.database.write() as connection:
-        if any(one.event is DeliveryEvent.LOSE for one in settled):
-            _resolve_by_policy(connection, issue.id, office.settings, now)
-        if stop is Stop.RUN:
+    with database.write() as connection:
+        deliveries.settle(connection, issue, settled, now)
+    if any(one.event is DeliveryEvent.LOSE for one in settled):
+        with database.write() as connection:
+            resolve_by_policy(connection, issue.id, settings, now)
+    if stop is Stop.RUN:
+        with database.write() as connection:
             issues.move(connection, issue.id, IssueEvent.PAUSE, now, reason=f"the SMTP server refuses us: {why}")
     return stop
-
-
-def _record(office: PostOffice, lease: Lease, issue: Issue, settled: Sequence[Settled], now: datetime) -> None:
-    """Write what came of a group, in one transaction. It may be written twice, so a database that fails is asked again:
-    mail that was taken must not be in doubt for that. Who has lost the lease can only bring good news."""
-    for wait in (*_ASK_AGAIN, None):
-        try:
-            with office.database.write() as connection:
-                if not batches.hold(connection, lease):
-                    settled = [one for one in settled if one.event is DeliveryEvent.ACCEPT]
-                deliveries.settle(connection, issue, settled, now)
-            return
-        except UnavailableError:
-            if wait is None:
-                raise
-            office.sleep(wait)
 
 
 def _release(office: PostOffice, lease: Lease, stop: Stop) -> None:
@@ -256,10 +288,10 @@ def _release(office: PostOffice, lease: Lease, stop: Stop) -> None:
             not_before = now + retry.batch_pause(failures, office.chance.random())
         batches.release(connection, lease, failures, not_before)
     with office.database.write() as connection:
-        _close(connection, lease.issue_id, now)
+        close(connection, lease.issue_id, now)
 
 
-def _close(connection: Connection, issue_id: int, now: datetime) -> None:
+def close(connection: Connection, issue_id: int, now: datetime) -> None:
     """End the issue if it is settled. What came back from the wire after it was cancelled is cancelled too."""
     if not issues.finish_if_settled(connection, issue_id, now):
         issue = issues.get(connection, issue_id)
@@ -267,7 +299,8 @@ def _close(connection: Connection, issue_id: int, now: datetime) -> None:
             deliveries.cancel_open(connection, issue_id, now)
 
 
-def _resolve_by_policy(connection: Connection, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
+def resolve_by_policy(connection: Connection, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
+    """Take an issue's deliveries out of doubt as ``deliver.in_doubt`` says; ``hold`` leaves them to the operator."""
     issues.lock(connection, issue_id)
     issue = issues.get(connection, issue_id)
     assert issue

@@ -56,7 +56,7 @@ class Connection:
         except ssl.SSLCertVerificationError as error:
             self.session.lost(f"{error.verify_message} ({error.reason})", Result.REFUSED_LOGIN)
         except OSError as error:
-            self.session.lost(_said(error))
+            self.session.lost(_said(error), by_server=isinstance(error, ConnectionError))
 
     def flush(self) -> None:
         """Write as much of what the session has to say as the kernel takes."""
@@ -70,6 +70,8 @@ class Connection:
                     self._offset -= len(outgoing.popleft())
         except _BLOCKED:
             return
+        except (BrokenPipeError, ConnectionResetError):
+            return  # what the server said before it closed is still to be read
         except OSError as error:
             session.lost(_said(error))
 
@@ -107,7 +109,7 @@ class Connection:
             data = self.socket.recv(_READ_SIZE)
             self.heard_at = now
             if not data:
-                self.session.lost("the server closed the connection")
+                self.session.lost("the server closed the connection", by_server=True)
                 return
             self.session.feed(data)
             if self.session.wants_tls:

@@ -3,13 +3,13 @@
 Where the server offers PIPELINING (RFC 2920), the next message's MAIL, RCPT and DATA leave in the same packet as the
 body before: one round trip a message. With CHUNKING as well (RFC 3030) whole messages follow each other without
 waiting, up to a window. A server that offers neither is asked step by step. Replies are matched to commands strictly
-in order; whatever does not fit ends the session. ``accepted`` is said of a message only when a 2xx to its body was read.
+in order; whatever does not fit ends the session. ``accepted`` is said of a message only if a 2xx to its body was read.
 
 What is known when a session ends early:
 
 - its last byte has not been handed to the kernel: the server can't have taken the message (``UNSENT``);
-- it has, and no reply was read: nobody knows (``UNKNOWN``); but behind a 421, with which a server closes (RFC 5321
-  3.8), nothing more was processed (``UNSENT``).
+- it has, and no reply was read: nobody knows (``UNKNOWN``); but when the server said 421, with which it announces that
+  it closes (RFC 5321 3.8), and then did, nothing behind it was processed (``UNSENT``).
 """
 
 from __future__ import annotations
@@ -83,6 +83,7 @@ class Session:
         self.retiring = False  # takes no more messages
         self._quitting = False
         self._closing = False  # the server has said 421
+        self._announced = False  # and then did close
         self._settings = settings
         self._helo = helo
         self._on_wire = on_wire
@@ -166,11 +167,12 @@ class Session:
         if len(self._buffer) > _LINE_LIMIT or len(self._lines) > _LINE_LIMIT // 64:
             self.lost("the server does not stop talking")
 
-    def lost(self, why: str, result: Result = Result.UNSENT) -> None:
+    def lost(self, why: str, result: Result = Result.UNSENT, by_server: bool = False) -> None:
         """The connection has ended or must end. Everything under way gets its outcome; see the module's head."""
         if self.closed:
             return
         self.closed = True
+        self._announced = self._closing and by_server
         if not self.ready and not self._quitting and not self.failure:
             self.failure = Outcome(result, f"no connection: {why}", stage=Stage.CONNECT)
         self._abandon(why)
@@ -257,9 +259,12 @@ class Session:
         """Give every message under way its outcome."""
         for message in dict.fromkeys(m for _, m in self._awaited if m and not m.settled):
             told_all = 0 <= message.end <= self.written
-            result = Result.UNKNOWN if told_all and not self._closing else Result.UNSENT
+            result = Result.UNKNOWN if told_all and not self._announced else Result.UNSENT
             stage = next(_STAGES[command] for command, m in self._awaited if m is message)
-            self._finish(message, message.refused or Outcome(result, f"connection lost: {why}", stage=stage))
+            outcome = Outcome(result, f"connection lost: {why}", stage=stage)
+            if message.refused and message.refused.result is not Result.UNSENT:
+                outcome = message.refused
+            self._finish(message, outcome)
         self._awaited.clear()
         self.outgoing.clear()
 
@@ -393,6 +398,8 @@ def _rcpt(envelope: Envelope) -> bytes:
 def _stuffed(envelope: Envelope) -> bytes:
     """The message as DATA wants it: leading dots doubled (RFC 5321 4.5.2), its last line ended."""
     message = envelope.message
+    if envelope.dotless:
+        return message
     if b"\n." in message or message.startswith(b"."):
         message = _LEADING_DOT.sub(b"..", message)
     return message if message.endswith(b"\r\n") else message + b"\r\n"

@@ -208,6 +208,14 @@ def _on_the_wire(connection: Connection, issue_ids: Sequence[int], ids: Sequence
     return set(connection.execute(statement).scalars())
 
 
+def attempts(connection: Connection, issue_id: int, ids: Sequence[int]) -> dict[int, int]:
+    """How often each of these deliveries has been tried before."""
+    statement = select(deliveries.c.subscription_id, deliveries.c.attempts).where(
+        deliveries.c.issue_id == issue_id, deliveries.c.subscription_id.in_(ids)
+    )
+    return {row.subscription_id: row.attempts for row in connection.execute(statement)}
+
+
 def move(
     connection: Connection, issue_id: int, ids: Sequence[int], event: DeliveryEvent, now: datetime, **values: Any
 ) -> int:

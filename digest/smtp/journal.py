@@ -1,0 +1,125 @@
+"""A worker's own record of what it has put on the wire and what it has heard, one file per lease.
+
+The ledger is written once for some hundreds of messages; the journal, one short line before a message's body leaves and
+one after its reply, says which of them were really in flight when a worker was killed. It is written past any buffer
+of ours, so it survives ``kill -9`` (not a power cut: then the whole group is in doubt). A lock on the file, which ends
+with its process, tells the living from the dead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from digest.values import Outcome, Result, Stage
+
+_SUFFIX = ".journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a journal says: the lease, the deliveries taken in hand, those put on the wire, and what was heard."""
+
+    issue_id: int
+    batch: int
+    owner: str
+    taken: frozenset[int]
+    on_wire: frozenset[int]
+    heard: dict[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def never_sent(self) -> frozenset[int]:
+        """Taken in hand and surely not sent."""
+        return self.taken - self.on_wire - self.heard.keys()
+
+    @property
+    def unheard(self) -> frozenset[int]:
+        """On the wire when the worker ended: nobody knows."""
+        return self.on_wire - self.heard.keys()
+
+
+class Journal:
+    """The journal of one lease while it is held; ``with`` it, and it is gone at the end, when the ledger knows all."""
+
+    def __init__(self, folder: Path, issue_id: int, batch: int, owner: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"{issue_id}-{batch}-{owner}{_SUFFIX}"
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._write(f"lease {issue_id} {batch} {owner}\n")
+
+    def took(self, ids: Collection[int]) -> None:
+        """These deliveries are about to be marked as being on the wire."""
+        self._write(f"took {' '.join(map(str, ids))}\n")
+
+    def wire(self, delivery: int) -> None:
+        """This one's body is about to leave."""
+        self._write(f"wire {delivery}\n")
+
+    def heard(self, delivery: int, outcome: Outcome) -> None:
+        """This is what came of it."""
+        text = " ".join(outcome.text.split())
+        said = f"{outcome.result.name} {outcome.stage.name} {outcome.code} {outcome.enhanced or '-'} {text}"
+        self._write(f"heard {delivery} {said}\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Gone when all is settled; what an error leaves is read by whoever comes next."""
+        if kind is None:
+            self._path.unlink(missing_ok=True)
+        os.close(self._file)
+
+    def _write(self, line: str) -> None:
+        os.write(self._file, line.encode())
+
+
+def abandoned(folder: Path) -> Iterator[tuple[Path, Record]]:
+    """The journals whose workers have ended, each locked while the caller deals with it (who then unlinks it)."""
+    for path in sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else ():
+        try:
+            file = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists():
+                yield path, read(path)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(file)
+
+
+def read(path: Path) -> Record:
+    """What a journal says; a last line that was cut short says nothing."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    issue_id, batch, owner = 0, 0, ""
+    taken: set[int] = set()
+    on_wire: set[int] = set()
+    heard: dict[int, Outcome] = {}
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        match word:
+            case "lease":
+                first, second, owner = rest.split(" ")
+                issue_id, batch = int(first), int(second)
+            case "took":
+                taken.update(map(int, rest.split()))
+            case "wire":
+                on_wire.add(int(rest))
+                heard.pop(int(rest), None)  # begun again on another connection
+            case "heard":
+                delivery, result, stage, code, enhanced, text = rest.split(" ", 5)
+                heard[int(delivery)] = Outcome(
+                    Result[result], text or "no text", int(code), "" if enhanced == "-" else enhanced, Stage[stage]
+                )
+    return Record(issue_id, batch, owner, frozenset(taken), frozenset(on_wire), heard)
