@@ -48,8 +48,8 @@ build/faults/ready:
 	-cd build/faults && apt-get download -qq libfaketime && dpkg -x libfaketime_*.deb .
 	touch $@
 
-bench: .venv/ready ## what an issue costs to compile, and a mail to personalise
-	$(BIN)/python -m bench.compile
+bench: .venv/ready ## how fast, against whom, and how cost grows (QUICK=1: under five minutes; PARTS=speed,wire: some)
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(PARTS),--parts $(PARTS)) $(if $(QUICK)$(PARTS),,--write)
 
 diagram: .venv/ready ## draw the state diagram into ARCHITECTURE.md
 	$(BIN)/python docs/diagram.py

@@ -1,7 +1,7 @@
 """``python -m bench [--quick] [--parts speed,wire,…] [--write]``: measure, tell, and keep the results.
 
 ``bench/results.json`` holds the rows, ``bench/results.about.json`` when and on what they were made and the other
-figures; with ``--write`` docs/performance.md and its picture are made anew from both.
+figures, unless only some parts were run; with ``--write`` docs/performance.md and its picture are made anew.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def main() -> int:
     else:
         shutil.rmtree(folder, ignore_errors=True)
     about = report.about(parts, chosen.quick, time.monotonic() - began, results)
-    report.save(results.rows, about)
     say(report.text(results.rows, about))
+    if set(parts) == set(PARTS):
+        report.save(results.rows, about)
     if chosen.write:
         page.write(results.rows, about)
     return 1 if kept else 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from bench import mail
+from bench.processes import peak_mb
 from digest.app import App
 from digest.values import Outcome, Result
 
@@ -29,8 +29,7 @@ def main(config: str, count: int) -> None:
     if accepted != count:
         sys.exit(f"{accepted} of {count} were accepted")
     cpu = after.user + after.system - before.user - before.system
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "rss_mb": peak}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "rss_mb": peak_mb([os.getpid()])}))
 
 
 def _outcome(answer: Any) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -61,11 +62,18 @@ class Contestant:
         return min(rates), max(rates)
 
 
-def take_turns(contestants: Sequence[Contestant], rounds: int, say: Callable[[str], None]) -> list[str]:
-    """Let each run ``rounds`` times, in turns. Who fails is out; returns why, a line each."""
+def take_turns(contestants: Sequence[Contestant], rounds: int, seconds: float, say: Callable[[str], None]) -> list[str]:
+    """Let each run ``rounds`` times, in turns; fewer times when another round would end after ``seconds``. Who fails
+    is out. Returns what went wrong, a line each."""
     failed: list[str] = []
     out: set[int] = set()
+    began = time.monotonic()
     for number in range(1, rounds + 1):
+        spent = time.monotonic() - began
+        if number > 1 and spent * number / (number - 1) > seconds:
+            failed.append(f"only {number - 1} of {rounds} rounds with {contestants[-1].engine}: the time was up")
+            say(failed[-1])
+            break
         for contestant in contestants:
             if id(contestant) in out:
                 continue

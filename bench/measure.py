@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 
 import psycopg
 
-from bench import growth, mail
+from bench import compile, growth, mail
 from bench.contest import Contestant, Row, Run, rows, take_turns
 from bench.engine import WORKERS, Site
 from bench.processes import BenchError, Processes
@@ -27,10 +27,13 @@ RTT_MS = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is done. ``count`` messages for the quick senders, fewer for the slow ones, in ``rounds`` rounds."""
+    """How much is done. ``count`` messages for the quick senders, fewer for the slow ones, in ``rounds`` rounds,
+    fewer where a contest would take more than ``seconds``."""
 
     rounds: int
+    seconds: float
     count: int
+    pools: tuple[int, ...]
     pooled: int
     usual: int
     sessions: tuple[int, ...]
@@ -40,17 +43,22 @@ class Plan:
     readers: int
 
 
-FULL = Plan(5, 20_000, 2_000, 200, (1, 4, 8, 20), 6_000, (1_000, 10_000, 100_000, 1_000_000), 7, 20_000)
-QUICK = Plan(3, 4_000, 300, 40, (4, 20), 1_500, (1_000, 10_000), 3, 2_000)
+FULL = Plan(5, 3_600, 20_000, (5, 20), 2_000, 200, (1, 4, 8, 20), 6_000, (1_000, 10_000, 100_000, 1_000_000), 7, 20_000)
+QUICK = Plan(3, 120, 3_000, (5,), 150, 40, (4, 20), 1_500, (1_000, 10_000), 3, 2_000)
 
 
 @dataclass
 class Results:
-    """Rows, the figures that are not rows, and what could not be done."""
+    """Who competed, the figures that are no rows, and what could not be done."""
 
-    rows: list[Row] = field(default_factory=list)
+    contestants: list[Contestant] = field(default_factory=list)
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows, with ratios to the best smtp-source of this run."""
+        return rows(self.contestants, MAIL)
 
 
 @dataclass
@@ -63,9 +71,11 @@ class Bench:
     say: Callable[[str], None]
     results: Results
 
-    def compete(self, contestants: list[Contestant], rounds: int = 0) -> None:
-        self.results.problems += take_turns(contestants, rounds or self.plan.rounds, self.say)
-        self.results.rows += rows(contestants, MAIL)
+    def compete(self, contestants: list[Contestant], share: float = 1.0) -> None:
+        """``share``: how much of the plan's time this contest may take."""
+        seconds = self.plan.seconds * share
+        self.results.problems += take_turns(contestants, self.plan.rounds, seconds, self.say)
+        self.results.contestants += contestants
 
     def site(self, sink: Sink, database_url: str, dkim: str = "", smtp: str = "") -> Site:
         return Site(self.folder / f"site-{secrets.token_hex(4)}", sink, database_url, dkim, smtp)
@@ -89,7 +99,7 @@ def speed(bench: Bench) -> None:
                 contestants.append(_engine(processes, bench.site(sink, url), bench.plan.count))
             contestants.append(Contestant("usual Celery way", sink.name, _usual(bench, processes, sink)))
             if bench.tools.nodemailer:
-                for connections in (5, 20):
+                for connections in bench.plan.pools:
                     pool = partial(nodemailer, bench.tools, bench.folder, sink, bench.plan.pooled, connections)
                     contestants.append(Contestant(f"nodemailer pool {connections}", sink.name, pool))
         bench.compete(contestants)
@@ -114,7 +124,7 @@ def wire(bench: Bench) -> None:
                 alone = partial(courier_alone, bench.folder, far, count, smtp)
                 name = f"courier, {connections} connections, {offered}".replace("1 connections", "1 connection")
                 contestants.append(Contestant(name, far.name, alone, RTT_MS))
-        bench.compete(contestants)
+        bench.compete(contestants, 0.4)
 
 
 def signed(bench: Bench) -> None:
@@ -122,10 +132,11 @@ def signed(bench: Bench) -> None:
     with postgres() as server, Processes() as processes:
         sink = fast_sink(processes, bench.tools, bench.folder)
         count = max(1_500, bench.plan.count // 2)
-        contestants = [
+        unsigned, *_ = contestants = [
             _engine(processes, bench.site(sink, database(server), dkim), count) for dkim in ("", "rsa", "ed25519")
         ]
-        bench.compete(contestants)
+        bench.compete(contestants, 0.4)
+        bench.results.contestants.remove(unsigned)  # it has its row from another part
     rates = {one.dkim or "none": round(one.rate, 1) for one in contestants if one.runs}
     bench.results.figures["dkim"] = {f"{name}: messages/s": rate for name, rate in rates.items()} | {
         "bare RSA-2048 signatures/s": round(growth.bare_signatures(WORKERS), 1)
@@ -164,10 +175,16 @@ def subscribers(bench: Bench) -> None:
         bench.results.figures[f"subscribers: {name}"] = {count: line[name] for count, line in table.items()}
 
 
+def cost(_bench: Bench) -> None:
+    """What an issue costs once, and what each reader's mail costs then."""
+    compile.main()
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "speed": speed,
     "wire": wire,
     "signed": signed,
+    "cost": cost,
     "grow": grow,
     "subscribers": subscribers,
 }
