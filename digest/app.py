@@ -16,8 +16,9 @@ from digest.dkim import PrivateKey, Signer
 from digest.errors import NotFoundError, StateError
 from digest.flows import recover
 from digest.flows.deliver import PostOffice
+from digest.gate import Gate, OpenGate, open_gate
 from digest.personalise import Press
-from digest.queue import Queue
+from digest.queue import Queue, broker_url
 from digest.settings import DkimSettings, Settings, load
 from digest.smtp.courier import Courier, SmtpCourier
 from digest.store import editions, issues
@@ -75,6 +76,11 @@ class App:
         """The Maildir of the embedded mailbox."""
         return self.settings.state_dir / "mail"
 
+    @cached_property
+    def gate(self) -> Gate:
+        """What keeps the limits over all workers."""
+        return open_gate(self.settings.limits, broker_url(self.settings))
+
     @property
     def journals(self) -> Path:
         """Where this machine's workers keep their journals."""
@@ -82,7 +88,8 @@ class App:
 
     def courier(self) -> Courier:
         """A new courier to the SMTP servers in use; the caller closes it."""
-        return SmtpCourier(self.settings.routes)
+        gate = self.gate
+        return SmtpCourier(self.settings.routes, None if isinstance(gate, OpenGate) else gate)
 
     def post_office(self, courier: Courier) -> PostOffice:
         """What the deliver flow needs."""

@@ -11,7 +11,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from digest.settings import SmtpSettings
 from digest.smtp.connection import Address, Connection, unreachable
@@ -23,14 +23,31 @@ _TRIES = 2  # fruitless connections a message is begun on, while nothing of it c
 _FRUITLESS = 2  # connections in a row that ended without carrying a message: the route is no use now
 _DOUBTFUL = 3  # connections of one run that ended with messages in doubt: likewise
 _PATIENCE = 1.0  # seconds to wait for a limit when nothing else is to be done
+_CROWDED_SECONDS = 5.0  # until it is worth asking again for a connection when other workers have them all
 _GOODBYE_SECONDS = 2.0
 
 
 class Gate(Protocol):
-    """What keeps limits: messages a second, an hour, a day; for the whole, a route, a recipient's domain."""
+    """What keeps limits over all workers: messages a second, an hour, a day; connections to a route."""
 
     def admit(self, route: str, domain: str) -> float:
         """0.0: go, a token has been taken. Else the seconds after which it is worth asking again."""
+        ...
+
+    def connect(self, route: str) -> Any:
+        """The right to one more connection, or ``None`` while all are taken."""
+        ...
+
+    def release(self, slot: Any) -> None:
+        """That connection has ended."""
+        ...
+
+    def renew(self) -> None:
+        """The connections held are still in use."""
+        ...
+
+    def give_back(self) -> None:
+        """Return what was taken in advance and is not needed now."""
         ...
 
 
@@ -60,7 +77,6 @@ class _Route:
     def __init__(self, settings: SmtpSettings) -> None:
         self.settings = settings
         self.connections: list[Connection] = []
-        self.served = 0.0  # messages handed out, by weight
         self.addresses: list[Address] = []
         self.begin()
 
@@ -68,6 +84,7 @@ class _Route:
         """A new run: forget past failures."""
         self.down: Outcome | None = None
         self.allowed = self.settings.connections  # fewer once the server has refused one more
+        self.served = 0.0  # messages handed out, by weight
         self._fruitless = self._doubtful = 0
 
     def next_address(self) -> Address | None:
@@ -118,6 +135,8 @@ class SmtpCourier:
         self._gate = gate
         self._selector = selectors.DefaultSelector()
         self._of: dict[Connection, _Route] = {}
+        self._slots: dict[Connection, Any] = {}
+        self._crowded = False  # other workers hold all the connections there may be
         self._interest: dict[Connection, int] = {}
         self._touched: set[Connection] = set()  # those on which something moved since they were last looked after
         self._on_wire: Callable[[int], None] = _ignore
@@ -138,6 +157,8 @@ class SmtpCourier:
         finally:
             self._busy, self._on_wire = False, _ignore
             self._drop_unfinished()
+            if self._gate:
+                self._gate.give_back()
 
     def _carry(self, load: Load) -> Iterator[tuple[int, Outcome]]:
         while True:
@@ -153,6 +174,8 @@ class SmtpCourier:
                 continue
             if load.under_way == 0 and not load.ready_soon(now, _PATIENCE):
                 yield from load.hold(now)
+            elif self._crowded and not self._of:
+                yield from load.hold_all(_CROWDED_SECONDS)
             elif load.under_way == 0 and (why := self._hopeless()):
                 yield from load.refuse(why)
             else:
@@ -161,6 +184,7 @@ class SmtpCourier:
     def _hand_out(self, load: Load, now: float) -> None:
         """Give messages to connections that have room, and open more while there are messages."""
         load.recall(now)
+        self._crowded = False
         while (chosen := self._choose()) and (message := load.next()):
             route, connection = chosen
             if self._gate and (wait := self._gate.admit(route.settings.name, _domain(message.envelope))):
@@ -206,10 +230,16 @@ class SmtpCourier:
     def _open(self, route: _Route, load: Load, now: float) -> None:
         """Open connections while messages wait that those opening have no room for."""
         while not route.down and len(route.connections) < route.allowed and load.more_than(route.opening):
+            slot = self._gate.connect(route.settings.name) if self._gate else True
+            if slot is None:
+                self._crowded = True
+                return
             address = route.next_address()
             if address is None:
+                self._release(slot)
                 return
             connection = Connection(route.settings, address, self._wire, now)
+            self._slots[connection] = slot
             route.connections.append(connection)
             self._of[connection] = route
             self._interest[connection] = connection.interest()
@@ -226,11 +256,18 @@ class SmtpCourier:
         del self._interest[connection]
         self._touched.discard(connection)
         connection.socket.close()
+        self._release(self._slots.pop(connection))
         route.learn(connection.session, finished)
         self._changed = True
 
+    def _release(self, slot: Any) -> None:
+        if self._gate:
+            self._gate.release(slot)
+
     def _retire(self, now: float) -> None:
         """Say goodbye on connections that are old or have carried enough; give up those that have fallen silent."""
+        if self._gate:
+            self._gate.renew()
         for connection, route in self._of.items():
             settings, session = route.settings, connection.session
             worn = session.carried >= settings.messages_per_connection

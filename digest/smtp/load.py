@@ -71,6 +71,14 @@ class Load:
             held = Outcome(Result.HELD, "held by a limit", stage=Stage.LOCAL, retry_after=seconds)
             yield self._aside.popleft().index, held
 
+    def hold_all(self, seconds: float) -> Iterator[tuple[int, Outcome]]:
+        """Give back everything: there is no connection to be had for a while."""
+        self._ready.extend(self._aside)
+        self._aside.clear()
+        while message := self.next():
+            text = "all connections to the mail server are in use"
+            yield message.index, Outcome(Result.HELD, text, stage=Stage.LOCAL, retry_after=seconds)
+
     def refuse(self, why: Outcome) -> Iterator[tuple[int, Outcome]]:
         """Give back all the rest; the first says ``why``, the others that they were not tried for it."""
         self._ready.extend(self._aside)
