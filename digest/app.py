@@ -77,6 +77,11 @@ class App:
         return self.settings.state_dir / "mail"
 
     @cached_property
+    def carrier(self) -> Courier:
+        """The courier this process sends issues with, kept from batch to batch with its connections."""
+        return self.courier()
+
+    @cached_property
     def gate(self) -> Gate:
         """What keeps the limits over all workers."""
         return open_gate(self.settings.limits, broker_url(self.settings))

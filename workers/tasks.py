@@ -45,11 +45,12 @@ def publish_issue(app: App, issue_id: int) -> None:
 
 def deliver_batch(app: App, issue_id: int, number: int) -> None:
     app.replay_journals()
-    with closing(app.courier()) as courier:
-        done = deliver.deliver(app.post_office(courier), issue_id, number)
+    done = deliver.deliver(app.post_office(app.carrier), issue_id, number)
     if done:
         log.info("issue %d batch %d: %d deliveries had their turn", issue_id, number, done)
     _dispatch(app)
+    if not deliver.more_due(app.database, app.now()):
+        app.carrier.close()
 
 
 def send_confirmations(app: App) -> None:

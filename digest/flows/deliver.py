@@ -83,6 +83,12 @@ def dispatch(database: Database, settings: DeliverSettings, limit: int, now: dat
         return batches.queue(connection, limit, now, now - timedelta(seconds=settings.requeue_seconds))
 
 
+def more_due(database: Database, now: datetime) -> bool:
+    """Whether any batch waits for a worker now."""
+    with database.read() as connection:
+        return batches.any_due(connection, now)
+
+
 # ------------------------------------------------------------------------------------------------ claim
 
 

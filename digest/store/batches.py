@@ -46,6 +46,13 @@ def queue(connection: Connection, limit: int, now: datetime, lost_before: dateti
     return chosen
 
 
+def any_due(connection: Connection, now: datetime) -> bool:
+    """Whether a batch of an issue being sent is due and free."""
+    due = select(batches.c.number).join(issues, issues.c.id == batches.c.issue_id)
+    free = and_(issues.c.state == IssueState.SENDING, batches.c.due_at <= now, batches.c.lease_owner.is_(None))
+    return connection.execute(due.where(free).limit(1)).first() is not None
+
+
 def claim(
     connection: Connection, issue_id: int, number: int, owner: str, now: datetime, until: datetime
 ) -> Lease | None:
