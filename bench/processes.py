@@ -18,7 +18,7 @@ class BenchError(Exception):
 
 
 class Processes:
-    """Those this run has started. Leaving the block ends them, the last first, politely and then not."""
+    """Those this run has started. Leaving the block ends them all, the last first, politely and then not."""
 
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[bytes]] = []
@@ -27,6 +27,9 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for process in reversed(self._started):
+            if process.poll() is None:
+                process.terminate()
         for process in reversed(self._started):
             end(process)
 
