@@ -44,7 +44,7 @@ def write(rows: Sequence[Row], about: Mapping[str, Any]) -> None:
 def markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
     """The whole page."""
     figures: Mapping[str, Mapping[str, float]] = about["figures"]
-    size = figures.get("mail", {}).get("bytes on the wire")
+    size = figures.get("mail", {}).get("bytes")
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     quick = " This was a quick run with small counts." if about["quick"] else ""
     verdicts = [
@@ -55,7 +55,7 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
         f"{about['date'][:10]}, {about['machine']}. {versions}.{quick}",
         "![Messages a second by engine](performance.svg)",
         "## How it is measured",
-        _METHOD.strip().format(size=f", {size:,.0f} bytes on the wire" if size else ""),
+        _METHOD.strip().format(size=f", {size:,.0f} bytes" if size else ""),
         "## Targets",
         _table(("target", "wanted", "found", ""), verdicts),
         "## All rows",
