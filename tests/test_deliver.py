@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -492,7 +492,17 @@ def test_a_slow_worker_taken_for_dead_brings_its_reply_after_all(world: World) -
     assert world.counts(issue) == {"accepted": 1}
 
 
-def test_a_slow_server_costs_no_lease(world: World) -> None:
+class EagerCourier(ToldCourier):
+    """Takes all there is before anything is answered, as with many connections."""
+
+    def send(
+        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = lambda _: None
+    ) -> Iterator[tuple[int, Outcome]]:
+        return super().send(list(envelopes), on_wire)
+
+
+@pytest.mark.parametrize("courier", [ToldCourier, EagerCourier])
+def test_a_slow_server_costs_no_lease(world: World, courier: type[ToldCourier]) -> None:
     rules = world.app.settings.deliver.model_copy(update={"in_doubt": "resend"})
     world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
     world.articles(draft(1))
@@ -506,7 +516,7 @@ def test_a_slow_server_costs_no_lease(world: World) -> None:
         world.deliver(others)
         return ACCEPTED
 
-    world.deliver(ToldCourier(slow))
+    world.deliver(courier(slow))
     assert others.recipients == []
     assert world.counts(issue) == {"accepted": 2}
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,7 +21,7 @@ from sqlalchemy import Connection
 
 from digest import retry
 from digest.compose import choose
-from digest.errors import DigestError
+from digest.errors import DigestError, UnavailableError
 from digest.retry import Stop
 from digest.settings import DeliverSettings
 from digest.smtp.courier import Courier
@@ -32,6 +34,7 @@ from digest.store.deliveries import Settled, Turn
 from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
 
 _OVERLAP_PAUSE = timedelta(seconds=60)
+_ASK_AGAIN = (0.5, 2.0, 8.0)  # seconds after which a failing database is asked again
 _SETTLE_EVERY = timedelta(seconds=1)
 _LOOK_EVERY = timedelta(seconds=0.5)
 Writer = Callable[[CompiledIssue, Variant, Reader, datetime], Envelope]
@@ -51,6 +54,7 @@ class PostOffice:
     settings: DeliverSettings
     clock: Callable[[], datetime]
     chance: random.Random
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,11 @@ class _Run:
     def ours(self) -> bool:
         """Lengthen the lease. False: it was lost, or the issue is no longer to be sent."""
         now = self.office.clock()
-        with self.office.database.write() as connection:
-            return batches.renew(connection, self.lease, _lease_end(self.office, now))
+        try:
+            with self.office.database.write() as connection:
+                return batches.renew(connection, self.lease, _lease_end(self.office, now))
+        except UnavailableError:  # raised amid sending, it would lose what servers said; soon we ask again
+            return True
 
 
 def _take(run: _Run) -> list[Mail]:
@@ -187,9 +194,10 @@ def _carry(run: _Run, group: Sequence[Mail]) -> Stop:
     for index, outcome in office.courier.send(hand, hand.on_wire):
         hand.heard(index, outcome)
         if office.clock() - settled_at > _SETTLE_EVERY:
-            stop = _worse(stop, _settle(office, run.issue, hand.results()))
+            stop = _worse(stop, _settle(run, hand.results()))
+            run.ours()  # the courier may have all of the group by now, and a slow server
             settled_at = office.clock()
-    return _worse(stop, _settle(office, run.issue, [*hand.results(), *hand.unasked()]))
+    return _worse(stop, _settle(run, [*hand.results(), *hand.unasked()]))
 
 
 class _Hand:
@@ -248,21 +256,29 @@ def _worse(one: Stop, other: Stop) -> Stop:
     return max(one, other, key=list(Stop).index)
 
 
-def _settle(office: PostOffice, issue: Issue, results: Sequence[tuple[Mail, Outcome]]) -> Stop:
-    """decide | settle: write what came of some tries in one transaction. Returns how far the worst failure reaches."""
+def _settle(run: _Run, results: Sequence[tuple[Mail, Outcome]]) -> Stop:
+    """decide | settle: write what came of some tries. It may be written twice, so a database that fails, or picks us to
+    end a deadlock, is asked again: mail that was taken must not be in doubt for that."""
+    office, lease, issue = run.office, run.lease, run.issue
     tries = [(mail.turn.subscription_id, mail.turn.attempts, outcome) for mail, outcome in results]
-    return settle(office.database, office.settings, issue, tries, office.clock(), office.chance)
+    for wait in _ASK_AGAIN:
+        with suppress(UnavailableError):
+            return settle(office.database, office.settings, lease, issue, tries, office.clock(), office.chance)
+        office.sleep(wait)
+    return settle(office.database, office.settings, lease, issue, tries, office.clock(), office.chance)
 
 
 def settle(
     database: Database,
     settings: DeliverSettings,
+    lease: Lease,
     issue: Issue,
     tries: Sequence[tuple[int, int, Outcome]],
     now: datetime,
     chance: random.Random,
 ) -> Stop:
-    """decide | settle, for tries as (subscription, attempts before, outcome)."""
+    """decide | settle, for tries as (subscription, attempts before, outcome). Returns how far the worst failure
+    reaches. Who has lost ``lease`` says what he knows of mail in doubt, and changes nothing of the next holder's."""
     since = issue.sending_at or now
     give_up = timedelta(hours=settings.give_up_hours)
     settled, stop, why = [], Stop.NOTHING, ""
@@ -275,6 +291,9 @@ def settle(
         if decision.stop is Stop.RUN or (decision.stop is Stop.BATCH and stop is Stop.NOTHING):
             stop, why = decision.stop, outcome.reason
     with database.write() as connection:
+        if not batches.hold(connection, lease):
+            doubted = deliveries.in_doubt(connection, issue.id, [one.subscription_id for one in settled])
+            settled = [one for one in settled if one.event is DeliveryEvent.ACCEPT or one.subscription_id in doubted]
         deliveries.settle(connection, issue, settled, now)
     if any(one.event is DeliveryEvent.LOSE for one in settled):
         with database.write() as connection:

@@ -43,10 +43,10 @@ def _settle(
     if issue is None:
         return
     tries = [(delivery, attempts[delivery], record.heard[delivery]) for delivery in attempts]
-    deliver.settle(database, settings, issue, tries, now, chance)
+    lease = Lease(record.issue_id, record.batch, record.owner)
+    deliver.settle(database, settings, lease, issue, tries, now, chance)
     with database.write() as connection:
         _put_back(connection, issue, record, now)
-        lease = Lease(record.issue_id, record.batch, record.owner)
         batches.release(connection, lease, batches.failures(connection, lease), None)
     with database.write() as connection:
         deliver.resolve_by_policy(connection, issue.id, settings, now)

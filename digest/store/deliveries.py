@@ -235,6 +235,16 @@ def move_where(
     return connection.execute(update(deliveries).where(guard).values(state=to, at=now, **values)).rowcount
 
 
+def in_doubt(connection: Connection, issue_id: int, ids: Sequence[int]) -> set[int]:
+    """Which of these subscriptions' deliveries are in doubt."""
+    statement = select(deliveries.c.subscription_id).where(
+        deliveries.c.issue_id == issue_id,
+        deliveries.c.subscription_id.in_(ids),
+        deliveries.c.state == DeliveryState.IN_DOUBT,
+    )
+    return set(connection.execute(statement).scalars())
+
+
 def settle(connection: Connection, issue: Issue, settled: Iterable[Settled], now: datetime) -> None:
     """Write what came of a group. Readers of accepted mail have now been served up to the issue's end."""
     accepted = []
