@@ -35,13 +35,13 @@ def judge(rows: Sequence[Row], figures: Figures) -> list[Verdict]:
         _most(6, "round trips a message, one connection, no CHUNKING", 1.1, _round_trips(rows)),
         _least(6, "100 connections, no CHUNKING, to smtp-source's 100", 3.8, _far(rows, "100 connections, no")),
         _least(6, "one connection, CHUNKING to none", 8, _chunking(rows)),
-        _most(7, "MB of a worker, most subscribers", 150, _last(figures.get("subscribers: rss MB"))),
+        _most(7, "MB of a worker, 1,000,000 subscribers", 150, _million(figures.get("subscribers: rss MB"))),
         _most(7, "MB more than with 10,000 subscribers", 10, _more(figures.get("subscribers: rss MB"))),
         _least(8, "RSA-2048, to bare signatures", 0.8, _signed(figures, "rsa", "bare RSA-2048 signatures/s")),
         _least(8, "Ed25519, to unsigned", 0.35, _signed(figures, "ed25519", "none: messages/s")),
         _most(9, "20,000 variants, to one", 1.2, _grown(figures.get("write: µs by variants"), "20,000", "1")),
         _most(9, "160 articles, to 10", 7, _grown(figures.get("compile: ms by articles"), "160", "10")),
-        _least(9, "messages/s, most subscribers to 10,000", 0.8, _steady(figures.get("subscribers: messages/s"))),
+        _least(9, "messages/s, 1,000,000 subscribers to 10,000", 0.8, _steady(figures.get("subscribers: messages/s"))),
     ]
 
 
@@ -114,18 +114,18 @@ def _chunking(rows: Sequence[Row]) -> float | None:
     return _divided(_courier(rows, "1 connection, CHUNKING"), _courier(rows, "1 connection, no"))
 
 
-def _last(figures: Mapping[str, float] | None) -> float | None:
-    return list(figures.values())[-1] if figures else None
+def _million(figures: Mapping[str, float] | None) -> float | None:
+    return (figures or {}).get("1,000,000")
 
 
 def _more(figures: Mapping[str, float] | None) -> float | None:
-    last = _last(figures)
+    many = _million(figures)
     few = (figures or {}).get("10,000")
-    return last - few if last is not None and few is not None else None
+    return many - few if many is not None and few is not None else None
 
 
 def _steady(figures: Mapping[str, float] | None) -> float | None:
-    return _divided(_last(figures), (figures or {}).get("10,000"))
+    return _divided(_million(figures), (figures or {}).get("10,000"))
 
 
 def _signed(figures: Figures, kind: str, against: str) -> float | None:
