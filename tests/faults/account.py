@@ -34,7 +34,7 @@ class Account:
     site: Site
     states: dict[str, DeliveryState]
     copies: Counter[str]
-    named_in_doubt: set[str]
+    named_in_doubt: dict[str, str]
 
     @classmethod
     def of(cls, site: Site) -> Account:
@@ -43,7 +43,7 @@ class Account:
         assert told["total"] == len(site.readers) == sum(told["deliveries"].values())
         assert {state: n for state, n in told["deliveries"].items() if n} == dict(Counter(states.values()))
         copies = Counter(one.recipient for one in site.took())
-        return cls(site, states, copies, {one["address"] for one in told["in_doubt"]})
+        return cls(site, states, copies, {one["address"]: one["reason"] for one in told["in_doubt"]})
 
     def standing(self, *states: DeliveryState) -> set[str]:
         return {address for address, state in self.states.items() if state in states}
@@ -65,8 +65,9 @@ class Account:
         unknown = set(self.copies) - accepted - doubted
         assert not unknown, f"taken, but the ledger does not know: {sorted(unknown)[:9]}"
         assert self.duplicated <= resent, self.copies.most_common(9)
-        assert self.named_in_doubt == doubted, "each one in doubt is named"
-        assert len(doubted) <= in_doubt, f"{len(doubted)} in doubt; at most {in_doubt} were in flight"
+        assert set(self.named_in_doubt) == doubted, "each one in doubt is named"
+        why = f"{dict(Counter(self.named_in_doubt.values()))}\n{self.site.logs()}"
+        assert len(doubted) <= in_doubt, f"{len(doubted)} in doubt; at most {in_doubt} were in flight: {why}"
         self._check_mails()
 
     def _check_mails(self) -> None:

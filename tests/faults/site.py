@@ -85,7 +85,6 @@ class Site:
     chance: Random
     plan: Plan = field(init=False)
     broker_port: int = field(default_factory=free_port)
-    environment: dict[str, str] = field(default_factory=dict)
     readers: list[str] = field(default_factory=list)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     orphans: dict[int, str] = field(default_factory=dict)
@@ -98,12 +97,12 @@ class Site:
     @property
     def window(self) -> int:
         """The most messages that may be on their way on one connection."""
-        return int(getattr(self.settings.smtp, "window", 1))
+        return self.settings.smtp.window
 
     @property
     def in_flight(self) -> int:
         """The most messages that one worker process has on the wire at a time."""
-        return self.window * int(getattr(self.settings.smtp, "connections", self.settings.deliver.window))
+        return self.window * self.settings.smtp.connections
 
     # ------------------------------------------------------------------------------------- setting up
 
@@ -198,7 +197,7 @@ class Site:
                 stderr=log,
                 cwd=ROOT,
                 start_new_session=True,
-                env=os.environ | self.environment | environment,
+                env=os.environ | environment,
                 preexec_fn=_end_with_us,
             )
         self.started.append(process)

@@ -157,24 +157,26 @@ def _libraries(folder: Path) -> list[Path]:
     return sorted(folder.glob("**/faketime/libfaketime.so.1")) if folder.is_dir() else []
 
 
-@pytest.mark.parametrize("jump", ["+2h", "-2h"])
-def test_clocks_of_all_processes_jump(
+@pytest.mark.parametrize("jump", ["+20m", "-20m"])
+def test_clock_of_the_worker_jumps(
     on_postgres: Site, close: Close, clock_of: Callable[[str], dict[str, str]], jump: str
 ) -> None:
     site = on_postgres
-    site.environment = clock_of("all")
+    environment = clock_of("all")
     site.people(1000)
     site.sink(rate=150)
-    site.staff()
+    site.staff(workers=0)  # beat keeps its clock: libfaketime breaks the sleep of Python 3.11
+    site.digest("worker", **environment)
     site.send()
-    first, second = site.moments(2)
-    for moment, shift in ((first, jump), (second, "+0")):
+    for moment in site.moments(2):
         site.until_taken(moment)
-        (site.folder / "all.clock").write_text(f"{shift}\n")
-    close(site, f"clocks jump by {jump} and back", 2 * 2 * site.in_flight)
+        for shift in (jump, "+0"):  # what is due waits while the clock is back, and goes on when it is right again
+            (site.folder / "all.clock").write_text(f"{shift}\n")
+            time.sleep(4)
+    close(site, f"the clock of the worker jumps by {jump} and back, twice", 4 * 2 * site.in_flight)
 
 
-@pytest.mark.parametrize("shift", ["+2h", "-2h"])
+@pytest.mark.parametrize("shift", ["+20m", "-20m"])
 def test_clock_of_one_worker_is_wrong(
     on_postgres: Site, close: Close, clock_of: Callable[[str], dict[str, str]], shift: str
 ) -> None:
