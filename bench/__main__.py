@@ -43,6 +43,7 @@ def main() -> int:
         try:
             PARTS[part](bench)
         except KeyboardInterrupt:
+            shutil.rmtree(folder, ignore_errors=True)
             say("interrupted; what was started has been ended")
             return 130
         except (BenchError, DigestError) as error:
