@@ -97,7 +97,8 @@ class App:
         return SmtpCourier(self.settings.routes, None if isinstance(gate, OpenGate) else gate)
 
     def post_office(self, courier: Courier) -> PostOffice:
-        """What the deliver flow needs."""
+        """What the deliver flow needs. A DKIM key that can't be read is told here, not by every reader's mail."""
+        assert len(self.dkim_keys) == len(self.settings.dkim)
         chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
         return PostOffice(
             self.database, self.load, self.write, courier, self.journals, self.settings.deliver, self.now, chance

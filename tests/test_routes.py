@@ -13,7 +13,7 @@ from digest.settings import SmtpSettings
 from digest.smtp.courier import SmtpCourier, in_order
 from digest.values import Envelope, Outcome, Result
 
-from .smtp_server import Script, SmtpServer
+from .smtp_server import DROP, Script, SmtpServer
 from .test_limits import gate_for, server
 
 __all__ = ["gate_for", "server"]  # fixtures
@@ -49,6 +49,15 @@ def test_another_route_takes_over_from_one_that_turns_us_away() -> None:
         outcomes = carried([route(refusing), route(alive, "second")], MANY)
     assert {o.result for o in outcomes} == {Result.ACCEPTED}
     assert len(alive.received) == len(MANY)
+
+
+@pytest.mark.parametrize("stage", ["banner", "EHLO"])
+def test_connections_that_fail_do_not_keep_the_one_that_opens_from_being_used(stage: str) -> None:
+    script = Script(reply=lambda s, _r, connection: DROP if s == stage and connection != 3 else None)
+    with SmtpServer(script) as server:
+        outcomes = carried([route(server, connections=4)], MANY)
+    assert {o.result for o in outcomes} == {Result.ACCEPTED}
+    assert {message.connection for message in server.received} == {3}
 
 
 def test_routes_with_room_share_by_weight() -> None:

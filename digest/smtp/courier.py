@@ -109,15 +109,16 @@ class _Route:
         return sum(not c.session.ready for c in self.connections)
 
     def learn(self, session: Session, finished: Sequence[tuple[Message, Outcome]]) -> None:
-        """Judge the route by a connection that has ended, and what it had to give back."""
+        """Judge the route by a connection that has ended, and what it had to give back. It is no use when its last
+        connection could not be opened, or when those opened end in mid-message again and again."""
         if any(outcome.result is Result.UNKNOWN for _, outcome in finished):
             self._doubtful += 1
         if session.carried:
             self._fruitless = 0
         elif session.failure or finished:
             self._fruitless += 1
-        if session.failure and any(c.session.ready for c in self.connections):
-            self.allowed = max(1, len(self.connections))  # so many, and no more, does the server want at a time
+        if session.failure and self.connections:
+            self.allowed = len(self.connections)  # so many, and no more, does the server want at a time
         elif session.failure and (
             session.failure.result is Result.REFUSED_LOGIN or self._fruitless >= len(self.addresses)
         ):
@@ -198,9 +199,10 @@ class SmtpCourier:
             self._open(route, load, now)
 
     def _choose(self) -> tuple[_Route, Connection] | None:
-        """The connection with room on the route that has had least of its share."""
+        """The connection with room on the route that has had least of its share. A route that is down gets no more
+        connections; one that is open all the same is used."""
         able = ((route.served, number, route, route.roomy) for number, route in enumerate(self._routes))
-        best = min((each for each in able if each[3] and not each[2].down), default=None)
+        best = min((each for each in able if each[3]), default=None)
         return (best[2], best[3]) if best and best[3] else None
 
     def _collect(self, load: Load) -> Iterator[tuple[int, Outcome]]:

@@ -20,6 +20,8 @@ from digest.states import DeliveryEvent, DeliveryState, IssueState, Subscription
 from digest.store.schema import batches, deliveries, issues, subscribers, subscriptions, suppressions
 from digest.values import Issue
 
+_CHUNK = 500  # ids in one statement
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -283,10 +285,12 @@ def resolve(connection: Connection, issue: Issue, event: DeliveryEvent, now: dat
     doubted = and_(deliveries.c.issue_id == issue.id, deliveries.c.state == DeliveryState.IN_DOUBT)
     ids = list(connection.execute(select(deliveries.c.subscription_id).where(doubted)).scalars())
     due_at = now if event is DeliveryEvent.RESEND else None
-    count = move_where(connection, doubted, event, now, reason=f"was in doubt: {event}", due_at=due_at)
-    if event is DeliveryEvent.ASSUME_SENT:
-        for start in range(0, len(ids), 500):
-            serve(connection, issue, ids[start : start + 500])
+    count = 0
+    for start in range(0, len(ids), _CHUNK):  # by the ids read: whatever gets into doubt meanwhile stays there
+        some = ids[start : start + _CHUNK]
+        count += move(connection, issue.id, some, event, now, reason=f"was in doubt: {event}", due_at=due_at)
+        if event is DeliveryEvent.ASSUME_SENT:
+            serve(connection, issue, some)
     return count
 
 
@@ -327,7 +331,7 @@ def reasons(connection: Connection, issue_id: int, limit: int = 20) -> list[tupl
     return [(DeliveryState(state), reason, count) for state, reason, count in connection.execute(statement)]
 
 
-def named(connection: Connection, issue_id: int, state: DeliveryState, limit: int = 1000) -> list[tuple[str, str]]:
+def named(connection: Connection, issue_id: int, state: DeliveryState, limit: int = 1_000_000) -> list[tuple[str, str]]:
     """The deliveries in one state by (address, reason)."""
     statement = (
         select(func.coalesce(subscribers.c.address, "(erased)"), func.coalesce(deliveries.c.reason, ""))

@@ -32,8 +32,8 @@ READER = Reader(7, 41, "reader@example.org", "Zoë Ångström")
 def _mail(locale: str = "en_IN") -> bytes:
     compiled = samples.compiled(samples.content(replace(samples.EDITION, locale=locale)))
     variant = compose.choose(compiled.content, None, None)
-    assembled = personalise.assemble(compiled, variant, 90_000)
-    return personalise.message(assembled, READER, (("a", b"k" * 32),), "bounces.example.org", samples.NOW).message
+    press = personalise.Press(compiled, (("a", b"k" * 32),), "bounces.example.org", 90_000)
+    return press.message(variant, READER, samples.NOW).message
 
 
 def _html(locale: str = "en_IN") -> str:
