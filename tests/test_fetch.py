@@ -92,6 +92,7 @@ def test_a_document_comes_with_its_validators_and_then_not_again(web: WebServer)
         ("deflate", zlib.compress(b"w" * 4000)),
         ("deflate", zlib.compress(b"w" * 4000)[2:-4]),
     ],
+    ids=["gzip", "deflate", "deflate without its frame"],
 )
 def test_compressed_documents_are_unpacked(web: WebServer, encoding: str, packed: bytes) -> None:
     web.pages["/f"] = Page(packed, headers={"Content-Encoding": encoding})
