@@ -21,6 +21,7 @@ from digest.flows import operate, publish, schedules
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
+_WATCHED = 5  # issues; each look counts their deliveries
 _SOON = timedelta(seconds=30)  # a slot so near is waited for
 _IN_DOUBT_SHOWN = 50
 
@@ -120,7 +121,7 @@ def _watch(app: App) -> None:
     with Progress(*columns, console=Console(stderr=True)) as shown:
         while True:
             near = _slot_is_near(app)  # asked first: a slot that comes now is an issue by the next line
-            found = operate.progress(app.database)
+            found = operate.progress(app.database, limit=_WATCHED)
             for progress in found:
                 if progress.issue.id not in bars and progress.issue.state in OPEN_ISSUE:
                     bars[progress.issue.id] = shown.add_task("", total=None)

@@ -46,13 +46,15 @@ class Account:
     in_doubt: tuple[tuple[str, str], ...]
 
 
-def progress(database: Database, issue_ids: list[int] | None = None, edition: str | None = None) -> list[Progress]:
+def progress(
+    database: Database, issue_ids: list[int] | None = None, edition: str | None = None, limit: int = 20
+) -> list[Progress]:
     """The newest issues, or those named, with their counts."""
     with database.read() as connection:
         found = (
             [_get(connection, issue_id) for issue_id in issue_ids]
             if issue_ids is not None
-            else issues.newest(connection, edition)
+            else issues.newest(connection, edition, limit)
         )
         counts = deliveries.counts(connection, [issue.id for issue in found])
     return [Progress(issue, counts[issue.id]) for issue in found]
