@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -79,6 +80,17 @@ def test_a_run_uses_several_connections_and_the_next_run_the_same_ones() -> None
             }
         assert server.connections == 3
         assert len(Counter(message.connection for message in server.received)) == 3
+
+
+def test_a_connection_that_lay_idle_longer_than_an_answer_may_take_is_used_again() -> None:
+    slow = Script(extensions=(b"PIPELINING",), reply=lambda s, _r, number: time.sleep(0.1) if number == 1 else None)
+    with SmtpServer(slow) as server:
+        with closing(SmtpCourier([route(server, connections=2, timeout_seconds=0.5)])) as courier:
+            for _ in range(2):
+                outcomes = in_order(courier.send(Envelope("s@b.example", r, MESSAGE) for r in MANY[:8]))
+                assert {o.result for o in outcomes} == {Result.ACCEPTED}
+                time.sleep(0.7)  # idle: the very thing that is tested
+        assert server.connections == 2
 
 
 def test_a_connection_is_left_after_its_share_of_messages() -> None:

@@ -58,12 +58,14 @@ class Connection:
         except OSError as error:
             self.session.lost(_said(error), by_server=isinstance(error, ConnectionError))
 
-    def flush(self) -> None:
-        """Write as much of what the session has to say as the kernel takes."""
+    def flush(self, now: float) -> None:
+        """Write as much of what the session has to say as the kernel takes. What leaves counts as movement: a server
+        has its time for an answer from then on, however long the connection lay idle before."""
         session, outgoing = self.session, self.session.outgoing
         try:
             while outgoing and self._connected and not self._shaking and not session.closed:
                 sent = self._send()
+                self.heard_at = now
                 session.written += sent
                 self._offset += sent
                 while outgoing and self._offset >= len(outgoing[0]):
@@ -105,7 +107,7 @@ class Connection:
     def _read(self, now: float) -> None:
         while not self.session.closed:
             if self._shaking:
-                self._shake()
+                self._shake(now)
             data = self.socket.recv(_READ_SIZE)
             self.heard_at = now
             if not data:
@@ -113,12 +115,12 @@ class Connection:
                 return
             self.session.feed(data)
             if self.session.wants_tls:
-                self.flush()
+                self.flush(now)
                 self._begin_tls()
             elif len(data) < _READ_SIZE and not isinstance(self.socket, ssl.SSLSocket):
                 return
 
-    def _shake(self) -> None:
+    def _shake(self, now: float) -> None:
         assert isinstance(self.socket, ssl.SSLSocket)
         try:
             self._must_write = False
@@ -129,7 +131,7 @@ class Connection:
         self._shaking = False
         if self.session.wants_tls:
             self.session.secured()
-            self.flush()
+            self.flush(now)
 
     def _send(self) -> int:
         outgoing = self.session.outgoing

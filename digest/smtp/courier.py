@@ -285,8 +285,9 @@ class SmtpCourier:
 
     def _flush(self) -> None:
         """Write what there is to say, and see what to wait for."""
+        now = time.monotonic()
         for connection in self._touched:
-            connection.flush()
+            connection.flush(now)
             wanted = connection.interest()
             if self._interest[connection] != wanted:
                 self._interest[connection] = wanted
