@@ -180,13 +180,15 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
         return Markup(f"<!--{nonce}:{':'.join(map(str, (kind, *numbers)))}-->")  # noqa: S704
 
     token = slot("token")
+    sections = content.edition.sections
     return {
         "edition": content.edition,
         "cadence": content.cadence,
         "issue_date": content.slot,
-        "sections": [
-            {"index": index, "section": section, "layout": layout(section), "items": [content.items[i] for i in ids]}
-            for index, (section, ids) in enumerate(zip(content.edition.sections, content.candidates, strict=True))
+        "sections": [{"index": index, "section": section} for index, section in enumerate(sections)],
+        "layouts": [
+            {"index": index, "name": name, "items": [content.items[i] for i in ids]}
+            for index, (name, ids) in enumerate(_by_layout(content).items())
         ],
         "slot": slot,
         "cut": cut,
@@ -195,6 +197,15 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
         "preferences_url": Markup.escape(base_url) + "/p/" + token,
         "signup_url": f"{base_url}/s/{content.edition.name}",
     }
+
+
+def _by_layout(content: IssueContent) -> dict[str, list[int]]:
+    """The ids of the stories that can stand in each layout. Sections that look the same share them: a story that is a
+    candidate of ten is still written once, or the cost would grow with sections times stories."""
+    ids: dict[str, dict[int, None]] = {}
+    for section, candidates in zip(content.edition.sections, content.candidates, strict=True):
+        ids.setdefault(layout(section), {}).update(dict.fromkeys(candidates))
+    return {name: list(found) for name, found in ids.items()}
 
 
 def layout(section: Section) -> str:
@@ -245,6 +256,8 @@ def _part(
         blocks[key] = encode(chunk, nonce)
     for key, block in blocks.items():
         _check_slots(key, block, only_in)
+    layouts = list(_by_layout(content))
+    looks = [layouts.index(layout(section)) for section in content.edition.sections]
     try:
         return CompiledPart(
             head=blocks["head"],
@@ -252,7 +265,10 @@ def _part(
             more=blocks["more"],
             opening=tuple(blocks[f"opening:{i}"] for i in range(len(content.candidates))),
             closing=tuple(blocks[f"closing:{i}"] for i in range(len(content.candidates))),
-            stories=tuple({key: blocks[f"story:{i}:{key}"] for key in ids} for i, ids in enumerate(content.candidates)),
+            stories=tuple(
+                {key: blocks[f"story:{look}:{key}"] for key in ids}
+                for look, ids in zip(looks, content.candidates, strict=True)
+            ),
         )
     except KeyError as missing:
         raise InputError(f"a template lacks the cut {missing}", "compare it with the one it overrides") from None
