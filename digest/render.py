@@ -7,7 +7,6 @@ personal values will stand. Both are written with the issue's nonce, so that no 
 
 from __future__ import annotations
 
-import logging
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import cssutils
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from lxml import etree
 from markupsafe import Markup
-from premailer import Premailer
 from pydantic import TypeAdapter
 
 from digest import dates, message, wrap
 from digest.errors import InputError
+from digest.inline import inlined
 from digest.values import (
     Block,
     CompiledIssue,
@@ -42,10 +39,7 @@ SLOTS = ("token", "name", "address", "rank", "preheader")
 _URL_MOST = 900  # bytes; a longer one could not stand on a mail's line
 _ALT_MOST = 100
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_STYLE_MOST = 8_000
 _ADAPTER: TypeAdapter[CompiledIssue] = TypeAdapter(CompiledIssue)
-
-cssutils.log.setLevel(logging.CRITICAL)  # it warns of every property newer than CSS 2
 
 
 def environment(folders: Sequence[Path]) -> Environment:
@@ -180,15 +174,19 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
         return Markup(f"<!--{nonce}:{':'.join(map(str, (kind, *numbers)))}-->")  # noqa: S704
 
     token = slot("token")
-    sections = content.edition.sections
+    places = _places(content)
     return {
         "edition": content.edition,
         "cadence": content.cadence,
         "issue_date": content.slot,
-        "sections": [{"index": index, "section": section} for index, section in enumerate(sections)],
-        "layouts": [
-            {"index": index, "name": name, "items": [content.items[i] for i in ids]}
-            for index, (name, ids) in enumerate(_by_layout(content).items())
+        "sections": [
+            {
+                "index": index,
+                "section": section,
+                "layout": layout(section),
+                "items": [content.items[i] for i in ids if places[layout(section), i] == index],
+            }
+            for index, (section, ids) in enumerate(zip(content.edition.sections, content.candidates, strict=True))
         ],
         "slot": slot,
         "cut": cut,
@@ -199,13 +197,14 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
     }
 
 
-def _by_layout(content: IssueContent) -> dict[str, list[int]]:
-    """The ids of the stories that can stand in each layout. Sections that look the same share them: a story that is a
-    candidate of ten is still written once, or the cost would grow with sections times stories."""
-    ids: dict[str, dict[int, None]] = {}
-    for section, candidates in zip(content.edition.sections, content.candidates, strict=True):
-        ids.setdefault(layout(section), {}).update(dict.fromkeys(candidates))
-    return {name: list(found) for name, found in ids.items()}
+def _places(content: IssueContent) -> dict[tuple[str, int], int]:
+    """By layout and story id the index of the section in which that story is written: the first of that layout which
+    can show it. The others take it from there, or the cost would grow with sections times stories."""
+    places: dict[tuple[str, int], int] = {}
+    for index, (section, ids) in enumerate(zip(content.edition.sections, content.candidates, strict=True)):
+        for story_id in ids:
+            places.setdefault((layout(section), story_id), index)
+    return places
 
 
 def layout(section: Section) -> str:
@@ -213,34 +212,6 @@ def layout(section: Section) -> str:
     if section.rule is Rule.KIND:
         return "shorts" if set(section.match) == {Kind.SHORT.value} else "opinion"
     return {Rule.LEAD: "lead", Rule.TRENDING: "trending", Rule.LATEST: "latest"}.get(section.rule, "rows")
-
-
-class _Inliner(Premailer):  # type: ignore[misc]
-    """premailer, which heeds ``allow_network`` for links only: its CSS parser would fetch every ``@import``."""
-
-    def _parse_css_string(self, css_body: str, validate: bool = True) -> cssutils.css.CSSStyleSheet:
-        return cssutils.CSSParser(fetcher=lambda _url: None).parseString(css_body, validate=validate)
-
-
-def inlined(html: str) -> str:
-    """``html`` with its style sheet moved into style attributes, never over the network. A style element marked
-    ``data-premailer="ignore"`` (media queries) stays. Attributes stand as the template has them: premailer would
-    write ``height="auto"``."""
-    document = etree.HTML(html, etree.HTMLParser(huge_tree=True, encoding="utf-8"))
-    if any(link.get("rel", "").lower() == "stylesheet" for link in document.iter("link")):
-        raise InputError("a template links a style sheet", "mail clients load none: put it into inline.css.j2")
-    _Inliner(
-        html=document,
-        allow_network=False,
-        strip_important=False,
-        disable_validation=True,
-        align_floating_images=False,
-        disable_basic_attributes=["width", "height", "align", "valign", "bgcolor"],
-    ).transform()
-    kept = sum(len(style.text or "") for style in document.iter("style"))
-    if kept > _STYLE_MOST:
-        raise InputError(f"the templates keep {kept} bytes of <style>", f"mail clients drop more than {_STYLE_MOST}")
-    return "<!DOCTYPE html>\n" + etree.tostring(document, method="html", encoding="unicode")
 
 
 def _part(
@@ -256,8 +227,7 @@ def _part(
         blocks[key] = encode(chunk, nonce)
     for key, block in blocks.items():
         _check_slots(key, block, only_in)
-    layouts = list(_by_layout(content))
-    looks = [layouts.index(layout(section)) for section in content.edition.sections]
+    places = _places(content)
     try:
         return CompiledPart(
             head=blocks["head"],
@@ -266,8 +236,8 @@ def _part(
             opening=tuple(blocks[f"opening:{i}"] for i in range(len(content.candidates))),
             closing=tuple(blocks[f"closing:{i}"] for i in range(len(content.candidates))),
             stories=tuple(
-                {key: blocks[f"story:{look}:{key}"] for key in ids}
-                for look, ids in zip(looks, content.candidates, strict=True)
+                {key: blocks[f"story:{places[layout(section), key]}:{key}"] for key in ids}
+                for section, ids in zip(content.edition.sections, content.candidates, strict=True)
             ),
         )
     except KeyError as missing:
