@@ -7,16 +7,18 @@ delivery right before it goes out, ``settle`` writes what came of it.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Update, and_, bindparam, exists, func, insert, literal, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from digest import states
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
+from digest.store.among import among
 from digest.store.schema import batches, deliveries, issues, subscribers, subscriptions, suppressions
 from digest.values import Issue
 
@@ -204,7 +206,7 @@ def _on_the_wire(connection: Connection, issue_ids: Sequence[int], ids: Sequence
         return set()
     statement = select(deliveries.c.subscription_id).where(
         deliveries.c.issue_id.in_(issue_ids),
-        deliveries.c.subscription_id.in_(ids),
+        among(deliveries.c.subscription_id, ids),
         deliveries.c.state == DeliveryState.SENDING,
     )
     return set(connection.execute(statement).scalars())
@@ -213,7 +215,7 @@ def _on_the_wire(connection: Connection, issue_ids: Sequence[int], ids: Sequence
 def attempts(connection: Connection, issue_id: int, ids: Sequence[int]) -> dict[int, int]:
     """How often each of these deliveries has been tried before."""
     statement = select(deliveries.c.subscription_id, deliveries.c.attempts).where(
-        deliveries.c.issue_id == issue_id, deliveries.c.subscription_id.in_(ids)
+        deliveries.c.issue_id == issue_id, among(deliveries.c.subscription_id, ids)
     )
     return {row.subscription_id: row.attempts for row in connection.execute(statement)}
 
@@ -224,7 +226,7 @@ def move(
     """Take one transition for some deliveries of an issue, where their state allows it. Returns how many did."""
     if not ids:
         return 0
-    where = and_(deliveries.c.issue_id == issue_id, deliveries.c.subscription_id.in_(ids))
+    where = and_(deliveries.c.issue_id == issue_id, among(deliveries.c.subscription_id, ids))
     return move_where(connection, where, event, now, **values)
 
 
@@ -232,16 +234,19 @@ def move_where(
     connection: Connection, where: ColumnElement[bool], event: DeliveryEvent, now: datetime, **values: Any
 ) -> int:
     """Take one transition for the deliveries that ``where`` selects and whose state allows it."""
-    guard = and_(where, deliveries.c.state.in_(states.sources(states.DELIVERY, event)))
-    to = states.target(states.DELIVERY, event)
-    return connection.execute(update(deliveries).where(guard).values(state=to, at=now, **values)).rowcount
+    return connection.execute(_moved(where, event).values(at=now, **values)).rowcount
+
+
+def _moved(where: ColumnElement[bool], event: DeliveryEvent) -> Update:
+    allowed = or_(*(deliveries.c.state == state for state in states.sources(states.DELIVERY, event)))
+    return update(deliveries).where(where, allowed).values(state=states.target(states.DELIVERY, event))
 
 
 def in_doubt(connection: Connection, issue_id: int, ids: Sequence[int]) -> set[int]:
     """Which of these subscriptions' deliveries are in doubt."""
     statement = select(deliveries.c.subscription_id).where(
         deliveries.c.issue_id == issue_id,
-        deliveries.c.subscription_id.in_(ids),
+        among(deliveries.c.subscription_id, ids),
         deliveries.c.state == DeliveryState.IN_DOUBT,
     )
     return set(connection.execute(statement).scalars())
@@ -249,18 +254,39 @@ def in_doubt(connection: Connection, issue_id: int, ids: Sequence[int]) -> set[i
 
 def settle(connection: Connection, issue: Issue, settled: Iterable[Settled], now: datetime) -> None:
     """Write what came of a group. Readers of accepted mail have now been served up to the issue's end."""
-    accepted = []
+    accepted: dict[tuple[int, int], list[int]] = defaultdict(list)
+    others: dict[DeliveryEvent, list[Settled]] = defaultdict(list)
     for one in settled:
-        where = and_(deliveries.c.issue_id == issue.id, deliveries.c.subscription_id == one.subscription_id)
-        if one.event is DeliveryEvent.ACCEPT and one.attempts == 1:
-            accepted.append(one.subscription_id)
-            continue
-        values = {"code": one.code or None, "reason": one.reason, "due_at": one.due_at, "attempts": one.attempts}
-        move_where(connection, where, one.event, now, **values)
         if one.event is DeliveryEvent.ACCEPT:
-            serve(connection, issue, [one.subscription_id])
-    move(connection, issue.id, accepted, DeliveryEvent.ACCEPT, now, code=250, reason=None, attempts=1)
-    serve(connection, issue, accepted)
+            accepted[one.code, one.attempts].append(one.subscription_id)
+        else:
+            others[one.event].append(one)
+    for (code, tries), ids in accepted.items():
+        move(connection, issue.id, ids, DeliveryEvent.ACCEPT, now, code=code, reason=None, due_at=None, attempts=tries)
+        serve(connection, issue, ids)
+    for event, ones in others.items():
+        _move_each(connection, issue.id, event, ones, now)
+
+
+def _move_each(
+    connection: Connection, issue_id: int, event: DeliveryEvent, ones: Sequence[Settled], now: datetime
+) -> None:
+    """Take one transition for some deliveries, each with a reason of its own."""
+    own = and_(deliveries.c.issue_id == issue_id, deliveries.c.subscription_id == bindparam("its_id"))
+    values: dict[str, Any] = {name: bindparam(f"its_{name}") for name in ("code", "reason", "due_at", "attempts")}
+    connection.execute(
+        _moved(own, event).values(at=now, **values),
+        [
+            {
+                "its_id": one.subscription_id,
+                "its_code": one.code or None,
+                "its_reason": one.reason,
+                "its_due_at": one.due_at,
+                "its_attempts": one.attempts,
+            }
+            for one in ones
+        ],
+    )
 
 
 def serve(connection: Connection, issue: Issue, ids: Sequence[int]) -> None:
@@ -269,7 +295,7 @@ def serve(connection: Connection, issue: Issue, ids: Sequence[int]) -> None:
         return
     behind = or_(subscriptions.c.covered_until.is_(None), subscriptions.c.covered_until < issue.covers_until)
     connection.execute(
-        update(subscriptions).where(subscriptions.c.id.in_(ids), behind).values(covered_until=issue.covers_until)
+        update(subscriptions).where(among(subscriptions.c.id, ids), behind).values(covered_until=issue.covers_until)
     )
 
 
