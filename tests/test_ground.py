@@ -7,11 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, inspect, select
+from alembic.script import ScriptDirectory
+from sqlalchemy import insert, inspect, select, text
 
 from digest import states, tokens
 from digest.errors import ConfigError, NotFoundError, StateError, UnavailableError
 from digest.settings import load
+from digest.store import database as database_module
 from digest.store import schema
 from digest.store.database import Database
 
@@ -48,6 +50,16 @@ def test_migrated_tables_are_the_declared_tables(database: Database) -> None:
     for name, table in schema.metadata.tables.items():
         columns = {column["name"] for column in inspect(database.engine).get_columns(name)}
         assert columns == {column.name for column in table.columns}, name
+
+
+def test_the_version_wanted_is_what_alembic_leads_to(database: Database) -> None:
+    folder = Path(database_module.__file__).with_name("migrations")
+    assert database_module.newest_version() == ScriptDirectory(str(folder)).get_current_head()
+    database.check()
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(StateError, match="is at version 0000, not"):
+        database.check()
 
 
 def test_a_write_that_raises_leaves_nothing(database: Database) -> None:

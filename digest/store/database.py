@@ -8,17 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, make_url, select, table
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from digest.errors import DigestError, NotFoundError, StateError, UnavailableError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_KEPT_BY_ALEMBIC = table("alembic_version", column("version_num"))
 BUSY_SECONDS = 30
 
 
@@ -49,8 +46,8 @@ class Database:
         if self.dialect == "sqlite" and not Path(self.url.database or "").exists():
             raise NotFoundError(f"no database at {self.url.database}", "create it with `digest init`")
         with self.read() as connection:
-            have = MigrationContext.configure(connection).get_current_revision()
-        want = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+            have = _version(connection)
+        want = newest_version()
         if have is None:
             raise StateError(f"the database {self.shown} is empty", "create its tables with `digest init`")
         if have != want:
@@ -58,6 +55,9 @@ class Database:
 
     def migrate(self) -> None:
         """Create the tables, or bring them to this version."""
+        from alembic import command  # for this alone: every process checks, few migrate, and it brings 10 MB
+        from alembic.config import Config
+
         if self.dialect == "sqlite":
             Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
         config = Config()
@@ -80,6 +80,17 @@ class Database:
             yield
         except OperationalError as error:
             raise _clear(error, self.shown) from error
+
+
+def newest_version() -> str:
+    """The version the migrations lead to: each script's name begins with its own, and they count up."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_KEPT_BY_ALEMBIC.name):
+        return None
+    return connection.execute(select(_KEPT_BY_ALEMBIC.c.version_num)).scalar_one_or_none()
 
 
 def _clear(error: DBAPIError, shown: str) -> DigestError:
