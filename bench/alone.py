@@ -7,12 +7,11 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from bench import mail
 from bench.processes import peak_mb
 from digest.app import App
-from digest.values import Outcome, Result
+from digest.values import Result
 
 
 def main(config: str, count: int) -> None:
@@ -23,18 +22,13 @@ def main(config: str, count: int) -> None:
         pass
     ready = list(mail.envelopes(count))
     before, began = os.times(), time.monotonic()
-    accepted = sum(_outcome(answer).result is Result.ACCEPTED for answer in courier.send(ready))
+    accepted = sum(o.result is Result.ACCEPTED for answers in courier.send(ready) for _, o in answers)
     seconds, after = time.monotonic() - began, os.times()
     courier.close()
     if accepted != count:
         sys.exit(f"{accepted} of {count} were accepted")
     cpu = after.user + after.system - before.user - before.system
     print(json.dumps({"seconds": seconds, "cpu": cpu, "rss_mb": peak_mb([os.getpid()])}))
-
-
-def _outcome(answer: Any) -> Outcome:
-    outcome: Outcome = answer[1] if isinstance(answer, tuple) else answer
-    return outcome
 
 
 if __name__ == "__main__":

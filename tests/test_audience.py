@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import audience, choices
 from digest.flows.audience_import import import_subscribers
+from digest.smtp.courier import Answers, OnWire
 from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers, suppressions
 from digest.store.database import Database
@@ -91,13 +92,11 @@ class Post:
     def __init__(self, *results: Result) -> None:
         self.results, self.sent = list(results), list[str]()
 
-    def send(
-        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = lambda _: None
-    ) -> Iterator[tuple[int, Outcome]]:
+    def send(self, envelopes: Iterable[Envelope], on_wire: OnWire = lambda _: None) -> Iterator[Answers]:
         for index, envelope in enumerate(envelopes):
-            on_wire(index)
+            on_wire([index])
             self.sent.append(envelope.recipient)
-            yield index, Outcome(self.results.pop(0), "as told")
+            yield [(index, Outcome(self.results.pop(0), "as told"))]
 
     def close(self) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -14,6 +14,7 @@ from sqlalchemy import delete, select, update
 from digest.errors import InputError, NotFoundError, StateError, UnavailableError
 from digest.flows import audience, deliver, operate, publish, recover, retention
 from digest.settings import DeliverSettings, RetentionSettings, Settings
+from digest.smtp.courier import Answers, OnWire
 from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store import batches, deliveries, schedules, schema
 from digest.store.deliveries import Settled
@@ -495,9 +496,7 @@ def test_a_slow_worker_taken_for_dead_brings_its_reply_after_all(world: World) -
 class EagerCourier(ToldCourier):
     """Takes all there is before anything is answered, as with many connections."""
 
-    def send(
-        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = lambda _: None
-    ) -> Iterator[tuple[int, Outcome]]:
+    def send(self, envelopes: Iterable[Envelope], on_wire: OnWire = lambda _: None) -> Iterator[Answers]:
         return super().send(list(envelopes), on_wire)
 
 

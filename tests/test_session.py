@@ -103,7 +103,7 @@ def test_whatever_a_server_does_nothing_is_claimed_that_was_not_read(
         return usual.get(verb, b"250 fine") if code == b"250" and verb != b"DATA" else code + b" dealt"
 
     on_wire: list[int] = []
-    server, session = Server(answer, data.draw(st.booleans())), Session(SETTINGS, "me", on_wire.append)
+    server, session = Server(answer, data.draw(st.booleans())), Session(SETTINGS, "me")
     waiting = [Message(n, Envelope("s@x", f"r{n}@x", body)) for n, body in enumerate(bodies)]
     submitted: list[Message] = []
     to_client = b"220 hello\r\n"
@@ -113,6 +113,8 @@ def test_whatever_a_server_does_nothing_is_claimed_that_was_not_read(
         if waiting and session.capacity > 0:
             submitted.append(waiting.pop(0))
             session.submit(submitted[-1])
+        on_wire += session.leaving
+        session.leaving.clear()
         to_client += server.feed(_written(session, data.draw(st.integers(0, 400))))
         heard = data.draw(st.integers(0, 60))
         session.feed(to_client[:heard])

@@ -11,7 +11,7 @@ from digest.app import App
 from digest.flows import articles, audience_import, deliver, operate, publish
 from digest.flows import editions as edition_flow
 from digest.settings import Settings
-from digest.smtp.courier import Courier
+from digest.smtp.courier import Answers, Courier, OnWire
 from digest.states import DeliveryState
 from digest.store import subscribers
 from digest.tables import Row
@@ -107,13 +107,11 @@ class ToldCourier:
     outcome: Callable[[Envelope], Outcome] = lambda _: ACCEPTED
     tried: list[Envelope] = field(default_factory=list)
 
-    def send(
-        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = lambda _: None
-    ) -> Iterator[tuple[int, Outcome]]:
+    def send(self, envelopes: Iterable[Envelope], on_wire: OnWire = lambda _: None) -> Iterator[Answers]:
         for index, envelope in enumerate(envelopes):
-            on_wire(index)
+            on_wire([index])
             self.tried.append(envelope)
-            yield index, self.outcome(envelope)
+            yield [(index, self.outcome(envelope))]
 
     def close(self) -> None:
         """Nothing to end."""

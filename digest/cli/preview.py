@@ -13,6 +13,7 @@ import typer
 from digest.cli.common import get_app, say, warn
 from digest.errors import InputError, UnavailableError
 from digest.flows import preview as flow
+from digest.smtp.courier import in_order
 from digest.values import Envelope, Result
 
 Edition = Annotated[str, typer.Argument(help="The edition's name.")]
@@ -56,7 +57,7 @@ def test_send(
     app = get_app(ctx)
     envelope = _made(ctx, edition, reader, to)
     with closing(app.courier()) as courier:
-        ((_, outcome),) = courier.send([envelope])
+        (outcome,) = in_order(courier.send([envelope]))
     where = " or ".join(f"{route.host}:{route.port}" for route in app.settings.routes)
     if outcome.result is not Result.ACCEPTED:
         hint = "check [smtp] in the configuration" if not app.settings.embedded_mailbox else "start it: `digest up`"

@@ -24,7 +24,7 @@ from digest.compose import choose
 from digest.errors import DigestError, UnavailableError
 from digest.retry import Stop
 from digest.settings import DeliverSettings
-from digest.smtp.courier import Courier
+from digest.smtp.courier import Answers, Courier
 from digest.smtp.journal import Journal
 from digest.states import DeliveryEvent, IssueEvent, IssueState, SubscriptionState
 from digest.store import batches, deliveries, issues
@@ -192,8 +192,8 @@ def _carry(run: _Run, group: Sequence[Mail]) -> Stop:
     Returns how far the worst failure reaches."""
     office, hand = run.office, _Hand(run, group)
     stop, settled_at = Stop.NOTHING, office.clock()
-    for index, outcome in office.courier.send(hand, hand.on_wire):
-        hand.heard(index, outcome)
+    for answers in office.courier.send(hand, hand.on_wire):
+        hand.heard(answers)
         if abs(office.clock() - settled_at) > _SETTLE_EVERY:  # abs: clocks jump, back too
             stop = _worse(stop, _settle(run, hand.results()))
             run.ours()  # the courier may have all of the group by now, and a slow server
@@ -230,13 +230,13 @@ class _Hand:
             self._handed.append(mail)
             yield envelope
 
-    def on_wire(self, index: int) -> None:
-        self._run.journal.wire(self._handed[index].turn.subscription_id)
+    def on_wire(self, indices: Sequence[int]) -> None:
+        self._run.journal.wire(self._handed[index].turn.subscription_id for index in indices)
 
-    def heard(self, index: int, outcome: Outcome) -> None:
-        mail = self._handed[index]
-        self._run.journal.heard(mail.turn.subscription_id, outcome)
-        self._results.append((mail, outcome))
+    def heard(self, answers: Answers) -> None:
+        results = [(self._handed[index], outcome) for index, outcome in answers]
+        self._run.journal.heard((mail.turn.subscription_id, outcome) for mail, outcome in results)
+        self._results += results
 
     def results(self) -> list[tuple[Mail, Outcome]]:
         """What has come since the last call."""

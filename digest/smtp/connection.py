@@ -7,7 +7,6 @@ import os
 import selectors
 import socket
 import ssl
-from collections.abc import Callable
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -26,8 +25,8 @@ class Connection:
     """Connects, secures, writes what its session has to say and feeds it what comes. ``heard_at`` is the last moment
     anything moved, by the caller's clock."""
 
-    def __init__(self, settings: SmtpSettings, address: Address, on_wire: Callable[[int], None], now: float) -> None:
-        self.session = Session(settings, settings.helo or _own_name(), on_wire)
+    def __init__(self, settings: SmtpSettings, address: Address, now: float) -> None:
+        self.session = Session(settings, settings.helo or _own_name())
         self.opened_at = self.heard_at = now
         self._settings = settings
         self._offset = 0  # within the first outgoing buffer

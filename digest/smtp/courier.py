@@ -11,6 +11,7 @@ import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 from digest.settings import SmtpSettings
@@ -25,6 +26,11 @@ _DOUBTFUL = 3  # connections of one run that ended with messages in doubt: likew
 _PATIENCE = 1.0  # seconds to wait for a limit when nothing else is to be done
 _CROWDED_SECONDS = 5.0  # until it is worth asking again for a connection when other workers have them all
 _GOODBYE_SECONDS = 2.0
+
+
+Answers = Sequence[tuple[int, Outcome]]
+"""What became of some envelopes, by their place among those given."""
+OnWire = Callable[[Sequence[int]], None]
 
 
 class Gate(Protocol):
@@ -54,12 +60,11 @@ class Gate(Protocol):
 class Courier(Protocol):
     """Sends envelopes."""
 
-    def send(
-        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = ...
-    ) -> Iterator[tuple[int, Outcome]]:
-        """Yield ``(index, outcome)`` once for each envelope, in any order. Never raises for what a server or network
-        does; never says accepted without having read so. ``on_wire(index)`` is called right before a message's body
-        is written. When no route is any use, the rest come back ``UNSENT`` without being tried."""
+    def send(self, envelopes: Iterable[Envelope], on_wire: OnWire = ...) -> Iterator[Answers]:
+        """Yield ``(index, outcome)`` once for each envelope, in any order, those that came together together. Never
+        raises for what a server or network does; never says accepted without having read so. ``on_wire(indices)`` is
+        called right before the bodies of these messages are written. When no route is any use, the rest come back
+        ``UNSENT`` without being tried."""
         ...
 
     def close(self) -> None:
@@ -67,7 +72,7 @@ class Courier(Protocol):
         ...
 
 
-def _ignore(_index: int) -> None:
+def _ignore(_indices: Sequence[int]) -> None:
     """Nobody keeps a journal."""
 
 
@@ -140,15 +145,13 @@ class SmtpCourier:
         self._crowded = False  # other workers hold all the connections there may be
         self._interest: dict[Connection, int] = {}
         self._touched: set[Connection] = set()  # those on which something moved since they were last looked after
-        self._on_wire: Callable[[int], None] = _ignore
+        self._on_wire: OnWire = _ignore
         self._changed = False
         self._busy = False
 
     # -------------------------------------------------------------------------------------------- sending
 
-    def send(
-        self, envelopes: Iterable[Envelope], on_wire: Callable[[int], None] = _ignore
-    ) -> Iterator[tuple[int, Outcome]]:
+    def send(self, envelopes: Iterable[Envelope], on_wire: OnWire = _ignore) -> Iterator[Answers]:
         assert not self._busy, "a courier carries one load at a time"
         self._busy, self._on_wire = True, on_wire
         for route in self._routes:
@@ -161,24 +164,25 @@ class SmtpCourier:
             if self._gate:
                 self._gate.give_back()
 
-    def _carry(self, load: Load) -> Iterator[tuple[int, Outcome]]:
+    def _carry(self, load: Load) -> Iterator[Answers]:
         while True:
             now = time.monotonic()
             self._retire(now)
             self._hand_out(load, now)
             self._flush()
-            yield from self._collect(load)
+            if answers := self._collect(load):
+                yield answers
             if load.done:
                 return
             if self._changed:  # a connection has gone: see what that allows
                 self._changed = False
                 continue
             if load.under_way == 0 and not load.ready_soon(now, _PATIENCE):
-                yield from load.hold(now)
+                yield load.hold(now)
             elif self._crowded and not self._of:
-                yield from load.hold_all(_CROWDED_SECONDS)
+                yield load.hold_all(_CROWDED_SECONDS)
             elif load.under_way == 0 and (why := self._hopeless()):
-                yield from load.refuse(why)
+                yield load.refuse(why)
             else:
                 self._wait(load.pause(now))
 
@@ -205,8 +209,9 @@ class SmtpCourier:
         best = min((each for each in able if each[3]), default=None)
         return (best[2], best[3]) if best and best[3] else None
 
-    def _collect(self, load: Load) -> Iterator[tuple[int, Outcome]]:
+    def _collect(self, load: Load) -> list[tuple[int, Outcome]]:
         """Take what sessions have finished; begin again elsewhere what surely was not taken."""
+        answers: list[tuple[int, Outcome]] = []
         touched, self._touched = self._touched, set()
         for connection in touched:
             session = connection.session
@@ -217,9 +222,8 @@ class SmtpCourier:
                 load.put_back(Message(message.index, message.envelope, message.tries + (0 if session.carried else 1)))
             if session.closed:
                 self._remove(connection, finished)
-            for message, outcome in finished:
-                if message not in again:
-                    yield message.index, outcome
+            answers += [(message.index, outcome) for message, outcome in finished if message not in again]
+        return answers
 
     def _hopeless(self) -> Outcome | None:
         """Why there is no route to wait for; ``None`` while there is one."""
@@ -240,16 +244,13 @@ class SmtpCourier:
             if address is None:
                 self._release(slot)
                 return
-            connection = Connection(route.settings, address, self._wire, now)
+            connection = Connection(route.settings, address, now)
             self._slots[connection] = slot
             route.connections.append(connection)
             self._of[connection] = route
             self._interest[connection] = connection.interest()
             self._selector.register(connection.socket, self._interest[connection], connection)
             self._touched.add(connection)
-
-    def _wire(self, index: int) -> None:
-        self._on_wire(index)
 
     def _remove(self, connection: Connection, finished: Sequence[tuple[Message, Outcome]] = ()) -> None:
         route = self._of.pop(connection)
@@ -286,7 +287,11 @@ class SmtpCourier:
     def _flush(self) -> None:
         """Write what there is to say, and see what to wait for."""
         now = time.monotonic()
+        leaving = [index for connection in self._touched for index in connection.session.leaving]
+        if leaving:
+            self._on_wire(leaving)
         for connection in self._touched:
+            connection.session.leaving.clear()
             connection.flush(now)
             wanted = connection.interest()
             if self._interest[connection] != wanted:
@@ -331,9 +336,9 @@ def _may_go_again(session: Session, message: Message, outcome: Outcome) -> bool:
     return outcome.result is Result.UNSENT and (session.carried > 0 or message.tries + 1 < _TRIES)
 
 
-def in_order(results: Iterable[tuple[int, Outcome]]) -> list[Outcome]:
+def in_order(answers: Iterable[Answers]) -> list[Outcome]:
     """The outcomes in the order of the envelopes, once all have come."""
-    return [outcome for _, outcome in sorted(results, key=lambda result: result[0])]
+    return [outcome for _, outcome in sorted(chain.from_iterable(answers), key=lambda answer: answer[0])]
 
 
 def _domain(envelope: Envelope) -> str:

@@ -1,7 +1,7 @@
 """A worker's own record of what it has put on the wire and what it has heard, one file per lease.
 
-The ledger is written once for some hundreds of messages; the journal, one short line before a message's body leaves and
-one after its reply, says which of them were really in flight when a worker was killed. It is written past any buffer
+The ledger is written once for some hundreds of messages; the journal, a line before bodies leave and one for each reply
+that has come, says which of them were really in flight when a worker was killed. It is written past any buffer
 of ours, so it survives ``kill -9`` (not a power cut: then the whole group is in doubt). A lock on the file, which ends
 with its process, tells the living from the dead.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -57,15 +57,13 @@ class Journal:
         """These deliveries are about to be marked as being on the wire."""
         self._write(f"took {' '.join(map(str, ids))}\n")
 
-    def wire(self, delivery: int) -> None:
-        """This one's body is about to leave."""
-        self._write(f"wire {delivery}\n")
+    def wire(self, ids: Iterable[int]) -> None:
+        """The bodies of these are about to leave."""
+        self._write(f"wire {' '.join(map(str, ids))}\n")
 
-    def heard(self, delivery: int, outcome: Outcome) -> None:
-        """This is what came of it."""
-        text = " ".join(outcome.text.split())
-        said = f"{outcome.result.name} {outcome.stage.name} {outcome.code} {outcome.enhanced or '-'} {text}"
-        self._write(f"heard {delivery} {said}\n")
+    def heard(self, outcomes: Iterable[tuple[int, Outcome]]) -> None:
+        """This is what came of some."""
+        self._write("".join(f"heard {delivery} {_said(outcome)}\n" for delivery, outcome in outcomes))
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +78,11 @@ class Journal:
 
     def _write(self, line: str) -> None:
         os.write(self._file, line.encode())
+
+
+def _said(outcome: Outcome) -> str:
+    text = " ".join(outcome.text.split())
+    return f"{outcome.result.name} {outcome.stage.name} {outcome.code} {outcome.enhanced or '-'} {text}"
 
 
 def abandoned(folder: Path) -> Iterator[tuple[Path, Record]]:
@@ -115,11 +118,12 @@ def read(path: Path) -> Record:
             case "took":
                 taken.update(map(int, rest.split()))
             case "wire":
-                on_wire.add(int(rest))
-                heard.pop(int(rest), None)  # begun again on another connection
+                for delivery in map(int, rest.split()):
+                    on_wire.add(delivery)
+                    heard.pop(delivery, None)  # begun again on another connection
             case "heard":
-                delivery, result, stage, code, enhanced, text = rest.split(" ", 5)
-                heard[int(delivery)] = Outcome(
+                named, result, stage, code, enhanced, text = rest.split(" ", 5)
+                heard[int(named)] = Outcome(
                     Result[result], text or "no text", int(code), "" if enhanced == "-" else enhanced, Stage[stage]
                 )
     return Record(issue_id, batch, owner, frozenset(taken), frozenset(on_wire), heard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 
 from digest.smtp.session import Message
 from digest.values import Envelope, Outcome, Result, Stage
@@ -64,29 +65,31 @@ class Load:
         """Seconds that may be slept."""
         return max(0.0, min(_LOOK_SECONDS, self._aside_until - now)) if self._aside else _LOOK_SECONDS
 
-    def hold(self, now: float) -> Iterator[tuple[int, Outcome]]:
+    def hold(self, now: float) -> list[tuple[int, Outcome]]:
         """Give back what a limit holds, and how long it will."""
         seconds = max(0.0, self._aside_until - now)
-        while self._aside:
-            held = Outcome(Result.HELD, "held by a limit", stage=Stage.LOCAL, retry_after=seconds)
-            yield self._aside.popleft().index, held
+        held = Outcome(Result.HELD, "held by a limit", stage=Stage.LOCAL, retry_after=seconds)
+        answers = [(message.index, held) for message in self._aside]
+        self._aside.clear()
+        return answers
 
-    def hold_all(self, seconds: float) -> Iterator[tuple[int, Outcome]]:
+    def hold_all(self, seconds: float) -> list[tuple[int, Outcome]]:
         """Give back everything: there is no connection to be had for a while."""
-        self._ready.extend(self._aside)
-        self._aside.clear()
-        while message := self.next():
-            text = "all connections to the mail server are in use"
-            yield message.index, Outcome(Result.HELD, text, stage=Stage.LOCAL, retry_after=seconds)
+        text = "all connections to the mail server are in use"
+        held = Outcome(Result.HELD, text, stage=Stage.LOCAL, retry_after=seconds)
+        return [(message.index, held) for message in self._rest()]
 
-    def refuse(self, why: Outcome) -> Iterator[tuple[int, Outcome]]:
+    def refuse(self, why: Outcome) -> list[tuple[int, Outcome]]:
         """Give back all the rest; the first says ``why``, the others that they were not tried for it."""
+        untried = Outcome(Result.UNSENT, f"not tried: {why.text}", why.code, why.enhanced, Stage.CONNECT)
+        said = chain([why], repeat(untried))
+        return [(message.index, next(said)) for message in self._rest()]
+
+    def _rest(self) -> Iterator[Message]:
         self._ready.extend(self._aside)
         self._aside.clear()
-        outcome = why
         while message := self.next():
-            yield message.index, outcome
-            outcome = Outcome(Result.UNSENT, f"not tried: {why.text}", why.code, why.enhanced, Stage.CONNECT)
+            yield message
 
     def _pull(self) -> Message | None:
         pulled = None if self._exhausted else next(self._source, None)

@@ -14,20 +14,15 @@ What is known when a session ends early:
 
 from __future__ import annotations
 
-import base64
-import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from digest.settings import SmtpSettings
+from digest.smtp import wording
 from digest.values import Envelope, Outcome, Result, Stage
 
-_LEADING_DOT = re.compile(rb"(?m)^\.")
-_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
-_UNSAFE = re.compile(r"[\x00-\x20<>\x7f]")
-_TEXT_LIMIT = 300
 _LINE_LIMIT = 65_536
 
 
@@ -69,11 +64,13 @@ class Message:
 
 class Session:
     """The client's side of one connection. ``outgoing`` holds what is to be written; the connection counts in
-    ``written`` what the kernel took. ``finished`` collects (message, outcome)."""
+    ``written`` what the kernel took. ``leaving`` collects the messages whose bodies have got into ``outgoing``,
+    ``finished`` (message, outcome): who reads them takes them out."""
 
-    def __init__(self, settings: SmtpSettings, helo: str, on_wire: Callable[[int], None]) -> None:
+    def __init__(self, settings: SmtpSettings, helo: str) -> None:
         self.outgoing: deque[bytes] = deque()
         self.written = 0
+        self.leaving: list[int] = []
         self.finished: list[tuple[Message, Outcome]] = []
         self.ready = False  # greeted, secured, logged in
         self.closed = False
@@ -86,7 +83,6 @@ class Session:
         self._announced = False  # and then did close
         self._settings = settings
         self._helo = helo
-        self._on_wire = on_wire
         self._queued = 0
         self._buffer = b""
         self._lines: list[bytes] = []
@@ -126,7 +122,7 @@ class Session:
 
     def submit(self, message: Message) -> None:
         """Begin to send a message; ``capacity`` must allow it."""
-        message.refused, message.end = _misfit(self._extensions, message.envelope), -1
+        message.refused, message.end = wording.misfit(self._extensions, message.envelope), -1
         if message.refused:
             self.finished.append((message, message.refused))
             return
@@ -137,9 +133,9 @@ class Session:
         if self._unclear:
             self._command(b"RSET\r\n", Command.IGNORED, None)
             self._unclear = False
-        self._command(_mail(self._extensions, message.envelope), Command.MAIL, message)
+        self._command(wording.mail_from(self._extensions, message.envelope), Command.MAIL, message)
         if self._pipelining:
-            self._command(_rcpt(message.envelope), Command.RCPT, message)
+            self._command(wording.rcpt_to(message.envelope), Command.RCPT, message)
             self._command(b"DATA\r\n", Command.DATA, message)
 
     def quit(self) -> None:
@@ -182,7 +178,7 @@ class Session:
     def _reply(self, lines: list[bytes]) -> None:
         head = lines[-1]
         if not head[:3].isdigit() or not b"200" <= head[:3] < b"600" or not self._awaited:
-            self.lost(f"garbled reply: {_text(lines)}" if head else "garbled reply")
+            self.lost(f"garbled reply: {wording.said(lines)}" if head else "garbled reply")
             return
         code = int(head[:3])
         command, message = self._awaited.popleft()
@@ -205,14 +201,14 @@ class Session:
             self._out_of_step(command, message, lines)
             return
         if code >= 400 and not message.refused:
-            message.refused = _refusal(code, lines, _STAGES[command])
+            message.refused = wording.refusal(code, lines, _STAGES[command])
         if self._pipelining:
             return
         if message.refused:
             self._unclear = True
             self._finish(message, message.refused)
         elif command is Command.MAIL:
-            self._command(_rcpt(message.envelope), Command.RCPT, message)
+            self._command(wording.rcpt_to(message.envelope), Command.RCPT, message)
         else:
             self._command(b"DATA\r\n", Command.DATA, message)
 
@@ -221,7 +217,7 @@ class Session:
             self._out_of_step(Command.DATA, message, lines)
         elif code >= 400:
             self._unclear = True
-            self._finish(message, message.refused or _refusal(code, lines, Stage.MESSAGE))
+            self._finish(message, message.refused or wording.refusal(code, lines, Stage.MESSAGE))
         elif message.refused and message.refused.stage is Stage.RECIPIENT and not self._closing:
             # Nobody to send it to, and yet the server waits for a message: an empty one ends it.
             self._command(b".\r\n", Command.IGNORED, None)
@@ -229,9 +225,9 @@ class Session:
         elif message.refused:  # a server that refuses the sender and goes on all the same can't be followed
             self._out_of_step(Command.DATA, message, lines)
         else:
-            self._on_wire(message.index)
+            self.leaving.append(message.index)
             self._bodies += 1
-            self._queue(_stuffed(message.envelope))
+            self._queue(wording.stuffed(message.envelope))
             self._command(b".\r\n", Command.BODY, message)
             message.end = self._queued
 
@@ -239,21 +235,21 @@ class Session:
         self._bodies -= 1
         if code >= 400:
             self._unclear = self._chunking
-            self._finish(message, message.refused or _refusal(code, lines, Stage.MESSAGE, body=True))
+            self._finish(message, message.refused or wording.refusal(code, lines, Stage.MESSAGE, body=True))
         elif code >= 300:
             self._out_of_step(Command.BODY, message, lines)
         elif message.refused and message.refused.result is Result.UNSENT:  # said 421, and took it all the same
-            self._finish(message, _outcome(Result.UNKNOWN, code, lines, Stage.MESSAGE))
+            self._finish(message, wording.outcome(Result.UNKNOWN, code, lines, Stage.MESSAGE))
         elif message.refused:
             self._finish(message, message.refused)
         else:
             self.carried += 1
-            self._finish(message, _outcome(Result.ACCEPTED, code, lines, Stage.MESSAGE))
+            self._finish(message, wording.outcome(Result.ACCEPTED, code, lines, Stage.MESSAGE))
 
     def _out_of_step(self, command: Command, message: Message, lines: list[bytes]) -> None:
         """A reply that answers nothing that was asked: from here on nothing can be matched."""
         self._awaited.appendleft((command, message))
-        self.lost(f"unexpected reply: {lines[-1][:3].decode()} {_text(lines)}")
+        self.lost(f"unexpected reply: {lines[-1][:3].decode()} {wording.said(lines)}")
 
     def _abandon(self, why: str) -> None:
         """Give every message under way its outcome."""
@@ -267,6 +263,7 @@ class Session:
             self._finish(message, outcome)
         self._awaited.clear()
         self.outgoing.clear()
+        self.leaving.clear()
 
     def _finish(self, message: Message, outcome: Outcome) -> None:
         assert not message.settled, "a message has one outcome"
@@ -281,7 +278,7 @@ class Session:
             case Command.GREETING if code == 220:
                 self._command(f"EHLO {self._helo}\r\n".encode(), Command.EHLO, None)
             case Command.EHLO if code == 250:
-                self._extensions = _offered(lines)
+                self._extensions = wording.offered(lines)
                 self._secure_or_login()
             case Command.EHLO if code >= 500 and not self._secure:
                 self._command(f"HELO {self._helo}\r\n".encode(), Command.HELO, None)
@@ -300,9 +297,9 @@ class Session:
             case Command.QUIT:
                 self.closed = True
             case Command.AUTH if code >= 500:  # RFC 4954 6: 454 is the server's trouble, 535 is ours
-                self.closed, self.failure = True, _outcome(Result.REFUSED_LOGIN, code, lines, Stage.CONNECT)
+                self.closed, self.failure = True, wording.outcome(Result.REFUSED_LOGIN, code, lines, Stage.CONNECT)
             case _:
-                self.closed, self.failure = True, _outcome(Result.UNSENT, code, lines, Stage.CONNECT)
+                self.closed, self.failure = True, wording.outcome(Result.UNSENT, code, lines, Stage.CONNECT)
 
     def _secure_or_login(self) -> None:
         settings = self._settings
@@ -323,7 +320,7 @@ class Session:
         if method is None:
             self._fail(Result.REFUSED_LOGIN, f"the server does not offer AUTH {' or '.join(wanted)}")
             return
-        first, self._logins = _login(method, settings.username, settings.password.get_secret_value())
+        first, self._logins = wording.login(method, settings.username, settings.password.get_secret_value())
         self._command(first, Command.AUTH, None)
 
     def _login(self, code: int) -> None:
@@ -351,9 +348,9 @@ class Session:
             self._command(b"RSET\r\n", Command.IGNORED, None)
             self._unclear = False
         envelope = message.envelope
-        self._command(_mail(self._extensions, envelope), Command.MAIL, message)
-        self._command(_rcpt(envelope), Command.RCPT, message)
-        self._on_wire(message.index)
+        self._command(wording.mail_from(self._extensions, envelope), Command.MAIL, message)
+        self._command(wording.rcpt_to(envelope), Command.RCPT, message)
+        self.leaving.append(message.index)
         self._bodies += 1
         self._command(b"BDAT %d LAST\r\n" % len(envelope.message), Command.BODY, message)
         self._queue(envelope.message)
@@ -366,80 +363,3 @@ class Session:
     def _queue(self, data: bytes) -> None:
         self.outgoing.append(data)
         self._queued += len(data)
-
-
-def _misfit(extensions: dict[str, str], envelope: Envelope) -> Outcome | None:
-    """Why this message can't go to this server at all, without asking it."""
-    if _UNSAFE.search(envelope.sender) or _UNSAFE.search(envelope.recipient):
-        return Outcome(Result.PERMANENT, "the address can't stand in a command", enhanced="5.1.3", stage=Stage.LOCAL)
-    if "SMTPUTF8" not in extensions and not envelope.recipient.isascii():
-        text = "the address needs SMTPUTF8 (RFC 6531), which the server does not offer"
-        return Outcome(Result.PERMANENT, text, enhanced="5.6.7", stage=Stage.LOCAL)
-    limit = extensions.get("SIZE", "")
-    if limit.isdigit() and 0 < int(limit) < len(envelope.message):
-        text = f"{len(envelope.message)} bytes are more than the server takes ({limit})"
-        return Outcome(Result.PERMANENT, text, enhanced="5.3.4", stage=Stage.LOCAL)
-    return None
-
-
-def _mail(extensions: dict[str, str], envelope: Envelope) -> bytes:
-    options = f" SIZE={len(envelope.message)}" if "SIZE" in extensions else ""
-    if "8BITMIME" in extensions and not envelope.message.isascii():
-        options += " BODY=8BITMIME"
-    if not envelope.recipient.isascii():
-        options += " SMTPUTF8"
-    return f"MAIL FROM:<{envelope.sender}>{options}\r\n".encode()
-
-
-def _rcpt(envelope: Envelope) -> bytes:
-    return f"RCPT TO:<{envelope.recipient}>\r\n".encode()
-
-
-def _stuffed(envelope: Envelope) -> bytes:
-    """The message as DATA wants it: leading dots doubled (RFC 5321 4.5.2), its last line ended."""
-    message = envelope.message
-    if envelope.dotless:
-        return message
-    if b"\n." in message or message.startswith(b"."):
-        message = _LEADING_DOT.sub(b"..", message)
-    return message if message.endswith(b"\r\n") else message + b"\r\n"
-
-
-def _offered(lines: list[bytes]) -> dict[str, str]:
-    """The extensions of an EHLO reply by keyword (RFC 5321 4.1.1.1)."""
-    words = (line[4:].decode("ascii", "replace").partition(" ") for line in lines[1:])
-    return {keyword.upper(): parameters for keyword, _, parameters in words}
-
-
-def _login(method: str, username: str, password: str) -> tuple[bytes, Iterator[bytes]]:
-    """The AUTH command and what answers the challenges after it (RFC 4616, the LOGIN draft, XOAUTH2)."""
-    if method == "LOGIN":
-        return b"AUTH LOGIN\r\n", iter([_base64(username), _base64(password)])
-    if method == "XOAUTH2":
-        secret = f"user={username}\1auth=Bearer {password}\1\1"
-        return b"AUTH XOAUTH2 " + _base64(secret), iter([b"\r\n"])  # an error comes as a challenge to be answered empty
-    return b"AUTH PLAIN " + _base64(f"\0{username}\0{password}"), iter(())
-
-
-def _base64(text: str) -> bytes:
-    return base64.b64encode(text.encode()) + b"\r\n"
-
-
-def _refusal(code: int, lines: list[bytes], stage: Stage, body: bool = False) -> Outcome:
-    """421 is about the host (RFC 5321 3.8): the message can go another way at once, but for one sent in full."""
-    if code == 421 and not body:
-        return _outcome(Result.UNSENT, code, lines, stage)
-    return _outcome(Result.TEMPORARY if code < 500 else Result.PERMANENT, code, lines, stage)
-
-
-def _outcome(result: Result, code: int, lines: list[bytes], stage: Stage) -> Outcome:
-    text = _text(lines)
-    enhanced = _ENHANCED.match(text)
-    if enhanced:
-        text = text[enhanced.end() :]
-    return Outcome(result, text or "no text", code, enhanced[1] if enhanced else "", stage)
-
-
-def _text(lines: list[bytes]) -> str:
-    """What a reply says, in a line."""
-    return " ".join(" ".join(line[4:].decode("utf-8", "replace").split()) for line in lines)[:_TEXT_LIMIT]

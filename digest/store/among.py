@@ -1,7 +1,7 @@
 """``column`` is one of some hundreds of ids: one bound array instead of a parameter for each.
 
-The statement's text is then the same however many they are, so it is compiled once here and planned once by the server.
-SQLAlchemy's own ``in_`` writes a new text for each length: 30 µs an id, measured, which is more than sending a mail costs.
+The statement's text is then the same however many they are: compiled once here, planned once by the server. ``in_``
+names each of them: 30 µs an id and statement, measured, and sending a mail costs no more.
 """
 
 from __future__ import annotations
@@ -51,4 +51,4 @@ def _any(element: _Among, compiler: SQLCompiler, **how: Any) -> str:
 @compiles(_Among, "sqlite")
 def _in_json(element: _Among, compiler: SQLCompiler, **how: Any) -> str:
     column, ids = (compiler.process(clause, **how) for clause in element.clauses)
-    return f"{column} IN (SELECT value FROM json_each({ids}))"
+    return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - of compiled clauses, values are bound
