@@ -174,7 +174,6 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
         return Markup(f"<!--{nonce}:{':'.join(map(str, (kind, *numbers)))}-->")  # noqa: S704
 
     token = slot("token")
-    places = _places(content)
     return {
         "edition": content.edition,
         "cadence": content.cadence,
@@ -184,9 +183,9 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
                 "index": index,
                 "section": section,
                 "layout": layout(section),
-                "items": [content.items[i] for i in ids if places[layout(section), i] == index],
+                "items": [content.items[story_id] for story_id, place in places.items() if place == index],
             }
-            for index, (section, ids) in enumerate(zip(content.edition.sections, content.candidates, strict=True))
+            for index, (section, places) in enumerate(zip(content.edition.sections, _places(content), strict=True))
         ],
         "slot": slot,
         "cut": cut,
@@ -197,13 +196,14 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
     }
 
 
-def _places(content: IssueContent) -> dict[tuple[str, int], int]:
-    """By layout and story id the index of the section in which that story is written: the first of that layout which
-    can show it. The others take it from there, or the cost would grow with sections times stories."""
-    places: dict[tuple[str, int], int] = {}
+def _places(content: IssueContent) -> list[dict[int, int]]:
+    """Per section and candidate the index of the section in which that story is written: the first one of the same
+    layout that can show it. The others take it from there, or the cost would grow with sections times stories."""
+    written: dict[str, dict[int, int]] = {}
+    places = []
     for index, (section, ids) in enumerate(zip(content.edition.sections, content.candidates, strict=True)):
-        for story_id in ids:
-            places.setdefault((layout(section), story_id), index)
+        known = written.setdefault(layout(section), {})
+        places.append({story_id: known.setdefault(story_id, index) for story_id in ids})
     return places
 
 
@@ -227,7 +227,6 @@ def _part(
         blocks[key] = encode(chunk, nonce)
     for key, block in blocks.items():
         _check_slots(key, block, only_in)
-    places = _places(content)
     try:
         return CompiledPart(
             head=blocks["head"],
@@ -236,8 +235,8 @@ def _part(
             opening=tuple(blocks[f"opening:{i}"] for i in range(len(content.candidates))),
             closing=tuple(blocks[f"closing:{i}"] for i in range(len(content.candidates))),
             stories=tuple(
-                {key: blocks[f"story:{places[layout(section), key]}:{key}"] for key in ids}
-                for section, ids in zip(content.edition.sections, content.candidates, strict=True)
+                {story_id: blocks[f"story:{place}:{story_id}"] for story_id, place in places.items()}
+                for places in _places(content)
             ),
         )
     except KeyError as missing:

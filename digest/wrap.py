@@ -12,6 +12,7 @@ from __future__ import annotations
 import html
 import re
 import textwrap
+from functools import lru_cache
 from itertools import chain
 
 from digest.errors import InputError
@@ -24,7 +25,7 @@ _WORD = 400  # the longest unbroken run of text
 _WIDTH = {"token": 64, "rank": 4, "name": 540, "address": 940, "preheader": 440}  # the most a filled slot can take
 _MAY_BE_EMPTY = {"name", "preheader"}
 _TOKEN = re.compile(r"<!--.*?-->|<[^>]*>|[^<]+", re.DOTALL)
-_IN_TAG = re.compile(r'"[^"]*"|[^\S\xa0]+|[^\s"]+')
+_IN_TAG = re.compile(r'"[^"]*"|\s+')
 _LOOSE = ("\t", "  ", " \r\n")
 _HELD = "\x01"  # a space that must stay on its line
 
@@ -101,13 +102,13 @@ def _prepared(token: str) -> str:
         return re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", token))
     if not token.startswith("<"):
         return _breakable(re.sub(r"[^\S\n]+", " ", token))
-    return "".join(_in_tag(part) for part in _IN_TAG.findall(token))
+    return _tag(token)
 
 
-def _in_tag(part: str) -> str:
-    if part.startswith('"'):
-        return re.sub(r"\s+", _HELD, part)
-    return " " if part.isspace() else part
+@lru_cache(maxsize=256)
+def _tag(tag: str) -> str:
+    """Most of an issue's tags stand in each of its stories."""
+    return _IN_TAG.sub(lambda found: re.sub(r"\s+", _HELD, found[0]) if found[0].startswith('"') else " ", tag)
 
 
 def _breakable(text: str) -> str:
@@ -144,7 +145,7 @@ def _wrapped(line: str, nonce: str) -> list[str]:
 
 def _width(text: str, nonce: str) -> int:
     """The most bytes ``text`` can take once its slots are filled."""
-    slots = re.findall(rf"@@{nonce}:([a-z_]+)@@", text)
+    slots = re.findall(rf"@@{nonce}:([a-z_]+)@@", text) if "@@" in text else ()
     return len(text) + sum(_WIDTH[name] for name in slots)
 
 

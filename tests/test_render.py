@@ -17,11 +17,11 @@ import premailer
 import pytest
 from lxml import html as lxml_html
 
-from digest import compose, dates, personalise, render, wrap
+from digest import compose, dates, inline, personalise, render, wrap
 from digest.app import template_folders
 from digest.errors import InputError
 from digest.personalise import Press
-from digest.values import ArticleDraft, CompiledIssue, Image, IssueContent, Kind, Reader, Variant
+from digest.values import ArticleDraft, Block, CompiledIssue, Image, IssueContent, Kind, Reader, Variant
 
 from . import samples
 from .samples import EDITION, NONCE, NOW
@@ -87,6 +87,54 @@ def test_rendering_work_grows_with_neither_readers_nor_articles(
         mails.add(press.message(compose.choose(compiled.content, chosen, None), reader, NOW).message)
     assert len(mails) == readers
     assert (counts.renders, counts.inlinings) == (2, 1)
+
+
+def test_a_story_is_written_once_however_many_sections_of_one_layout_can_show_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encoded = []
+    html_block = wrap.html_block
+
+    def noted(markup: str, nonce: str) -> Block:
+        encoded.append(markup)
+        return html_block(markup, nonce)
+
+    monkeypatch.setattr(wrap, "html_block", noted)
+    alike = [replace(EDITION.sections[4], key=f"latest-{n}", title=f"Latest {n}") for n in range(8)]
+    compiled = samples.compiled(samples.content(replace(EDITION, sections=(EDITION.sections[0], *alike))))
+    frame, told = 3 + 2 * 9, len(compiled.content.items)
+    assert sum(map(len, compiled.html.stories)) > 4 * told, "each is a candidate of many sections"
+    assert len(encoded) <= frame + told + len(compiled.content.candidates[0])
+    chosen = compose.choose(compiled.content, frozenset({"latest-5", "latest-7"}), None)
+    text = personalise.web_page(compiled, chosen, "T")
+    assert re.findall(r">(Latest \d)<", text) == ["Latest 5", "Latest 7"]
+    assert len(set(re.findall(r"/news/2026/11/(\d+)-story", text))) == 1 + 6 + 6
+
+
+@pytest.mark.parametrize(
+    ("css", "body"),
+    [
+        (".a { color: red } .b { color: blue }", '<p class="a">1<p class="b a">2<p class="a  b">3<p class=" b\n">'),
+        (".a { color: red } p { color: blue } p.a { top: 0 } #i { left: 0 }", '<p class="a">1<p class="a" id="i">2'),
+        (".a { top: 0 !important } .a-b { top: 1px }", '<p class="a a-b b">1<p class="a-b" style="top: 2px">2'),
+        (
+            ".a, .b { top: 0 } .c { left: 0 } div .a { left: 1px } .a.b { left: 2px }",
+            '<div class="b"><i class="a b">1</i></div>',
+        ),
+        (
+            ".a:hover { top: 0 } .a:first-child { left: 0 } @media print { .a { top: 1px } }",
+            '<p class="a">1</p><p class="a:b">2</p>',
+        ),
+        (".a { top: 0 }", '<p class="a &quot;x&quot;">1<p class="x] a, i">2'),
+        (".a { top: 0 }", '<p class="é a">1<p class="é">2<p class="A">3'),
+    ],
+)
+def test_styles_are_inlined_as_premailer_does(css: str, body: str) -> None:
+    markup = f"<html><head><title>T</title><style>{css}</style></head><body>{body}</body></html>"
+    options = {"allow_network": False, "strip_important": False, "disable_validation": True}
+    theirs = premailer.Premailer(markup, **options).transform(pretty_print=False)
+    for _ in ("first", "with the style sheet known"):
+        assert inline.inlined(markup).partition("<html")[2] == theirs.partition("<html")[2]
 
 
 def test_what_was_compiled_comes_back_from_the_store() -> None:
