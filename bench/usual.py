@@ -16,6 +16,7 @@ from typing import Any
 from celery import Celery
 from jinja2 import Environment
 from markupsafe import Markup
+from premailer import Premailer
 from redis import Redis
 
 from digest import render
@@ -26,6 +27,12 @@ from tests import samples
 BROKER = os.environ.get("BENCH_BROKER", "")
 PORT = int(os.environ.get("BENCH_PORT", "0"))
 DONE = "bench-done"
+_OPTIONS = {  # for the same result as ours, and half the time of premailer's defaults
+    "allow_network": False,
+    "strip_important": False,
+    "disable_validation": True,
+    "align_floating_images": False,
+}
 
 app = Celery("usual", broker=f"redis+socket://{BROKER}")
 app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True)
@@ -47,7 +54,7 @@ def send(number: int) -> None:
     environment, content = _parts()
     token = f"t{number:020}"
     context = context_of(content, token, f"Reader {number}", f"reader{number}@example.org")
-    html = render.inlined(environment.get_template("issue.html.j2").render(context))
+    html = Premailer(environment.get_template("issue.html.j2").render(context), **_OPTIONS).transform()
     text = environment.get_template("issue.txt.j2").render(context)
     message = EmailMessage()
     message["From"] = "The Harbour Post <post@news.example.org>"
