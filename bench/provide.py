@@ -32,7 +32,7 @@ def provide() -> Tools:
     """Fetch and build what is not there yet."""
     BUILD.mkdir(parents=True, exist_ok=True)
     missing: list[str] = []
-    postfix, environment = _postfix(missing)
+    postfix, environment = unpacked_postfix(missing)
     return Tools(
         smtp_source=(str(postfix / "usr/sbin/smtp-source"),) if postfix else (),
         smtp_sink=(str(postfix / "usr/sbin/smtp-sink"),) if postfix else (),
@@ -44,8 +44,10 @@ def provide() -> Tools:
     )
 
 
-def _postfix(missing: list[str]) -> tuple[Path | None, dict[str, str]]:
-    """Debian's postfix unpacked, not installed: only its test programs are wanted, no mail server."""
+def unpacked_postfix(missing: list[str]) -> tuple[Path | None, dict[str, str]]:
+    """Debian's postfix unpacked, not installed: where it lies and the environment its programs need. Where it can't be
+    had, ``missing`` says why."""
+    BUILD.mkdir(parents=True, exist_ok=True)
     root = BUILD / "postfix"
     environment = os.environ | {"LD_LIBRARY_PATH": str(root / "usr/lib/postfix")}
     if not (root / "usr/sbin/smtp-sink").exists():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
@@ -24,19 +26,29 @@ from .. import postgres as postgres_server
 from .account import Account, Row, write
 from .site import PATIENCE, ROOT, Site
 
-SEED = os.environ.get("FAULT_SEED") or secrets.token_hex(4)
-ROWS: list[Row] = []
+SEED = os.environ.setdefault("FAULT_SEED", secrets.token_hex(4))  # for the processes of pytest-xdist too
+ROW = "row of the account"
+_ROWS: list[tuple[str, int, Row]] = []
 
 
 def pytest_report_header() -> str:
     return f"faults: FAULT_SEED={SEED} repeats this run"
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Gather the rows here, in whichever process they were made."""
+    if report.when == "teardown":
+        file, line, _ = report.location
+        made = [json.loads(str(row)) for name, row in report.user_properties if name == ROW]
+        _ROWS.extend((file, line or 0, Row(**row)) for row in made)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if ROWS:
-        title = f"{len(ROWS)} faults, seed {SEED}"
+    rows = [row for _, _, row in sorted(_ROWS, key=lambda one: one[:2])]
+    if rows:
+        title = f"{len(rows)} faults, seed {SEED}"
         terminalreporter.write_sep("=", "faults")
-        terminalreporter.write_line(write(ROOT / "build" / "faults.md", title, ROWS))
+        terminalreporter.write_line(write(ROOT / "build" / "faults.md", title, rows))
 
 
 @dataclass
@@ -84,9 +96,11 @@ def _migrate(url: str) -> None:
     database.dispose()
 
 
-def _site(request: pytest.FixtureRequest, url: str) -> Iterator[Site]:
+@contextmanager
+def a_site(name: str, url: str = "") -> Iterator[Site]:
+    """A site on the database at ``url``, or on SQLite."""
     folder = Path(mkdtemp(prefix="digest-fault-"))
-    site = Site(folder, url or f"sqlite:///{folder}/digest.db", Random(f"{SEED} {request.node.name}"))
+    site = Site(folder, url or f"sqlite:///{folder}/digest.db", Random(f"{SEED} {name}"))
     if not url:
         _migrate(site.database_url)
     try:
@@ -98,14 +112,16 @@ def _site(request: pytest.FixtureRequest, url: str) -> Iterator[Site]:
 
 @pytest.fixture
 def on_sqlite(request: pytest.FixtureRequest) -> Iterator[Site]:
-    yield from _site(request, "")
+    with a_site(request.node.name) as site:
+        yield site
 
 
 @pytest.fixture
 def on_postgres(request: pytest.FixtureRequest, machine: Postgres) -> Iterator[Site]:
     name = f"f{secrets.token_hex(6)}"
     machine.execute(f"CREATE DATABASE {name}")
-    yield from _site(request, machine.named(name))
+    with a_site(request.node.name, machine.named(name)) as site:
+        yield site
     machine.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -115,8 +131,8 @@ class Bookkeeping:
     that."""
 
     site: Site
+    add: Callable[[Row], None]
     doubted: int = 0
-    rounds: int = field(default=0)
 
     def close(self, fault: str, in_flight: int, failed: int = 0) -> None:
         """``in_flight``: the most deliveries that may be in doubt; ``failed``: how many the server refused for good."""
@@ -134,12 +150,15 @@ class Bookkeeping:
             assert len(account.standing(DeliveryState.FAILED)) == failed
             assert len(account.standing(DeliveryState.ACCEPTED)) == len(self.site.readers) - failed
         finally:
-            ROWS.append(account.row(fault, self.doubted, in_flight, time.monotonic() - self.site.begun))
+            self.add(account.row(fault, self.doubted, in_flight, time.monotonic() - self.site.begun))
 
 
 @pytest.fixture
-def close() -> Callable[..., None]:
+def close(request: pytest.FixtureRequest) -> Callable[..., None]:
+    def add(row: Row) -> None:
+        request.node.user_properties.append((ROW, json.dumps(asdict(row))))
+
     def closing(site: Site, fault: str, in_flight: int = 0, failed: int = 0) -> None:
-        Bookkeeping(site).close(fault, in_flight, failed)
+        Bookkeeping(site, add).close(fault, in_flight, failed)
 
     return closing

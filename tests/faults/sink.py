@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from email import message_from_bytes
 from email.utils import parseaddr
 from pathlib import Path
+from uuid import uuid4
 
 FULL = ("PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 0")
 PLAIN = ("8BITMIME",)
@@ -47,7 +48,7 @@ class Rule:
 class Plan:
     """What the server is and where it writes. ``rate``: messages a second at most (0: any); ``pause``: seconds before
     each reply. ``later``: the extensions from the second EHLO of a connection on, and on every second connection.
-    ``lenient``: says 354 to DATA even where no recipient was taken."""
+    ``lenient``: says 354 to DATA even where no recipient was taken. ``kept``: a folder for the messages themselves."""
 
     port: int
     took: str
@@ -61,6 +62,7 @@ class Plan:
     starttls: bool = False
     certificate: str = ""
     key: str = ""
+    kept: str = ""
 
     def save(self, file: Path) -> None:
         file.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -136,10 +138,13 @@ class Sink:
             return rule.action
         return None
 
-    def take(self, recipient: str, body: bytes) -> None:
+    def take(self, sender: str, recipient: str, client: str, body: bytes) -> None:
         head = message_from_bytes(body.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         addressed = parseaddr(str(head["To"]))[1]
-        os.write(self._took, f"{recipient}\t{addressed}\t{head['Message-ID']}\n".encode())
+        if self.plan.kept:
+            envelope = f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n"
+            (Path(self.plan.kept) / f"{uuid4().hex}.eml").write_bytes(envelope.encode() + body)
+        os.write(self._took, f"{recipient}\t{addressed}\t{head['Message-ID']}\t{client}\n".encode())
 
     def odd(self, what: str) -> None:
         os.write(self._oddities, f"{what}\n".encode())
@@ -171,6 +176,8 @@ class _Dialogue:
     number: int
     greeted: int = 0
     secure: bool = False
+    client: str = ""
+    sender: str = ""
     recipient: str = ""
     offered: tuple[str, ...] = ()
     chunks: bytearray = field(default_factory=bytearray)
@@ -190,8 +197,9 @@ class _Dialogue:
             else:
                 await step(self, line)
 
-    async def ehlo(self, _line: bytes) -> None:
+    async def ehlo(self, line: bytes) -> None:
         self.greeted += 1
+        self.client = line.split()[-1].decode()
         plan = self.sink.plan
         fewer = plan.later is not None and (self.greeted > 1 or self.number % 2 == 0)
         self.offered = plan.later if fewer and plan.later is not None else plan.extensions
@@ -205,8 +213,9 @@ class _Dialogue:
             await self.wire.writer.start_tls(self.sink.tls)
             self.secure, self.wire.unread = True, bytearray()
 
-    async def mail(self, _line: bytes) -> None:
-        self.recipient = ""
+    async def mail(self, line: bytes) -> None:
+        path = _PATH.search(line)
+        self.sender, self.recipient = path[1].decode() if path else "", ""
         self.chunks.clear()
         await self._say("MAIL", "250 2.1.0 ok")
 
@@ -245,7 +254,7 @@ class _Dialogue:
         await self.sink.pace()
         action = self.sink.action("body", recipient)
         if action in {None, TAKE_AND_DROP, CUT} or str(action).startswith("2"):
-            self.sink.take(recipient, body)
+            self.sink.take(self.sender, recipient, self.client, body)
         await self._act(action or "250 2.0.0 taken")
 
     async def _say(self, stage: str, usual: str, recipient: str = "") -> bool:

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -69,11 +69,13 @@ requeue_seconds = 3
 
 @dataclass(frozen=True)
 class Took:
-    """One message that the sink took: the envelope's recipient, the address in its To, its Message-ID."""
+    """One message that the sink took: the envelope's recipient, the address in its To, its Message-ID, and the name
+    its client greeted with."""
 
     recipient: str
     addressed: str
     message_id: str
+    client: str
 
 
 @dataclass
@@ -135,12 +137,17 @@ class Site:
     def people(self, count: int) -> None:
         """An edition with articles, and its readers."""
         self.readers = [f"r{number:05}@x.example" for number in range(count)]
+        with self.world() as world:
+            world.edition()
+            world.articles(draft(1), draft(2, "land"))
+            world.readers(*self.readers)
+
+    @contextmanager
+    def world(self) -> Iterator[World]:
+        """To do things here that need no process of their own."""
         app = WorldApp(self.settings)
         app.time = clock()  # the processes have no other
-        world = World(app)
-        world.edition()
-        world.articles(draft(1), draft(2, "land"))
-        world.readers(*self.readers)
+        yield World(app)
         app.database.dispose()
 
     # -------------------------------------------------------------------------------------- processes
@@ -153,13 +160,13 @@ class Site:
         self.plan = self.with_plan(**changes)
         self.plan.save(self.folder / "plan.json")
         process = self._start("sink", [sys.executable, "-m", "tests.faults.sink", str(self.folder / "plan.json")])
-        _answers(self.plan.port)
+        answers(self.plan.port)
         return process
 
     def broker(self) -> subprocess.Popen[bytes]:
         options = ["--port", str(self.broker_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         process = self._start("broker", [str(get_binary_path()), *options, "--dir", str(self.folder)])
-        _answers(self.broker_port)
+        answers(self.broker_port)
         return process
 
     def flush_broker(self) -> None:
@@ -205,13 +212,9 @@ class Site:
 
     def end(self) -> None:
         """End what was started here, and their children, by process id."""
-        running = [process for process in reversed(self.started) if process.poll() is None]
+        running = [process for process in self.started if process.poll() is None]
         children = {child: started_at(child) for process in running for child in descendants(process.pid)}
         for process in running:
-            process.terminate()
-        for process in running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
             process.kill()
             process.wait()
         end([child for child, identity in (self.orphans | children).items() if identity == started_at(child)])
@@ -292,6 +295,11 @@ class Site:
             return [Took(*line.split("\t")) for line in lines]
         return []
 
+    def note(self, took: Iterable[Took]) -> None:
+        """Note what another server took, as the sink does."""
+        lines = ("\t".join((one.recipient, one.addressed, one.message_id, one.client)) + "\n" for one in took)
+        Path(self.plan.took).write_text("".join(lines), encoding="utf-8")
+
     def oddities(self) -> Counter[str]:
         file = Path(self.plan.oddities)
         return Counter(file.read_text(encoding="utf-8").splitlines()) if file.exists() else Counter()
@@ -345,7 +353,7 @@ def _end_with_us() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def _answers(port: int) -> None:
+def answers(port: int) -> None:
     """Await that someone listens."""
     deadline = time.monotonic() + PATIENCE
     while True:
