@@ -75,7 +75,7 @@ class Queue:
         """Raise ``UnavailableError`` unless the broker answers."""
         try:
             with self._celery.connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, timeout=5)
+                connection.ensure_connection(max_retries=1, interval_start=0, timeout=5)
         except (OperationalError, RedisError, OSError) as error:
             raise self._unavailable(error) from error
 

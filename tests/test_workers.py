@@ -193,3 +193,49 @@ def test_a_worker_without_broker_or_database_says_so_in_a_line(site: Site) -> No
         assert process.wait(PATIENCE) == 69
         assert told in site.logs()
     assert "Traceback" not in site.logs()
+
+
+# Two that end only when the other has been told to as well, and one they lean on: it must still be there then.
+_CHILD = """
+import signal, sys, time
+from pathlib import Path
+name, other = sys.argv[1:]
+def told(*_):
+    assert other or all(Path(leaner + ".ended").exists() for leaner in ("a", "b"))
+    Path(name + ".told").touch()
+    while other and not Path(other + ".told").exists():
+        time.sleep(0.01)
+    Path(name + ".ended").touch()
+    sys.exit()
+signal.signal(signal.SIGTERM, told)
+Path(name + ".up").touch()
+while True:
+    signal.pause()
+"""
+_GROUP = """
+import sys
+from workers.supervise import Child, Group
+def child(name, other):
+    return Child(name, [sys.executable, "-c", sys.argv[1], name, other], leaned_on=not other)
+Group([child("base", ""), child("a", "b"), child("b", "a")], lambda _: True).run()
+"""
+
+
+def test_a_group_is_told_to_end_at_once_and_then_what_it_leans_on(tmp_path: Path) -> None:
+    group = subprocess.Popen([sys.executable, "-c", _GROUP, _CHILD], cwd=tmp_path)
+    deadline = time.monotonic() + PATIENCE
+    while len(list(tmp_path.glob("*.up"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    group.terminate()
+    assert group.wait(PATIENCE) == 0
+    assert {path.name for path in tmp_path.glob("*.ended")} == {"base.ended", "a.ended", "b.ended"}
+
+
+def test_a_worker_imports_what_delivering_needs_and_no_more() -> None:
+    """Each of its processes holds all of it; what other tasks need, they import."""
+    script = "import sys; import workers.__main__, workers.tasks; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert {"celery", "sqlalchemy"} <= loaded
+    needless = {"aiosmtpd", "alembic", "cssutils", "fastapi", "feedparser", "httpx", "lxml", "nh3", "premailer"}
+    assert not loaded & (needless | {"rich", "trafilatura", "typer", "uvicorn"})

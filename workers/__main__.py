@@ -1,45 +1,44 @@
-"""``python -m workers NAME CONFIG``: one long-running process. ``digest up|worker|beat|web`` become this."""
+"""``python -m workers NAME CONFIG``: one long-running process. ``digest up|worker|beat|web`` become this.
+
+Each imports what it becomes in its own function: a worker process, of which there are many, needs no web server, and
+the broker that is about to be another program needs next to nothing.
+"""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
-from celery.apps.beat import Beat
-
 from digest.app import App
 from digest.errors import DigestError
-from digest.web import create_app
-from workers import embedded
-from workers.supervise import Child, Group, command
-from workers.tasks import make_workers
 
 
 def main(arguments: list[str]) -> int:
-    name, config, *rest = arguments
+    name, config = arguments
     logging.basicConfig(
         level=os.environ.get("DIGEST_LOG", "INFO"), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
     )
     for chatty in ("alembic", "celery", "kombu", "httpx", "mail.log"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        PROCESSES[name](App.from_file(Path(config)), Path(config), rest)
+        PROCESSES[name](App.from_file(Path(config)), Path(config))
     except DigestError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
     return 0
 
 
-def _up(app: App, config: Path, _rest: list[str]) -> None:
+def _up(app: App, config: Path) -> None:
     """Everything: the embedded parts where nothing else is configured, then web, worker and beat."""
+    from workers.supervise import Child, Group, command
+
     settings = app.settings
     app.database.check()  # its faults are said once, here
-    names = ["broker"] * settings.embedded_broker + ["mailbox"] * settings.embedded_mailbox + ["web", "worker", "beat"]
+    embedded = ["broker"] * settings.embedded_broker + ["mailbox"] * settings.embedded_mailbox
 
     def ready(child: Child) -> bool:
         if child.name != "broker":
@@ -54,39 +53,46 @@ def _up(app: App, config: Path, _rest: list[str]) -> None:
         app.queue.check()
     where = f"mail is kept in {app.mailbox_dir}" if settings.embedded_mailbox else f"mail goes to {settings.smtp.host}"
     logging.info("digest is up: pages at %s, %s; Ctrl-C ends it", settings.base_url, where)
-    Group([Child(name, command(name, config)) for name in names], ready).run()
+    children = [Child(name, command(name, config), leaned_on=True) for name in embedded]
+    children += [Child(name, command(name, config)) for name in ("web", "worker", "beat")]
+    Group(children, ready).run()
 
 
-def _worker(app: App, _config: Path, rest: list[str]) -> None:
-    app.database.check()
+def _worker(app: App, _config: Path) -> None:
+    from workers.tasks import make_workers
+
+    _check(app)
     app.dkim_keys  # noqa: B018 - a key that can't be read is told now, not with the first mail
-    app.queue.check()
-    celery = make_workers(app.settings)
-    celery.worker_main(["--quiet", "worker", "--loglevel=INFO", "--without-gossip", "--without-mingle", *rest])
+    # Not by Celery's command line, which brings 8 MB into each process.
+    worker = make_workers(app.settings).Worker(
+        pool_cls="prefork", loglevel="INFO", quiet=True, without_gossip=True, without_mingle=True
+    )
+    gc.collect()
+    gc.freeze()  # the collector would write to every object and so give each child its own copy: 20 MB (measured)
+    worker.start()
+    sys.exit(worker.exitcode)
 
 
-class _Beat(Beat):  # type: ignore[misc]
-    """Beat that a signal ends at once. Celery's own handler raises in the middle of whatever runs; in a call to Redis
-    that gets lost, and beat lives on. It keeps nothing, so there is nothing to save."""
+def _beat(app: App, _config: Path) -> None:
+    from workers.beat import run_beat
 
-    def install_sync_handler(self, service: object) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os._exit(0))
+    _check(app)
+    run_beat(app.settings)
 
 
-def _beat(app: App, _config: Path, _rest: list[str]) -> None:
+def _check(app: App) -> None:
+    """Say what is missing now, in a line; and keep no connections, which must not cross a fork."""
     app.database.check()
     app.queue.check()
-    _Beat(
-        app=make_workers(app.settings),
-        scheduler_cls="celery.beat:Scheduler",  # keeps nothing on disk: a doubled or restarted beat is harmless
-        max_interval=app.settings.worker.tick_seconds,
-        loglevel="WARNING",
-        quiet=True,
-    ).run()
+    app.database.dispose()
+    app.queue.close()
 
 
-def _web(app: App, _config: Path, _rest: list[str]) -> None:
+def _web(app: App, _config: Path) -> None:
+    import uvicorn
+
+    from digest.web import create_app
+
     web = app.settings.web
     app.database.check()
     uvicorn.run(
@@ -99,15 +105,19 @@ def _web(app: App, _config: Path, _rest: list[str]) -> None:
     )
 
 
-def _broker(app: App, _config: Path, _rest: list[str]) -> None:
-    embedded.run_broker(app.settings)
+def _broker(app: App, _config: Path) -> None:
+    from workers.broker import run_broker
+
+    run_broker(app.settings)
 
 
-def _mailbox(app: App, _config: Path, _rest: list[str]) -> None:
-    embedded.run_mailbox(app.settings, app.mailbox_dir)
+def _mailbox(app: App, _config: Path) -> None:
+    from workers.mailbox import run_mailbox
+
+    run_mailbox(app.settings.mailbox_port, app.mailbox_dir)
 
 
-PROCESSES: dict[str, Callable[[App, Path, list[str]], None]] = {
+PROCESSES: dict[str, Callable[[App, Path], None]] = {
     "up": _up,
     "worker": _worker,
     "beat": _beat,

@@ -22,10 +22,12 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Child:
-    """One process of the group: what it is called, how it is started, and how often it has ended by itself."""
+    """One process of the group: what it is called, how it is started, whether others lean on it (it then ends after
+    them), and how often it has ended by itself."""
 
     name: str
     command: Sequence[str]
+    leaned_on: bool = False
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
     started_at: float = 0.0
@@ -34,7 +36,7 @@ class Child:
 
 class Group:
     """Starts its children in order, starts again what ends by itself (ever more slowly), and on SIGTERM or SIGINT
-    ends them in reverse order, politely first."""
+    ends them: all at once, so that none waits for another's work to end; then those they leaned on."""
 
     def __init__(self, children: Sequence[Child], ready: Callable[[Child], bool]) -> None:
         self._children = children
@@ -75,17 +77,23 @@ class Group:
             self._start(child)
 
     def _end(self) -> None:
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for child in reversed(self._children):
-            if child.process is None or child.process.poll() is not None:
-                continue
-            child.process.terminate()
-            try:
-                child.process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                log.warning("%s: still there after %.0f s; killed", child.name, _GRACE_SECONDS)
-                child.process.kill()
-                child.process.wait()
+        for leaned_on in (False, True):  # a worker that finishes its batch needs broker and mailbox until then
+            _end_all([child for child in self._children if child.leaned_on is leaned_on])
+
+
+def _end_all(children: Sequence[Child]) -> None:
+    """Ask all of them to end, then see that they do: by force after ``_GRACE_SECONDS``."""
+    running = [(child.name, child.process) for child in children if child.process]
+    for _, process in running:
+        process.terminate()  # does nothing to one that has ended
+    deadline = time.monotonic() + _GRACE_SECONDS
+    for name, process in running:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("%s: still there after %.0f s; killed", name, _GRACE_SECONDS)
+            process.kill()
+            process.wait()
 
 
 def _die_with_parent() -> None:

