@@ -23,7 +23,6 @@ from pydantic import TypeAdapter
 
 from digest import dates, message, wrap
 from digest.errors import InputError
-from digest.inline import inlined
 from digest.values import (
     Block,
     CompiledIssue,
@@ -101,6 +100,8 @@ def compile_issue(
 
     Raises ``InputError`` for a template that can't work, ``ValueError`` for a nonce that occurs in the content.
     """
+    from digest.inline import inlined  # here: premailer and lxml are 15 MB, and most processes only read what it made
+
     if not (nonce.isascii() and nonce.isalnum()) or nonce in repr(content):
         raise ValueError("the nonce must be letters and digits that the content does not hold")
     content = replace(content, items={key: _fit(item) for key, item in content.items.items()})
