@@ -1,17 +1,21 @@
-"""retention : delete what is older than the settings keep, in small transactions."""
+"""retention : delete what is older than the settings keep, in small transactions.
+
+Each begins anew with what the database holds, so a sweep that was cut short goes on with the next one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select
 
 from digest.settings import RetentionSettings
 from digest.store.database import Database
-from digest.store.schema import articles, feedback_events, issue_content, issues, stories
+from digest.store.schema import articles, deliveries, feedback_events, issue_content, issues, stories
 
 _CHUNK = 500
+_DELIVERIES = 10_000  # narrow rows, deleted along their key: some 50 ms
 
 
 def sweep(database: Database, settings: RetentionSettings, now: datetime) -> Mapping[str, int]:
@@ -25,12 +29,41 @@ def sweep(database: Database, settings: RetentionSettings, now: datetime) -> Map
     childless = ~exists().where(articles.c.story_id == stories.c.id)
     old = {
         "issue_content": (issue_content, issue_content.c.issue_id.in_(ended)),
-        "issues": (issues, issues.c.ended_at < before(settings.issues_days)),
         "feedback_events": (feedback_events, feedback_events.c.at < before(settings.issues_days)),
         "articles": (articles, articles.c.first_seen_at < before(settings.articles_days)),
         "stories": (stories, (stories.c.first_seen_at < before(settings.articles_days)) & childless),
     }
-    return {name: _delete(database, table, where) for name, (table, where) in old.items()}
+    swept = {name: _delete(database, table, where) for name, (table, where) in old.items()}
+    return swept | {"issues": _delete_issues(database, before(settings.issues_days))}
+
+
+def _delete_issues(database: Database, ended_before: datetime) -> int:
+    """Issues; of each its deliveries before itself, for they may be millions. Whoever reports on an issue meanwhile
+    finds a part of it: it was to go anyway."""
+    with database.read() as connection:
+        old = list(connection.execute(select(issues.c.id).where(issues.c.ended_at < ended_before)).scalars())
+    for issue_id in old:
+        after: int | None = 0
+        while after is not None:
+            with database.write() as connection:
+                after = _delete_part(connection, issue_id, after, ended_before)
+    return len(old)
+
+
+def _delete_part(connection: Connection, issue_id: int, after: int, ended_before: datetime) -> int | None:
+    """Delete an issue's next deliveries beyond ``after``, or itself when there are none. Returns the last one's key,
+    ``None``: the issue is gone, or to be kept after all."""
+    whole = and_(issues.c.id == issue_id, issues.c.ended_at < ended_before)
+    if connection.execute(select(issues.c.id).where(whole).with_for_update()).scalar() is None:
+        return None  # a retry has opened it again; from here on that waits for us
+    key, mine = deliveries.c.subscription_id, deliveries.c.issue_id == issue_id
+    chunk = select(key).where(mine, key > after).order_by(key).limit(_DELIVERIES).subquery()
+    last: int | None = connection.execute(select(func.max(chunk.c.subscription_id))).scalar()
+    if last is None:
+        connection.execute(delete(issues).where(whole))
+    else:
+        connection.execute(delete(deliveries).where(mine, key > after, key <= last))
+    return last
 
 
 def _delete(database: Database, table: Table, where: ColumnElement[bool]) -> int:
