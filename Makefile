@@ -39,8 +39,8 @@ build/judge/ready:
 	-command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
 	touch $@
 
-faults: .venv/ready build/faults/ready ## real processes killed, flushed, filled up in mid-send; each fault's account in build/faults.md (FAULT_SEED=… repeats one)
-	$(BIN)/python -m pytest -m fault -rs tests/faults
+faults: .venv/ready build/faults/ready ## real processes killed, flushed, filled up in mid-send; each fault's account in build/faults.md (FAULT_SEED=… repeats one, FAULT_JOBS=1 has one at a time)
+	$(BIN)/python -m pytest -m fault -rs -n $(or $(FAULT_JOBS),2) tests/faults
 
 # A clock that can be set for one process; without it (no apt) the faults of clocks are skipped with a message.
 build/faults/ready:

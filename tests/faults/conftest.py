@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,9 +67,26 @@ class Postgres:
     def named(self, name: str) -> str:
         return self.url.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A database of its own, with our tables: its name."""
+        name = f"f{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name}")
+        yield name
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def listen(self, address: str, network: str) -> None:
+        """Start it again so that ``network`` reaches it at ``address``, on the usual port."""
+        with (self.server.pgdata / "pg_hba.conf").open("a") as rules:
+            rules.write(f"host all all {network} trust\n")
+        options = f"-h {address} -k {self.server.get_postmaster_info().socket_dir}"
+        command = [self.server.bin_path / "pg_ctl", "-w", "-o", options, "-l", self.server.log, "restart"]
+        folder = ["-D", str(self.server.pgdata)]
+        subprocess.run([*command, *folder], user=self.server.system_user, stdout=subprocess.DEVNULL, check=True)
 
     def restart(self, how: signal.Signals, away: float) -> None:
         """End it (SIGINT: at once, in order; SIGQUIT: as in a crash) and start it again ``away`` seconds later."""
@@ -79,8 +97,9 @@ class Postgres:
         self.server.ensure_postgres_running()
 
 
-@pytest.fixture(scope="session")
-def machine() -> Iterator[Postgres]:
+@contextmanager
+def a_server() -> Iterator[Postgres]:
+    """A PostgreSQL server whose databases all have our tables."""
     server = postgres_server.start(Path(mkdtemp(prefix="digest-faults-")))
     postgres = Postgres(server)
     postgres.execute("ALTER SYSTEM SET fsync = off")
@@ -90,6 +109,12 @@ def machine() -> Iterator[Postgres]:
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Postgres]:
+    with a_server() as server:
+        yield server
+
+
 def _migrate(url: str) -> None:
     database = Database(url)
     database.migrate()
@@ -97,10 +122,10 @@ def _migrate(url: str) -> None:
 
 
 @contextmanager
-def a_site(name: str, url: str = "") -> Iterator[Site]:
+def a_site(name: str, url: str = "", address: str = "127.0.0.1") -> Iterator[Site]:
     """A site on the database at ``url``, or on SQLite."""
     folder = Path(mkdtemp(prefix="digest-fault-"))
-    site = Site(folder, url or f"sqlite:///{folder}/digest.db", Random(f"{SEED} {name}"))
+    site = Site(folder, url or f"sqlite:///{folder}/digest.db", Random(f"{SEED} {name}"), address)
     if not url:
         _migrate(site.database_url)
     try:
@@ -118,11 +143,8 @@ def on_sqlite(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 @pytest.fixture
 def on_postgres(request: pytest.FixtureRequest, machine: Postgres) -> Iterator[Site]:
-    name = f"f{secrets.token_hex(6)}"
-    machine.execute(f"CREATE DATABASE {name}")
-    with a_site(request.node.name, machine.named(name)) as site:
+    with machine.database() as name, a_site(request.node.name, machine.named(name)) as site:
         yield site
-    machine.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @dataclass

@@ -53,6 +53,7 @@ class Plan:
     port: int
     took: str
     oddities: str
+    host: str = "127.0.0.1"
     extensions: tuple[str, ...] = FULL
     later: tuple[str, ...] | None = None
     lenient: bool = False
@@ -297,7 +298,7 @@ _STEPS: dict[bytes, Callable[[_Dialogue, bytes], Awaitable[None]]] = {
 
 
 async def _serve(plan: Plan) -> None:
-    server = await asyncio.start_server(Sink(plan).serve, "127.0.0.1", plan.port)
+    server = await asyncio.start_server(Sink(plan).serve, plan.host, plan.port)
     async with server:
         await server.serve_forever()
 

@@ -46,12 +46,12 @@ PATIENCE = 240.0
 
 _CONFIG = """
 database_url = "{database}"
-broker_url = "redis://127.0.0.1:{broker}/0"
+broker_url = "redis://{address}:{broker}/0"
 base_url = "http://127.0.0.1:8025"
 state_dir = "{folder}/var"
 secret_keys = ["{key}"]
 [smtp]
-host = "127.0.0.1"
+host = "{address}"
 port = {sink}
 security = "{security}"
 timeout_seconds = {timeout}
@@ -85,6 +85,7 @@ class Site:
     folder: Path
     database_url: str
     chance: Random
+    address: str = "127.0.0.1"  # where the broker and the sink listen
     plan: Plan = field(init=False)
     broker_port: int = field(default_factory=free_port)
     readers: list[str] = field(default_factory=list)
@@ -93,7 +94,7 @@ class Site:
     begun: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.plan = Plan(free_port(), str(self.folder / "took"), str(self.folder / "oddities"))
+        self.plan = Plan(free_port(), str(self.folder / "took"), str(self.folder / "oddities"), self.address)
         self.configure()
 
     @property
@@ -111,6 +112,7 @@ class Site:
     def configure(self, security: str = "none", timeout: float = 30, batch: int = 100, smtp: str = "") -> None:
         text = _CONFIG.format(
             database=self.database_url.replace("+psycopg", ""),
+            address=self.address,
             broker=self.broker_port,
             folder=self.folder,
             key=KEY,
@@ -159,14 +161,16 @@ class Site:
         """Start the SMTP server, with these changes to its plan."""
         self.plan = self.with_plan(**changes)
         self.plan.save(self.folder / "plan.json")
-        process = self._start("sink", [sys.executable, "-m", "tests.faults.sink", str(self.folder / "plan.json")])
-        answers(self.plan.port)
+        process = self.start("sink", [sys.executable, "-m", "tests.faults.sink", str(self.folder / "plan.json")])
+        answers(self.plan.port, self.address)
         return process
 
     def broker(self) -> subprocess.Popen[bytes]:
-        options = ["--port", str(self.broker_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        process = self._start("broker", [str(get_binary_path()), *options, "--dir", str(self.folder)])
-        answers(self.broker_port)
+        options = ["--port", str(self.broker_port), "--bind", self.address, "--save", "", "--appendonly", "no"]
+        process = self.start(
+            "broker", [str(get_binary_path()), *options, "--protected-mode", "no", "--dir", str(self.folder)]
+        )
+        answers(self.broker_port, self.address)
         return process
 
     def flush_broker(self) -> None:
@@ -183,7 +187,7 @@ class Site:
     def digest(self, name: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start ``digest worker`` or ``digest beat`` as an operator would."""
         command = [sys.executable, "-m", "digest", "--config", str(self.config), name]
-        return self._start(name, command, **environment)
+        return self.start(name, command, **environment)
 
     def run(self, *words: str) -> str:
         """What a command of ``digest`` prints; run in this process, for it is asked often and starts slowly."""
@@ -196,7 +200,7 @@ class Site:
         assert done.exit_code == 0, done.stderr
         return done.stdout
 
-    def _start(self, name: str, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, command: list[str], **environment: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -241,8 +245,15 @@ class Site:
             assert time.monotonic() < deadline, f"{what} never happened\n{self.logs()}"
             time.sleep(0.02)
 
-    def until_taken(self, count: int) -> None:
-        self.until(lambda: self.taken_count() >= count, f"{count} messages taken ({self.taken_count()} were)")
+    def until_taken(self, count: int, let_time_pass: bool = False) -> None:
+        """Await so many messages, if wanted with all that waits for a later time due at once."""
+
+        def taken() -> bool:
+            if let_time_pass:
+                self.let_time_pass()
+            return self.taken_count() >= count
+
+        self.until(taken, f"{count} messages taken")
 
     def until_sent(self, issue: str = "sent") -> None:
         """Await the issue's end, letting what waits for a later time become due at once."""
@@ -253,7 +264,8 @@ class Site:
             time.sleep(0.3)
 
     def let_time_pass(self) -> None:
-        """What waits for a later time becomes due: greylisted recipients, batches without a connection."""
+        """What waits for a later time becomes due: greylisted recipients, batches without a connection, those that a
+        clock which is ahead has marked as queued."""
         now = clock()
         with self.database.write() as connection:
             for table in (deliveries, batches):
@@ -261,6 +273,7 @@ class Site:
                 if table is deliveries:
                     waiting.append(deliveries.c.state == DeliveryState.DEFERRED)
                 connection.execute(update(table).where(*waiting).values(due_at=now))
+            connection.execute(update(batches).where(batches.c.queued_at > now).values(queued_at=now))
 
     def kill(self, process: subprocess.Popen[bytes], how: str) -> int:
         """``kill -9`` of a worker ``how``: one of its processes (``child``), the one that minds them (``parent``), or
@@ -353,12 +366,12 @@ def _end_with_us() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
-def answers(port: int) -> None:
+def answers(port: int, address: str = "127.0.0.1") -> None:
     """Await that someone listens."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), 5).close()
+            socket.create_connection((address, port), 5).close()
         except OSError:
             assert time.monotonic() < deadline, f"nobody listens on {port}"
             time.sleep(0.02)
