@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -227,23 +228,38 @@ def test_debug_shows_where_an_error_came_from(folder: Path, capsys: pytest.Captu
 # ------------------------------------------------------------------------------------------------- help
 
 
-def commands(app: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Every command's path, summary and epilog."""
-    for command in app.registered_commands:
-        assert command.callback
-        name = command.name or command.callback.__name__
-        yield (*path, name), command.help or command.callback.__doc__ or "", command.epilog or ""
-    for group in app.registered_groups:
-        assert group.typer_instance
-        yield from commands(group.typer_instance, (*path, str(group.name)))
+    if not hasattr(command, "commands"):
+        yield path, command.help or "", command.epilog or ""
+    for name, part in getattr(command, "commands", {}).items():
+        yield from commands(part, (*path, name))
 
 
-@pytest.mark.parametrize(
-    ("path", "summary", "epilog"), [pytest.param(*c, id=" ".join(c[0])) for c in commands(cli.app)]
-)
+EVERY_COMMAND = [
+    pytest.param(*c, id=" ".join(c[0])) for name in cli.COMMANDS for c in commands(cli.load(name), (name,))
+]
+
+
+@pytest.mark.parametrize(("path", "summary", "epilog"), EVERY_COMMAND)
 def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], summary: str, epilog: str) -> None:
     assert summary.strip()
     assert re.search(rf"digest (--\S+ \S+ )?{' '.join(path)}", epilog)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_command_is_listed_as_it_explains_itself(name: str) -> None:
+    first, _, _ = cli.load(name).help.partition("\n\n")
+    assert " ".join(first.split()) == cli.COMMANDS[name][1]
+
+
+def test_the_list_of_commands_costs_no_libraries() -> None:
+    script = "import sys; from digest.cli import app; app(['--help'], standalone_mode=False); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in cli.COMMANDS)
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "typer" in loaded
+    assert not loaded & {"alembic", "celery", "jinja2", "lxml", "pydantic", "redis", "sqlalchemy"}
 
 
 def test_help_needs_no_configuration(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,21 +1,67 @@
-"""The operator's door: ``digest``. Each sub-command lives in a module of its own and only calls flows."""
+"""The operator's door: ``digest``. Each sub-command lives in a module of its own and only calls flows.
+
+Only the module of the command that is called gets imported: with all that flows bring it takes a second to look at the
+help otherwise. Names and summaries stand here for that reason.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from digest import __version__
-from digest.cli import article, dkim, edition, feed, init, issue, preview, run, schedule, subscriber, suppress
-from digest.cli.common import Door
+from digest.cli.common import CONFIG_NAME, Door
 from digest.cli.common import run as run_command
-from digest.settings import CONFIG_NAME
+
+COMMANDS = {
+    "init": ("init", "Write digest.toml and create the database."),
+    "migrate": ("init", "Create the database's tables or bring them to this version."),
+    "send": ("run", "Bring an issue out now, outside its schedule."),
+    "status": ("run", "What is going on: processes, open and recent issues, the next slots."),
+    "report": (
+        "run",
+        "The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt.",
+    ),
+    "up": (
+        "run",
+        "Run everything on this machine: web, worker and beat; and the embedded parts if none are configured.",
+    ),
+    "worker": ("run", "Run a Celery worker; as many as wanted, on as many machines as wanted."),
+    "beat": ("run", "Run the clock that opens slots, collects feeds and recovers what was left lying."),
+    "web": ("run", "Serve the readers' pages: unsubscribe, preferences, sign-up, web version."),
+    "preview": (
+        "preview",
+        "Write what an edition would send now as html, text and eml. Nothing is sent or remembered.",
+    ),
+    "test-send": ("preview", "Send what an edition would send now to one address, through the real SMTP server."),
+    "dkim": ("dkim", "Make a DKIM key and show the DNS record and the settings for it."),
+    "edition": ("edition", "Declare publications: sections, feeds, schedules."),
+    "feed": ("feed", "The sources that are polled."),
+    "article": ("article", "Put articles in by hand, from pages or files."),
+    "subscriber": ("subscriber", "Readers and what they chose."),
+    "suppress": ("suppress", "Addresses never to be mailed."),
+    "schedule": ("schedule", "When editions come out."),
+    "issue": ("issue", "What was composed, and how its sending goes."),
+}
+"""By name: the module that has it, and what its help begins with."""
+
+
+class _Commands(TyperGroup):
+    """Lists what ``COMMANDS`` says; what is called is then imported."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and listed else None, rest
+
 
 app = typer.Typer(
     name="digest",
+    cls=_Commands,
     help="Newsletter digests: the sections each reader chose, nothing repeated, every delivery accounted for.",
     epilog="Begin with: digest init --sample && digest edition apply edition.toml && digest up",
     rich_markup_mode="rich",
@@ -47,20 +93,19 @@ def _options(
     door.config, door.debug = config, debug
 
 
-init.register(app)
-run.register(app)
-preview.register(app)
-dkim.register(app)
-for name, group, summary in (
-    ("edition", edition.app, "Declare publications: sections, feeds, schedules."),
-    ("feed", feed.app, "The sources that are polled."),
-    ("article", article.app, "Put articles in by hand, from pages or files."),
-    ("subscriber", subscriber.app, "Readers and what they chose."),
-    ("suppress", suppress.app, "Addresses never to be mailed."),
-    ("schedule", schedule.app, "When editions come out."),
-    ("issue", issue.app, "What was composed, and how its sending goes."),
-):
-    app.add_typer(group, name=name, help=summary, no_args_is_help=True)
+def load(name: str) -> Any:
+    """A command or group of ``COMMANDS`` with all its options."""
+    module, summary = COMMANDS[name]
+    found, holder = import_module(f"digest.cli.{module}"), typer.Typer()
+    if hasattr(found, "register"):
+        found.register(holder)
+    else:
+        holder.add_typer(found.app, name=name, help=summary, no_args_is_help=True)
+    return typer.main.get_group(holder).commands[name]
+
+
+for _name, (_, _summary) in COMMANDS.items():
+    app.command(_name, help=_summary)(lambda: None)  # on the list only: ``load`` has the real one
 
 
 def main() -> None:

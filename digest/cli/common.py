@@ -17,26 +17,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy.exc import DatabaseError, OperationalError
 
-from digest.app import App
 from digest.errors import ConfigError, DigestError, UnavailableError
-from digest.settings import CONFIG_NAME
 
+if TYPE_CHECKING:  # the application and the libraries below it are imported when a command wants them: help doesn't
+    from digest.app import App
+
+CONFIG_NAME = "digest.toml"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 INTERRUPTED = 130
-_UNUSABLE = {OperationalError, DatabaseError}  # out of reach, or no database; their siblings are programming errors
 
 
 @dataclass
@@ -52,6 +50,8 @@ class Door:
 def get_app(ctx: typer.Context) -> App:
     """The application, built from the configuration at the first call, so that ``--help`` works without one.
     Raises ``NotFoundError`` or ``ConfigError``."""
+    from digest.app import App
+
     door = ctx.ensure_object(Door)
     if door.app is None:
         door.app = App.from_file(door.config)
@@ -157,21 +157,32 @@ def run(command: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (DigestError, RedisError, BrokerError, DatabaseError) as error:
-        if isinstance(error, DatabaseError) and type(error) not in _UNUSABLE:
+    except Exception as error:
+        told = _translated(error)
+        if told is None:
             raise
         if door.debug:
             traceback.print_exception(error)
-        return _tell(_translated(error))
+        return _tell(told)
     return 0
 
 
-def _translated(error: Exception) -> DigestError:
-    """Flows translate where they know more; this is for what slipped by."""
+def _translated(error: Exception) -> DigestError | None:
+    """What to tell of ``error``; ``None``: nobody expected it. Flows translate where they know more; this is for what
+    slipped by. Of the database's errors it is being out of reach, or none: their siblings are programming errors."""
     if isinstance(error, DigestError):
         return error
+    from kombu.exceptions import OperationalError as BrokerError
+    from redis.exceptions import RedisError
+    from sqlalchemy.exc import DatabaseError, OperationalError
+
+    if type(error) in {OperationalError, DatabaseError}:
+        what = "database"
+    elif isinstance(error, (RedisError, BrokerError)):
+        what = "broker"
+    else:
+        return None
     cause = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    what = "database" if isinstance(error, DatabaseError) else "broker"
     return UnavailableError(f"the {what} can't be used ({cause})", f"check {what}_url and the server")
 
 

@@ -14,6 +14,7 @@ from digest.states import DeliveryEvent, DeliveryState
 
 app = typer.Typer()
 Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
+Last = Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many issues, the newest first.")]
 COLUMNS = ("id", "edition", "slot (UTC)", "state", "accepted", "notes")
 
 
@@ -21,10 +22,11 @@ COLUMNS = ("id", "edition", "slot (UTC)", "state", "accepted", "notes")
 def list_(
     ctx: typer.Context,
     edition: Annotated[str, typer.Option(help="Only this edition's.")] = "",
+    last: Last = 20,
     json: Json = False,
 ) -> None:
     """The newest issues and how many of their deliveries stand where."""
-    found = operate.progress(get_app(ctx).database, edition=edition or None)
+    found = operate.progress(get_app(ctx).database, edition=edition or None, limit=last)
     if json:
         show_json([as_json(progress) for progress in found])
     else:

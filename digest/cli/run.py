@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from digest.app import App
+from digest.cli import COMMANDS
 from digest.cli import issue as issues
 from digest.cli.common import Door, Json, get_app, local_time, plain, say, show_json, show_table, warn
 from digest.errors import InputError, UnavailableError
@@ -21,7 +22,7 @@ from digest.flows import operate, publish, schedules
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
-_WATCHED = 5  # issues; each look counts their deliveries
+_SHOWN = 5  # issues: their deliveries are counted at each look, 0.3 s for a million
 _SOON = timedelta(seconds=30)  # a slot so near is waited for
 _IN_DOUBT_SHOWN = 50
 
@@ -30,13 +31,9 @@ def register(app: typer.Typer) -> None:
     app.command("send", epilog="Example: digest send world --now")(send)
     app.command("status", epilog="Example: digest status --watch")(status)
     app.command("report", epilog="Example: digest report 12 --json")(report)
-    for name, summary in (
-        ("up", "Run everything on this machine: web, worker and beat; and the embedded parts if none are configured."),
-        ("worker", "Run a Celery worker; as many as wanted, on as many machines as wanted."),
-        ("beat", "Run the clock that opens slots, collects feeds and recovers what was left lying."),
-        ("web", "Serve the readers' pages: unsubscribe, preferences, sign-up, web version."),
-    ):
-        app.command(name, help=summary, epilog=f"Example: digest --config /etc/digest.toml {name}")(_process(name))
+    for name in ("up", "worker", "beat", "web"):
+        example = f"Example: digest --config /etc/digest.toml {name}"
+        app.command(name, help=COMMANDS[name][1], epilog=example)(_process(name))
 
 
 # ------------------------------------------------------------------------------------------------- send
@@ -72,21 +69,23 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Follow open issues, and one that is about to open, until they are sent.")
     ] = False,
+    last: issues.Last = _SHOWN,
     json: Json = False,
 ) -> None:
     """What is going on: processes, open and recent issues, the next slots."""
     app = get_app(ctx)
     if watch:
         _watch(app)
-    recent = operate.progress(app.database)
+    recent = operate.progress(app.database, limit=last)
     planned = sorted((s for s in schedules.listing(app.database) if s.next_slot_at), key=lambda s: str(s.next_slot_at))
     workers = _workers(app)
     if json:
         issues_json = [issues.as_json(progress) for progress in recent]
-        show_json({"workers": workers, "issues": issues_json, "schedules": plain(planned)})
+        answered = None if isinstance(workers, UnavailableError) else workers
+        show_json({"workers": answered, "issues": issues_json, "schedules": plain(planned)})
         return
-    if workers is None:
-        warn(f"{_broker_fault(app)}")
+    if isinstance(workers, UnavailableError):
+        warn(str(workers))
     elif not workers:
         warn("no worker answers; start one with `digest up` or `digest worker`")
     else:
@@ -98,20 +97,12 @@ def status(
     show_table(("schedule", "edition", "cadence", "next slot"), rows, "Schedules")
 
 
-def _workers(app: App) -> int | None:
-    """How many workers answer; ``None`` when the broker doesn't."""
+def _workers(app: App) -> int | UnavailableError:
+    """How many workers answer; or why the broker doesn't."""
     try:
         return app.queue.workers()
-    except UnavailableError:
-        return None
-
-
-def _broker_fault(app: App) -> str:
-    try:
-        app.queue.check()
     except UnavailableError as error:
-        return str(error)
-    return "the broker came and went"
+        return error
 
 
 def _watch(app: App) -> None:
@@ -121,7 +112,7 @@ def _watch(app: App) -> None:
     with Progress(*columns, console=Console(stderr=True)) as shown:
         while True:
             near = _slot_is_near(app)  # asked first: a slot that comes now is an issue by the next line
-            found = operate.progress(app.database, limit=_WATCHED)
+            found = operate.progress(app.database, limit=_SHOWN)
             for progress in found:
                 if progress.issue.id not in bars and progress.issue.state in OPEN_ISSUE:
                     bars[progress.issue.id] = shown.add_task("", total=None)
