@@ -19,6 +19,7 @@ from digest.settings import Settings
 
 _SOCKET_NAME = "broker.sock"
 _LAST = 9  # with Redis 0, the default, goes first: beat's tick must not wait behind hours of mail
+_PATIENCE = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.4}  # who pokes waits 2 s for a broker, not 6
 _SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 104 bytes or more, everywhere
 
 
@@ -61,6 +62,7 @@ class Queue:
 
     def __init__(self, settings: Settings) -> None:
         self._celery = make_celery(settings)
+        self._celery.conf.broker_transport_options |= _PATIENCE
         self._shown = broker_url(settings).rpartition("@")[2]
 
     def poke(self, task: str, *ids: int) -> None:

@@ -356,6 +356,19 @@ def test_an_edition_is_declared_and_scheduled(ready: Path, capsys: pytest.Captur
     assert made["id"] not in [item["id"] for item in json.loads(capsys.readouterr().out)]
 
 
+def test_as_many_issues_are_shown_as_asked_for(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*APPLY) == 0
+    for cadence in ("daily", "weekly"):
+        assert run("send", "daily", "--now", "--cadence", cadence) == 0
+    assert "The issue is kept" in " ".join(capsys.readouterr().err.split()), "there is no broker"
+    for words, shown in ((("status",), 2), (("status", "--last", "1"), 1)):
+        assert run(*words, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (len(told["issues"]), told["workers"]) == (shown, None)
+    assert run("issue", "list", "--last", "1", "--json") == 0
+    assert [issue["cadence"] for issue in json.loads(capsys.readouterr().out)] == ["weekly"]
+
+
 def test_the_second_of_two_files_being_wrong_the_first_is_not_applied(
     ready: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
