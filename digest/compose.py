@@ -7,13 +7,18 @@ that each of them gets exactly the best ``count``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 
+from digest import ranking
 from digest import stories as news
+from digest.ranking import Ranked, Signals
 from digest.values import Edition, IssueContent, Item, Kind, Rule, Section, Story, Variant
 
-Rank = Callable[[Story], tuple[float, int]]
+SHORTLIST = 200  # stories of each section that are looked at for being told twice; nobody gets further down
 
 
 def compose(
@@ -25,16 +30,17 @@ def compose(
     covers_until: int,
     cutoffs: Collection[int],
     now: datetime,
+    signals: Signals = ranking.NONE,
 ) -> IssueContent:
     """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest cut-off;
     ``covers_from`` always counts as one. A reader who stands at a cut-off gets the best ``count`` of each section."""
-    known = [story for story in stories if story.intake <= covers_until]
     levels = sorted({covers_from, *cutoffs})
-    ranked = _ranked(edition, known, now)
+    known = tell_once(edition, [story for story in stories if story.intake <= covers_until], levels, now)
+    ranked = rank(edition, known, now, signals)
     depth, candidates = 0, []
     for section in edition.sections:
         depth += section.count
-        candidates.append(_deep_enough(ranked[section.key], depth, levels))
+        candidates.append(_deep_enough([story for story, _ in ranked[section.key]], depth, levels))
     used = {story_id for ids in candidates for story_id in ids}
     titles = {feed.name: feed.title or (feed.name if feed.url else "") for feed in edition.feeds}
     return IssueContent(
@@ -73,20 +79,52 @@ def choose(content: IssueContent, sections: frozenset[str] | None, covered_until
     return Variant(tuple(shown))
 
 
-def _ranked(edition: Edition, stories: Sequence[Story], now: datetime) -> dict[str, list[Story]]:
-    """Per section key the eligible stories, best first; equal ranks by the newer story, so that it is the same order
-    on every machine."""
-    ranks: dict[Rule, Rank] = {
-        Rule.TRENDING: lambda story: (-news.heat(story, now), -story.id),
-        Rule.LATEST: lambda story: (-_newness(story, now), -story.id),
-    }
-    best = sorted(stories, key=lambda story: (-news.score(story, now), -story.id))
-    orders = {rule: sorted(stories, key=rank) for rule, rank in ranks.items()}
+def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int], now: datetime) -> list[Story]:
+    """The stories, with those told as one that are one, each shown by the edition's best article. Only what came in
+    between the same two cut-offs is joined: what a reader was told yesterday must not swallow what is new today."""
+    ranked = rank(edition, stories, now)
+    listed = {story.id for each in ranked.values() for story, _ in each[:SHORTLIST]}
+    in_time = sorted(stories, key=lambda story: (story.intake, story.id))
+    told: list[Story] = []
+    for _, together in groupby(in_time, key=lambda story: bisect_left(levels, story.intake)):
+        band = list(together)
+        told += news.fold([story for story in band if story.id in listed])
+        told += [story for story in band if story.id not in listed]
+    preferred = {feed.name: place for place, feed in enumerate(edition.feeds)}
+    return [_with_best_lead(story, preferred) for story in told]
+
+
+def _with_best_lead(story: Story, preferred: Mapping[str, int]) -> Story:
+    return replace(story, lead=news.lead(story.articles, preferred)) if len(story.articles) > 1 else story
+
+
+def rank(
+    edition: Edition, stories: Sequence[Story], now: datetime, signals: Signals = ranking.NONE
+) -> dict[str, Ranked]:
+    """Per section key the stories it may show with their scores, best first: which are the reasons an editor sees.
+
+    The lead section puts those with a picture first; latest is in order of time alone; elsewhere, no source and no
+    topic may flood."""
+    seen = replace(signals, places={**ranking.places(stories), **signals.places})
+    scores = {story.id: ranking.score(story, now, seen) for story in stories}
+    trends = {story.id: ranking.trend(story, now, seen) for story in stories}
     apart = {Kind.SHORT.value}.union(*(s.match for s in edition.sections if s.rule is Rule.KIND))
-    return {
-        section.key: [s for s in orders.get(section.rule, best) if _eligible(s, section, apart)]
-        for section in edition.sections
-    }
+    ranked: dict[str, Ranked] = {}
+    for section in edition.sections:
+        points = trends if section.rule is Rule.TRENDING else scores
+        scored = [(story, points[story.id]) for story in stories if _eligible(story, section, apart)]
+        ranked[section.key] = _in_order(section.rule, scored, now)
+    return ranked
+
+
+def _in_order(rule: Rule, scored: Ranked, now: datetime) -> Ranked:
+    match rule:
+        case Rule.LATEST:
+            return sorted(scored, key=lambda pair: (-_newness(pair[0], now), -pair[0].id))
+        case Rule.LEAD:
+            return ranking.first_pictured(ranking.varied(scored))
+        case _:
+            return ranking.varied(scored)
 
 
 def _newness(story: Story, now: datetime) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 _FUNCTION_WORDS = """
@@ -25,10 +25,11 @@ _FUNCTION_WORDS = """
     eines er es für gegen hat haben hatte ich ihr ihre im in ist ja kann kein keine mehr mit nach nicht noch nun nur
     ob oder ohne sein seine sich sie sind so über um und uns unter vom von vor war was weil wenn wer werden wie will
     wir wird wo zu zum zur
-    au aux avec ce ces cette comme dans des du elle elles est et eux il ils je leur leurs lui mais même ne ont où ou
-    par pas plus pour qu quand qui sa ses son sont sur une vous
+    après au aussi aux avant avec ce ces cette chez comme dans des du elle elles est et eux il ils je leur leurs lui
+    mais même ne ont où ou par pas plus pour qu quand qui sa sans ses son sont sous sur une vous
 """
 _IGNORED = frozenset(_FUNCTION_WORDS.split())
+_PART = 4  # letters of the shortest part of a compound
 _ABBREVIATION = re.compile(r"\b(?:[^\W\d_]\.){2,}")
 
 
@@ -72,10 +73,23 @@ def _forms(raw: str) -> tuple[str, ...]:
 
 
 def _stem(word: str) -> str:
-    """Without a plural's s, and a people's name as its country's (Korean, Korea): all the grammar needed here."""
+    """Without a plural's s, and a people's name as its country's (Korean, Iraqi): all the grammar needed here."""
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         word = word[:-1]
-    return word[:-1] if len(word) > 5 and word.endswith("an") else word
+    people = (len(word) > 5 and word.endswith("an")) or (len(word) > 4 and word.endswith("i"))
+    return word[:-1] if people else word
+
+
+def heads(vocabulary: Collection[str]) -> dict[str, str]:
+    """The compounds among some words, with the word each ends in, if that is one of them: wildfire is a fire,
+    Zugunglück an Unglück."""
+    found = {}
+    for word in vocabulary:
+        ends = (word[cut:] for cut in range(_PART, len(word) - _PART + 1))
+        head = next((end for end in ends if end in vocabulary), None)
+        if head:
+            found[word] = head
+    return found
 
 
 def names(texts: Iterable[Sequence[str]]) -> frozenset[str]:

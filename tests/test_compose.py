@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest import compose
-from digest import stories as news
-from digest.values import ArticleDraft, Edition, IssueContent, Kind, Rule, Section, Story
+from digest.ranking import Signals
+from digest.stories import told_at
+from digest.values import ArticleDraft, Edition, FeedSpec, Image, IssueContent, Kind, Rule, Section, Story
 
+from . import newsday
 from .samples import EDITION, NOW, content, story
 
 SECTIONS = (
@@ -51,12 +53,8 @@ news_days = st.lists(drafts, max_size=60).map(
 )
 
 
-def _score(told: Story) -> float:
-    return news.score(told, NOW)
-
-
 def _by_hand(told: list[Story], chosen: frozenset[str] | None, cutoff: int) -> list[tuple[int, list[int]]]:
-    """What a reader should get, worked out from all stories."""
+    """What a reader should get, worked out from all stories in the order of each section."""
     rules: dict[str, Callable[[Story], bool]] = {
         "lead": lambda s: s.lead.draft.kind is Kind.NEWS,
         "views": lambda s: s.lead.draft.kind is Kind.OPINION,
@@ -65,18 +63,15 @@ def _by_hand(told: list[Story], chosen: frozenset[str] | None, cutoff: int) -> l
         "hot": lambda s: s.lead.draft.kind is Kind.NEWS,
         "latest": lambda s: True,
     }
-    orders: dict[str, Callable[[Story], float]] = {
-        "hot": lambda s: news.heat(s, NOW),
-        "latest": lambda s: (s.lead.draft.published or NOW).timestamp(),
-    }
+    ranked = compose.rank(SMALL, compose.tell_once(SMALL, told, [], NOW), NOW)
     shown: list[tuple[int, list[int]]] = []
     seen: set[int] = set()
     for index, section in enumerate(SECTIONS):
         if section.optional and chosen is not None and section.key not in chosen:
             continue
-        order = orders.get(section.key, _score)
-        fresh = [s for s in told if rules[section.key](s) and s.intake > cutoff and s.id not in seen]
-        best = sorted(fresh, key=lambda s: (order(s), s.id), reverse=True)[: section.count]
+        in_order = [s for s, _ in ranked[section.key]]
+        assert {s.id for s in in_order} == {s.id for s in told if rules[section.key](s)}
+        best = [s for s in in_order if s.intake > cutoff and s.id not in seen][: section.count]
         if best:
             shown.append((index, [s.id for s in best]))
             seen.update(s.id for s in best)
@@ -98,6 +93,19 @@ def test_every_reader_at_a_cutoff_gets_exactly_the_best(told: list[Story], cutof
 
 @settings(max_examples=20, deadline=None)
 @given(news_days)
+def test_every_section_says_why_and_keeps_to_it(told: list[Story]) -> None:
+    ranked = compose.rank(SMALL, told, NOW)
+    for section in SMALL.sections:
+        if section.rule is Rule.LATEST:
+            ages = [told_at(s.lead) for s, _ in ranked[section.key]]
+            assert ages == sorted(ages, reverse=True), "a list with times is in the order of times"
+        else:
+            totals = [points.total for _, points in ranked[section.key]]
+            assert totals == sorted(totals, reverse=True)
+
+
+@settings(max_examples=20, deadline=None)
+@given(news_days)
 def test_an_issue_holds_no_more_than_some_reader_could_get(told: list[Story]) -> None:
     issue = compose.compose(SMALL, "daily", NOW, told, 0, 5, (), NOW)
     assert set(issue.items) == {story_id for ids in issue.candidates for story_id in ids}
@@ -109,6 +117,62 @@ def test_an_issue_holds_no_more_than_some_reader_could_get(told: list[Story]) ->
 def _only(rule: Rule, told: list[Story], *match: str, sections: tuple[Section, ...] = ()) -> list[int]:
     edition = replace(EDITION, sections=(Section("x", "X", rule, 9, match), *sections))
     return list(compose.compose(edition, "daily", NOW, told, 0, 1, (), NOW).candidates[0])
+
+
+def test_the_lead_has_a_picture_even_if_a_better_story_has_none() -> None:
+    told = [
+        story(1, ArticleDraft(title="a", published=NOW), feeds=("a", "b", "c", "d")),
+        story(2, ArticleDraft(title="b", image=Image("https://a.example/b.jpg"), published=NOW - timedelta(days=1))),
+        story(3, ArticleDraft(title="c", image=Image("https://a.example/c.jpg"), published=NOW)),
+    ]
+    assert _only(Rule.LEAD, told) == [3, 2, 1]
+    assert _only(Rule.TRENDING, told)[0] == 1
+
+
+def test_what_two_papers_tell_is_told_once_by_the_one_the_edition_names_first() -> None:
+    drafts, day = newsday.drafts(), newsday.same_event()
+    told = [
+        replace(one, articles=(piece,), lead=piece)
+        for number, draft in enumerate(drafts, 1)
+        for one in [story(number, draft)]
+        for piece in [replace(one.lead, feed=newsday.paper(draft))]
+    ]
+    papers = ("wire.example", "herald.example", "tribune.example")
+    edition = replace(
+        EDITION,
+        sections=(Section("x", "X", Rule.LEAD, 40),),
+        feeds=tuple(FeedSpec(name, f"https://{name}/rss", name) for name in papers),
+    )
+    items = compose.compose(edition, "daily", NOW, told, 0, 1, (), NOW).items
+    first, second = next((a, b) for a, b in sorted(day) if "Amadi" in drafts[a].title + drafts[b].title)
+    assert second + 1 not in items
+    assert (items[first + 1].source, items[first + 1].also) == ("wire.example", ("herald.example",))
+
+
+def test_what_a_reader_was_told_yesterday_does_not_swallow_what_is_new_today() -> None:
+    yesterday, today = (
+        story(number, draft, intake=number, feeds=(newsday.paper(draft),))
+        for number, draft in enumerate((d for d in newsday.drafts() if "Amadi" in d.title + d.standfirst), 1)
+    )
+    noise = [story(number, draft, 2) for number, draft in enumerate(newsday.drafts()[20:40], 10)]
+    edition = replace(EDITION, sections=(Section("x", "X", Rule.LEAD, 40),))
+    together = compose.compose(edition, "daily", NOW, [yesterday, today, *noise], 0, 2, (), NOW)
+    assert {1, 2} & set(together.items) == {1}
+    apart = compose.compose(edition, "daily", NOW, [yesterday, today, *noise], 1, 2, (0,), NOW)
+    assert {1, 2} <= set(apart.items)
+    assert 2 in compose.choose(apart, None, 1).shown[0][1]
+
+
+def test_no_source_floods_an_issue_and_an_editor_s_weight_is_a_reason() -> None:
+    loud = [story(n, ArticleDraft(title=f"Loud {n}", published=NOW), feeds=("loud",)) for n in range(1, 9)]
+    old = NOW - timedelta(hours=18)
+    quiet = story(9, ArticleDraft(title="Quiet", published=old), feeds=("quiet",))
+    edition = replace(EDITION, sections=(Section("x", "X", Rule.LEAD, 4),))
+    ranked = compose.rank(edition, [*loud, quiet], NOW)["x"]
+    assert 9 in [s.id for s, _ in ranked[:4]]
+    weighed = compose.rank(edition, [*loud, quiet], NOW, Signals(weights={"quiet": 1.0}))["x"]
+    assert weighed[0][0].id == 9
+    assert "editor +1.00" in str(weighed[0][1])
 
 
 def test_pieces_with_a_section_of_their_own_do_not_lead() -> None:

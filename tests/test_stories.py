@@ -1,21 +1,18 @@
-"""Which articles tell the same news, on invented and on real headlines; ranking."""
+"""Which articles tell the same news, what is told as one when an issue is composed, and which piece is shown."""
 
 from __future__ import annotations
 
-from calendar import timegm
-from datetime import UTC, datetime, timedelta
-from html import unescape
+from collections.abc import Sequence
+from datetime import timedelta
 from itertools import combinations
-from pathlib import Path
-from re import sub
 from zlib import crc32
 
-import feedparser
 import pytest
 
-from digest.stories import Assignment, assign, heat, lead, region, score
+from digest.stories import Assignment, assign, fold, lead, region
 from digest.values import Article, ArticleDraft, Image, Story
 
+from . import newsday
 from .conftest import NOW
 
 OWN = Assignment()
@@ -149,58 +146,56 @@ def test_a_story_does_not_grow_by_a_chain_of_neighbours() -> None:
     assert stories[0] != stories[-1]
 
 
-# Pairs of the cnn and nytimes(-science) feeds of 1 January 2020 that tell the same event, judged by reading them.
-SAME_EVENTS = {
-    ("Kim Jong Un: Hostile", "North Korea Is No Longer"),
-    ("Kim Jong Un: Hostile", "What Kim Jong-un’s Latest"),
-    ("North Korea Is No Longer", "What Kim Jong-un’s Latest"),
-    ("See New Year's Eve celebrations", "New Year’s Eve 2020: Pictures"),
-    ("How did Ghosn flee", "Carlos Ghosn’s Escape"),
-    ("How did Ghosn flee", "Carlos Ghosn, Fugitive"),
-    ("Australia's deadly wildfires", "Why the Fires in Australia"),
-    ("Australia's deadly wildfires", "Thousands Flee to Shore"),
-    ("Proxy war between US", "American Airstrikes Rally"),
-    ("Chinese Scientist Who Genetically", "Chinese Scientist Who Genetically"),
-    ("In Indonesia, Outlaw Gold", "In Indonesia, Outlaw Gold"),
-}
-RECALL = 0.5  # measured 6 of 11; what is missed shares a single name
+def told_together(drafts: Sequence[ArticleDraft]) -> set[tuple[int, int]]:
+    """The pairs of pieces that end in one story of an issue, when they come in one after the other."""
+    found: dict[int, list[Article]] = {}
+    home: list[int] = []
+    for number, assigned in enumerate(assign(drafts, [])):
+        home.append(number if assigned.same_as is None else home[assigned.same_as])
+        found.setdefault(home[-1], []).append(article(number, drafts[number], home[-1], newsday.paper(drafts[number])))
+    folded = fold([Story(key, 1, NOW, pieces[0], tuple(pieces)) for key, pieces in found.items()])
+    return {pair for one in folded for pair in combinations(sorted(piece.id for piece in one.articles), 2)}
 
 
-def feed_drafts(path: Path) -> list[ArticleDraft]:
-    return [
-        ArticleDraft(
-            title=unescape(entry.title),
-            url=entry.get("link", ""),
-            standfirst=unescape(sub("<[^>]*>", "", entry.get("summary", ""))),
-            language="en",
-            published=datetime.fromtimestamp(timegm(entry.published_parsed), UTC)
-            if entry.get("published_parsed")
-            else None,
-        )
-        for entry in feedparser.parse(path.read_bytes()).entries
-    ]
+def test_a_day_of_many_papers_in_five_languages() -> None:
+    """Written before the rule was, and not in its favour: of the hard pairs one is still taken for the same event."""
+    joined, same = told_together(newsday.drafts()), newsday.same_event()
+    assert len(joined & same) / len(joined) >= 0.9, joined - same
+    assert len(joined & same) / len(same) >= 0.85, same - joined
 
 
-def test_real_feeds_join_what_a_reader_would_join(shared_data: Path) -> None:
-    names = ("cnn.xml", "nytimes.xml", "nytimes-science.xml")
-    drafts = [draft for name in names for draft in feed_drafts(shared_data / "feeds" / name)]
-    stories: dict[int, list[int]] = {}
-    for index, assigned in enumerate(assign(drafts, [])):
-        home = next((s for s, held in stories.items() if assigned.same_as in held), index)
-        stories.setdefault(home, []).append(index)
-    joined = {pair for held in stories.values() for pair in combinations(held, 2)}
-    telling = {
-        pair
-        for pair in combinations(range(len(drafts)), 2)
-        if any(drafts[pair[0]].title.startswith(a) and drafts[pair[1]].title.startswith(b) for a, b in SAME_EVENTS)
-    }
-    right = joined & telling
-    assert len(joined) >= 5
-    assert len(right) / len(joined) >= 0.95, [(drafts[a].title, drafts[b].title) for a, b in joined - telling]
-    assert len(right) / len(telling) >= RECALL
+def test_the_order_in_which_pieces_come_makes_no_difference_to_what_an_issue_tells_together() -> None:
+    drafts = newsday.drafts()
+    backwards = told_together(drafts[::-1])
+    last = len(drafts) - 1
+    assert {(last - b, last - a) for a, b in backwards} == told_together(drafts)
 
 
-# ------------------------------------------------------------------------------------------ importance
+FIRES = [
+    draft("Wildfires near Almeira force thousands to flee", "The wind drives the flames to the coast.", "wire", 3),
+    draft("Almeira wildfires: why they spread so fast", "A dry winter left fuel on the coast.", "herald", 2),
+    draft("Fires near Almeira reach the airport", "Thousands flee along the coast.", "herald", 1),
+]
+
+
+def single(number: int, of: ArticleDraft, intake: int = 1) -> Story:
+    piece = Article(number, number, newsday.paper(of), intake, NOW, of)
+    return Story(number, intake, NOW, piece, (piece,))
+
+
+def test_two_pieces_of_one_paper_are_told_as_one_if_another_paper_tells_both() -> None:
+    noise = [single(number, each) for number, each in enumerate(NOISE, 11)]
+    wire, why, airport = (single(number, each, number) for number, each in enumerate(FIRES, 1))
+    assert [each.id for each in fold([why, airport, *noise])][:2] == [2, 3], "its editor meant two"
+    (told, *rest) = fold([wire, why, airport, *noise])
+    assert (told.id, told.intake, {piece.id for piece in told.articles}) == (1, 1, {1, 2, 3})
+    assert rest == noise
+
+
+def test_what_is_told_once_comes_out_as_it_went_in() -> None:
+    stories = [single(number, each) for number, each in enumerate(NOISE, 1)]
+    assert fold(stories) == stories
+    assert fold([]) == []
 
 
 def story(*articles: Article) -> Story:
@@ -213,30 +208,6 @@ def told(feed: str, hours: float = 0, countries: tuple[str, ...] = (), image: bo
     return Article(1, 1, feed, 1, seen, ArticleDraft("T", standfirst=text, countries=countries, image=picture))
 
 
-def test_more_sources_fresher_and_fuller_stories_matter_more() -> None:
-    plain = score(story(told("a")), NOW)
-    assert score(story(told("a"), told("b")), NOW) == pytest.approx(plain + 1)
-    assert score(story(told("a"), told("a")), NOW) == plain
-    assert score(story(told("a", hours=24)), NOW) == pytest.approx(plain - 1)
-    assert score(story(told("a", image=True)), NOW) > score(story(told("a", text="s")), NOW) > plain
-    assert score(story(told("a", hours=90_000)), NOW) < score(story(told("a", hours=80_000)), NOW)
-
-
-def test_neither_a_date_ahead_of_us_nor_none_at_all_is_a_trick() -> None:
-    later = NOW + timedelta(hours=5)
-    ahead, timely, undated = (
-        score(story(Article(1, 1, "a", 1, NOW, ArticleDraft("T", published=published))), later)
-        for published in (NOW + timedelta(days=30), NOW, None)
-    )
-    assert ahead == timely > undated
-
-
-def test_heat_is_what_is_told_now() -> None:
-    burning = heat(story(told("a", 1), told("b", 1), told("c", 2)), NOW)
-    assert burning > heat(story(told("a", 1), told("a", 1), told("a", 2)), NOW) > heat(story(told("a", 1)), NOW)
-    assert burning > heat(story(told("a", 30), told("b", 30), told("c", 30), told("d", 30)), NOW)
-
-
 @pytest.mark.parametrize(
     ("countries", "tag"),
     [([()], ""), ([("Chad",)], "Chad"), ([("Chad",), (), ("CHAD",)], "Chad"), ([("Chad", "Mali")], "Global"),
@@ -246,7 +217,8 @@ def test_region(countries: list[tuple[str, ...]], tag: str) -> None:
     assert region(story(*(told("a", countries=each) for each in countries))).casefold() == tag.casefold()
 
 
-def test_the_fullest_then_earliest_article_leads() -> None:
-    bare, early, late = told("a", 9), told("b", 5, image=True, text="s"), told("c", 1, image=True, text="s")
-    assert lead([late, bare, early]) is early
-    assert lead([told("a", 1), bare]) is bare
+def test_the_fullest_piece_is_shown_of_the_preferred_paper_and_the_latest_word_of_it() -> None:
+    bare, early, late = told("a", 1), told("b", 5, image=True, text="s"), told("c", 2, image=True, text="s")
+    assert lead([bare, early, late]) is late
+    assert lead([bare, early, late], {"b": 0, "c": 1}) is early
+    assert lead([bare, told("a", 9)], {"b": 0}) is bare
