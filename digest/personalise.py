@@ -1,8 +1,8 @@
 """From a compiled issue to one reader's mail: join the blocks of what he gets, fill in what is his.
 
 A ``Press`` is made once per issue and process. Everything that does not depend on the reader is done then: bytes,
-sizes, the canonical headers that DKIM signs. A mail then costs two tokens and one join, whatever its reader chose, so
-nothing is kept per variant and memory stays as it is.
+sizes, the canonical headers that DKIM signs. A mail then costs two tokens and one join, whatever its reader chose: what
+is kept are sections, not variants, of which there may be as many as readers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from digest import message as mime
 from digest.values import Block, CompiledIssue, CompiledPart, Envelope, Reader, Variant
 
 _NAME_MOST = 60
+_SECTIONS_KEPT = 512  # some 3 KB each
 _PERSONAL = {"token": 40, "name": 40, "address": 60}  # bytes a filled slot is counted with in the budget
 _WRITTEN_TWICE = {"name", "address"}  # slots whose value is written differently in HTML and text
 
@@ -43,7 +44,7 @@ class Press:
         self._subjects = {key: subject.encode() for key, subject in compiled.subjects.items()}
         self._titles = {key: title.encode() for key, title in compiled.preheaders.items()}
         self._items = compiled.content.items
-        self._headers = _type(compiled.headers)
+        self._headers = _type([compiled.headers])
         self._text = _Form(compiled.text, "text:")
         self._html = _Form(compiled.html, "html:")
         self._before_text = f"--{boundary}\r\n{mime.part_header('plain', 'quoted-printable')}".encode()
@@ -71,7 +72,7 @@ class Press:
         values = {
             "to": mime.mailbox(reader.name, recipient).encode(),
             "subject": self._subjects[variant.shown[0][1][0]],
-            "date": _date(now),
+            "date": _date(now.replace(microsecond=0)),
             "return_path": return_path,
             "token": token,
             "preheader": self._preheader(variant),
@@ -130,7 +131,7 @@ def masked(address: str) -> str:
 
 @lru_cache(maxsize=4)
 def _date(now: datetime) -> bytes:
-    """Made once for a group of mails."""
+    """Made once for the mails of a second."""
     return format_datetime(now).encode()
 
 
@@ -163,105 +164,92 @@ _WRITTEN: Mapping[str, tuple[Callable[[str], bytes], Callable[[Reader], str]]] =
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """A block in bytes: what stands before its first slot, then each slot with what follows it."""
+    """Text set in bytes: what stands before its first slot, then each slot with what follows it. ``size``: its bytes,
+    with slots counted as ``_PERSONAL`` says."""
 
     start: bytes
     rest: tuple[tuple[str, bytes], ...]
+    size: int
 
 
-def _type(block: Block, kind: str = "") -> _Type:
-    """``block`` in bytes, its slots that are written twice with ``kind`` before their name."""
-    start, *others = (literal.encode() for literal in block.literals)
-    names = (kind + name if kind and name in _WRITTEN_TWICE else name for name in block.slots)
-    return _Type(start, tuple(zip(names, others, strict=True)))
+def _type(blocks: Sequence[Block], kind: str = "") -> _Type:
+    """``blocks`` set one behind the other, slots that are written twice with ``kind`` before their name."""
+    literals, names = [""], list[str]()
+    for block in blocks:
+        first, *others = block.literals
+        literals[-1] += first
+        literals += others
+        names += (kind + name if kind and name in _WRITTEN_TWICE else name for name in block.slots)
+    start, *rest = (literal.encode() for literal in literals)
+    return _Type(start, tuple(zip(names, rest, strict=True)), sum(map(_size, blocks)))
 
 
-def _set(out: list[bytes], block: _Type, values: Values) -> None:
-    """Add ``block``, filled in. A missing value raises ``KeyError``."""
-    out.append(block.start)
-    for name, literal in block.rest:
+def _set(out: list[bytes], type_: _Type, values: Values) -> None:
+    """Add ``type_``, filled in. A missing value raises ``KeyError``."""
+    out.append(type_.start)
+    for name, literal in type_.rest:
         out.append(values[name])
         out.append(literal)
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """A section of one part. ``plain`` holds its stories' bytes if no block of it has a slot: nearly always."""
-
-    opening: _Type
-    closing: _Type
-    stories: Mapping[int, _Type]
-    plain: Mapping[int, bytes] | None
-    sizes: Mapping[int, int]
-    frame: int
-
-
 class _Form:
-    """A MIME part in bytes, ready to be filled."""
+    """A MIME part in bytes, ready to be filled. A section's stories are set together when they are first wanted so:
+    readers with different choices have most of their sections in common."""
 
     def __init__(self, part: CompiledPart, kind: str) -> None:
-        self._head, self._more, self._tail = (_type(block, kind) for block in (part.head, part.more, part.tail))
-        self._frame = sum(map(_size, (part.head, part.more, part.tail)))
-        sections = zip(part.opening, part.closing, part.stories, strict=True)
-        self._sections = [_section(opening, closing, stories, kind) for opening, closing, stories in sections]
-        slots = {kind + slot for block in _blocks(part) for slot in block.slots if slot in _WRITTEN_TWICE}
-        self.own = slots
+        self._part, self._kind = part, kind
+        self._head, self._more, self._tail = (_type([block], kind) for block in (part.head, part.more, part.tail))
+        self._frame = self._head.size + self._more.size + self._tail.size
+        self._section = lru_cache(maxsize=_SECTIONS_KEPT)(self._set_section)
+        self.own = {kind + slot for block in _blocks(part) for slot in block.slots if slot in _WRITTEN_TWICE}
 
     def within(self, shown: Shown, budget: int) -> tuple[Shown, bool]:
         """As much of ``shown`` as fits ``budget`` bytes, at least its first story, and whether that is all."""
         room = budget - self._frame
-        for index, ids in shown:
-            section = self._sections[index]
-            room -= section.frame + sum(map(section.sizes.__getitem__, ids))
-        return (shown, True) if room >= 0 else (self._cut(shown, budget - self._frame), False)
+        if sum(self._section(index, ids).size for index, ids in shown) <= room:
+            return shown, True
+        return self._cut(shown, room), False
 
     def _cut(self, shown: Shown, room: int) -> Shown:
         kept: list[tuple[int, tuple[int, ...]]] = []
         for index, ids in shown:
-            section, fitting = self._sections[index], 0
-            room -= section.frame
-            for story_id in ids:
-                room -= section.sizes[story_id]
-                if room < 0 and (kept or fitting):
-                    break
-                fitting += 1
+            fitting = next((n for n in range(len(ids), 0, -1) if self._section(index, ids[:n]).size <= room), 0)
+            if not kept:
+                fitting = max(fitting, 1)
             if fitting:
                 kept.append((index, ids[:fitting]))
+                room -= self._section(index, ids[:fitting]).size
             if fitting < len(ids):
                 break
         return kept
 
-    def fill(self, out: list[bytes], shown: Shown, whole: bool, values: dict[str, bytes]) -> None:
+    def fill(self, out: list[bytes], shown: Shown, whole: bool, values: Values) -> None:
         """Add the part to ``out``, with ``values`` in its slots."""
         _set(out, self._head, values)
         for index, ids in shown:
-            section = self._sections[index]
-            if section.plain:
-                out.append(section.opening.start)
-                out.extend(map(section.plain.__getitem__, ids))
-                out.append(section.closing.start)
-                continue
-            _set(out, section.opening, values)
-            for rank, story_id in enumerate(ids, 1):
-                values["rank"] = b"%d" % rank
-                _set(out, section.stories[story_id], values)
-            _set(out, section.closing, values)
+            _set(out, self._section(index, ids), values)
         if not whole:
             _set(out, self._more, values)
         _set(out, self._tail, values)
 
+    def _set_section(self, index: int, ids: tuple[int, ...]) -> _Type:
+        part = self._part
+        stories = (_ranked(part.stories[index][story_id], rank) for rank, story_id in enumerate(ids, 1))
+        return _type([part.opening[index], *stories, part.closing[index]], self._kind)
 
-def _section(opening: Block, closing: Block, stories: Mapping[int, Block], kind: str) -> _Section:
-    plain = not any(block.slots for block in (opening, closing, *stories.values()))
-    types = {key: _type(block, kind) for key, block in stories.items()}
-    return _Section(
-        _type(opening, kind),
-        _type(closing, kind),
-        types,
-        {key: made.start for key, made in types.items()} if plain else None,
-        {key: _size(block) for key, block in stories.items()},
-        _size(opening) + _size(closing),
-    )
+
+def _ranked(block: Block, rank: int) -> Block:
+    """``block`` with its place in the section filled in."""
+    if "rank" not in block.slots:
+        return block
+    literals, slots = [block.literals[0]], list[str]()
+    for name, literal in zip(block.slots, block.literals[1:], strict=True):
+        if name == "rank":
+            literals[-1] += f"{rank}{literal}"
+        else:
+            slots.append(name)
+            literals.append(literal)
+    return Block(tuple(literals), tuple(slots))
 
 
 def _size(block: Block) -> int:
@@ -284,7 +272,7 @@ class _Seal:
         marked = "".join(chain.from_iterable(zip(headers.literals, marks, strict=True))).removesuffix("\0\0")
         self._names, covered = dkim.covered(marked.encode())
         pieces = covered.decode().split("\0")
-        self._covered = _type(Block(tuple(pieces[::2]), tuple(pieces[1::2])))
+        self._covered = _type([Block(tuple(pieces[::2]), tuple(pieces[1::2]))])
         self._signers = signers
         self._settled = settled
 
