@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from digest import retry
-from digest.compose import choose
+from digest.variants import Chooser
 from digest.errors import DigestError, UnavailableError
 from digest.retry import Stop
 from digest.settings import DeliverSettings
@@ -73,7 +73,7 @@ def deliver(office: PostOffice, issue_id: int, number: int) -> int:
         return 0
     done, stop = 0, Stop.NOTHING
     with Journal(office.journals, issue_id, number, lease.owner) as journal:
-        run = _Run(office, lease, issue, compiled, journal)
+        run = _Run(office, lease, issue, compiled, Chooser(compiled.content), journal)
         while stop is Stop.NOTHING and (group := _take(run)):
             stop = _carry(run, group)
             done += len(group)
@@ -119,6 +119,7 @@ class _Run:
     lease: Lease
     issue: Issue
     compiled: CompiledIssue
+    chooser: Chooser
     journal: Journal
 
     def ours(self) -> bool:
@@ -153,7 +154,7 @@ def _take(run: _Run) -> list[Mail]:
 
 def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> Mail | None:
     """What this reader is to get; or settle the delivery at once when he is to get nothing."""
-    variant = choose(run.compiled.content, turn.sections, turn.covered_until)
+    variant = run.chooser.choose(turn.sections, turn.covered_until)
     event, reason = _verdict(turn, variant, run.compiled.content.covers_until)
     issue_id, ids = run.lease.issue_id, [turn.subscription_id]
     if event is DeliveryEvent.TAKE:
