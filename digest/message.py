@@ -24,6 +24,7 @@ from digest.values import Edition, Envelope
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_IN_ADDRESS = re.compile(r"[\s<>,;:\"\\()\[\]\x00-\x20\x7f-\x9f]")
 _LINE_END = re.compile("\r\n|\r|\n")
 _LINE = 76
 _NAME = 120  # characters of a display name; nobody reads on
@@ -79,7 +80,7 @@ def wire_address(address: str) -> str:
     Raises ``InputError`` for what can't stand in a header or an SMTP command.
     """
     local, at, domain = address.rpartition("@")
-    if not (local and at and domain) or re.search(r"[\s<>,;:\"\\()\[\]\x00-\x20\x7f-\x9f]", address):
+    if not (local and at and domain) or _NOT_IN_ADDRESS.search(address):
         raise InputError(f"{address!r} is not a mail address", "it should look like name@example.org")
     if domain.isascii():
         return address
