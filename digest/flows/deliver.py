@@ -20,7 +20,6 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from digest import retry
-from digest.variants import Chooser
 from digest.errors import DigestError, UnavailableError
 from digest.retry import Stop
 from digest.settings import DeliverSettings
@@ -32,6 +31,7 @@ from digest.store.batches import Lease
 from digest.store.database import Database
 from digest.store.deliveries import Settled, Turn
 from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
+from digest.variants import Chooser
 
 _OVERLAP_PAUSE = timedelta(seconds=60)
 _ASK_AGAIN = (0.5, 2.0, 8.0)  # seconds after which a failing database is asked again

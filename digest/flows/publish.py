@@ -143,10 +143,11 @@ def expand(database: Database, issue: Issue, settings: DeliverSettings, now: dat
         if not issues.move(connection, issue.id, IssueEvent.EXPAND, now):
             return
         _, edition = editions.require(connection, issue.edition)
-        number = 0
-        for zone, hour in deliveries.local_hours(connection, issue):
-            due_at = now if hour is None else _due_at(issue, zone, edition.time_zone, hour)
-            number += deliveries.expand(connection, issue, zone, hour, max(due_at, now), number, settings.batch)
+        wishes = {
+            (zone, hour): max(_due_at(issue, zone, edition.time_zone, hour), now)
+            for zone, hour in deliveries.local_hours(connection, issue)
+        }
+        deliveries.expand(connection, issue, wishes, now, settings.batch)
         deliveries.start_serving(connection, issue)
         deliveries.supersede(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)

@@ -6,14 +6,29 @@ delivery right before it goes out, ``settle`` writes what came of it.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Update, and_, bindparam, exists, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    String,
+    Update,
+    and_,
+    bindparam,
+    column,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+    values,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from digest import states
@@ -23,6 +38,7 @@ from digest.store.schema import batches, deliveries, issues, subscribers, subscr
 from digest.values import Issue
 
 _CHUNK = 500  # ids in one statement
+_PER_MOMENT = 100_000  # numbers of the batches that are due at one moment: fifty million readers' at the usual size
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,46 +75,54 @@ class Settled:
 # ------------------------------------------------------------------------------------------- expanding
 
 
-def local_hours(connection: Connection, issue: Issue) -> list[tuple[str, int | None]]:
-    """The distinct (time zone, hour) that the issue's audience wants it at; ``("", None)``: as it comes out."""
-    zone = func.coalesce(subscribers.c.time_zone, "")
-    statement = select(zone, subscriptions.c.hour).select_from(_audience_from()).where(_audience(issue)).distinct()
-    hours = {("", None) if hour is None else (tz, hour) for tz, hour in connection.execute(statement)}
-    return sorted(hours, key=lambda pair: (pair[1] is not None, pair))
+def local_hours(connection: Connection, issue: Issue) -> list[tuple[str, int]]:
+    """The distinct (time zone, hour) that readers of the issue wish it at; not those who get it as it comes out."""
+    columns = select(subscribers.c.time_zone, subscriptions.c.hour).select_from(_audience_from())
+    statement = columns.where(_audience(issue), subscriptions.c.hour.is_not(None)).distinct()
+    return sorted((zone, hour) for zone, hour in connection.execute(statement))
 
 
 def expand(
-    connection: Connection, issue: Issue, zone: str, hour: int | None, due_at: datetime, first_batch: int, size: int
+    connection: Connection, issue: Issue, wishes: Mapping[tuple[str, int], datetime], now: datetime, size: int
 ) -> int:
-    """Create the deliveries of the part of the audience that wants the issue at ``hour`` in ``zone``, all in SQL, and
-    batches of ``size`` for them from number ``first_batch`` on. Returns how many batches."""
-    at_hour: ColumnElement[bool] = subscriptions.c.hour.is_(None)
-    if hour is not None:
-        at_hour = and_(subscriptions.c.hour == hour, subscribers.c.time_zone == zone)
-    placed = exists().where(deliveries.c.issue_id == issue.id, deliveries.c.subscription_id == subscriptions.c.id)
-    position = func.row_number().over(order_by=subscriptions.c.id) - 1
-    source = (
+    """Create the deliveries of the issue's whole audience in one statement, in batches of at most ``size``, and the
+    batches. ``wishes``: when each (time zone, hour) has come, not before ``now``; everybody else's batches are due now,
+    and so may be those of a reader who wishes another hour in this very moment. Returns how many batches."""
+    moments = sorted({now, *wishes.values()})
+    places = {wish: moments.index(due_at) for wish, due_at in wishes.items()}
+    columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
+    connection.execute(insert(deliveries).from_select(columns, _numbered(issue, places, size)))
+    made = select(deliveries.c.batch).where(deliveries.c.issue_id == issue.id).distinct()
+    rows = [
+        {"issue_id": issue.id, "number": number, "due_at": moments[number // _PER_MOMENT], "failures": 0}
+        for number in connection.execute(made).scalars()
+    ]
+    if rows:
+        connection.execute(insert(batches), rows)
+    return len(rows)
+
+
+def _numbered(issue: Issue, places: Mapping[tuple[str, int], int], size: int) -> Select[Any]:
+    """The audience with the numbers of its batches: those of the moment in ``places`` n begin at n × _PER_MOMENT."""
+    source = _audience_from()
+    place: ColumnElement[int] = literal(0, Integer)
+    if places:
+        wished = values(column("zone", String), column("hour", Integer), column("place", Integer), name="wished")
+        table = wished.data([(*wish, number) for wish, number in places.items()]).cte()
+        same = and_(table.c.zone == subscribers.c.time_zone, table.c.hour == subscriptions.c.hour)
+        source, place = source.outerjoin(table, same), func.coalesce(table.c.place, 0)
+    position = func.row_number().over(partition_by=place, order_by=subscriptions.c.id) - 1
+    return (
         select(
             literal(issue.id),
             subscriptions.c.id,
-            literal(first_batch) + position // size,
+            place * _PER_MOMENT + position // size,
             literal(DeliveryState.PENDING.value),
             literal(0),
         )
-        .select_from(_audience_from())
-        .where(_audience(issue), at_hour, ~placed)  # placed: at his former hour, which he has just changed
+        .select_from(source)
+        .where(_audience(issue))
     )
-    columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
-    counted = insert(deliveries).from_select(columns, source).execution_options(preserve_rowcount=True)
-    made = connection.execute(counted).rowcount
-    count = math.ceil(made / size)
-    if count:
-        numbers = range(first_batch, first_batch + count)
-        connection.execute(
-            insert(batches),
-            [{"issue_id": issue.id, "number": number, "due_at": due_at, "failures": 0} for number in numbers],
-        )
-    return count
 
 
 def _audience_from() -> Any:
