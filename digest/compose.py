@@ -15,7 +15,7 @@ from itertools import groupby
 
 from digest import ranking
 from digest import stories as news
-from digest.ranking import Ranked, Signals
+from digest.ranking import Ranked, Score, Signals
 from digest.values import Edition, IssueContent, Item, Kind, Rule, Section, Story, Variant
 
 SHORTLIST = 200  # stories of each section that are looked at for being told twice; nobody gets further down
@@ -36,7 +36,7 @@ def compose(
     ``covers_from`` always counts as one. A reader who stands at a cut-off gets the best ``count`` of each section."""
     levels = sorted({covers_from, *cutoffs})
     known = tell_once(edition, [story for story in stories if story.intake <= covers_until], levels, now)
-    ranked = rank(edition, known, now, signals)
+    ranked = rank(edition, known, now, replace(signals, affairs=news.affairs(_listed(edition, known, now))))
     depth, candidates = 0, []
     for section in edition.sections:
         depth += section.count
@@ -82,8 +82,7 @@ def choose(content: IssueContent, sections: frozenset[str] | None, covered_until
 def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int], now: datetime) -> list[Story]:
     """The stories, with those told as one that are one, each shown by the edition's best article. Only what came in
     between the same two cut-offs is joined: what a reader was told yesterday must not swallow what is new today."""
-    ranked = rank(edition, stories, now)
-    listed = {story.id for each in ranked.values() for story, _ in each[:SHORTLIST]}
+    listed = {story.id for story in _listed(edition, stories, now)}
     in_time = sorted(stories, key=lambda story: (story.intake, story.id))
     told: list[Story] = []
     for _, together in groupby(in_time, key=lambda story: bisect_left(levels, story.intake)):
@@ -92,6 +91,13 @@ def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int],
         told += [story for story in band if story.id not in listed]
     preferred = {feed.name: place for place, feed in enumerate(edition.feeds)}
     return [_with_best_lead(story, preferred) for story in told]
+
+
+def _listed(edition: Edition, stories: Sequence[Story], now: datetime) -> list[Story]:
+    """Those that any section could show."""
+    ranked = rank(edition, stories, now)
+    ids = {story.id for each in ranked.values() for story, _ in each[:SHORTLIST]}
+    return [story for story in stories if story.id in ids]
 
 
 def _with_best_lead(story: Story, preferred: Mapping[str, int]) -> Story:
@@ -103,33 +109,32 @@ def rank(
 ) -> dict[str, Ranked]:
     """Per section key the stories it may show with their scores, best first: which are the reasons an editor sees.
 
-    The lead section puts those with a picture first; latest is in order of time alone; elsewhere, no source and no
-    topic may flood."""
+    The lead section puts those with a picture first; latest is in order of time alone; elsewhere, no source, no topic
+    and no affair may flood."""
     seen = replace(signals, places={**ranking.places(stories), **signals.places})
     scores = {story.id: ranking.score(story, now, seen) for story in stories}
-    trends = {story.id: ranking.trend(story, now, seen) for story in stories}
     apart = {Kind.SHORT.value}.union(*(s.match for s in edition.sections if s.rule is Rule.KIND))
     ranked: dict[str, Ranked] = {}
     for section in edition.sections:
-        points = trends if section.rule is Rule.TRENDING else scores
-        scored = [(story, points[story.id]) for story in stories if _eligible(story, section, apart)]
-        ranked[section.key] = _in_order(section.rule, scored, now)
+        eligible = [story for story in stories if _eligible(story, section, apart)]
+        ranked[section.key] = _in_order(section.rule, eligible, scores, seen, now)
     return ranked
 
 
-def _in_order(rule: Rule, scored: Ranked, now: datetime) -> Ranked:
+def _in_order(
+    rule: Rule, stories: Sequence[Story], scores: Mapping[int, Score], signals: Signals, now: datetime
+) -> Ranked:
     match rule:
         case Rule.LATEST:
-            return sorted(scored, key=lambda pair: (-_newness(pair[0], now), -pair[0].id))
+            return ranking.best_first((story, ranking.recency(story, now)) for story in stories)
+        case Rule.TRENDING:
+            trends = ((story, ranking.trend(story, now, signals)) for story in stories)
+            return ranking.varied(trends, signals.affairs)
         case Rule.LEAD:
-            return ranking.first_pictured(ranking.varied(scored))
+            scored = ((story, scores[story.id]) for story in stories)
+            return ranking.first_pictured(ranking.varied(scored, signals.affairs))
         case _:
-            return ranking.varied(scored)
-
-
-def _newness(story: Story, now: datetime) -> float:
-    """When a story's lead came out; a date ahead of us is not believed."""
-    return min(news.told_at(story.lead), now).timestamp()
+            return ranking.varied(((story, scores[story.id]) for story in stories), signals.affairs)
 
 
 def _eligible(story: Story, section: Section, apart: Collection[str]) -> bool:

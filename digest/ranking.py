@@ -23,9 +23,12 @@ TOP_OF_FEED = 0.5  # for what a source puts first; half of it five places furthe
 PLACES_PER_HALF = 5
 CLICKS = 0.1  # per doubling of the clicks
 REPEATED = 0.35  # taken for each story further up that has the same source, and again for the same topic
-VARIED = 200  # stories of a section that are mixed; nobody gets further down
+REPEATS = 4  # stories further up that count at most: in a long list merit decides
+REPEATED_AFFAIR = 1.0  # and for each that belongs to the same affair
+VARIED = 100  # stories of a section that are mixed, of twice as many; few readers get further down
 
 Ranked = list[tuple[Story, "Score"]]
+_Shared = tuple[str, str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ class Score:
     editor: float = 0.0  # the weight the editor gave its sources, or the story itself
     clicks: float = 0.0  # what readers of earlier issues opened
     heat: float = 0.0  # log2 of the tellings per hour of late
-    variety: float = 0.0  # below 0: stories of the same source or topic stand further up
+    variety: float = 0.0  # below 0: stories of the same source, topic or affair stand further up
 
     @property
     def total(self) -> float:
-        return sum(part for _, part in self.parts)
+        """The sum of all parts."""
+        lasting = self.freshness + self.sources + self.fullness + self.place
+        return lasting + self.editor + self.clicks + self.heat + self.variety
 
     @property
     def parts(self) -> tuple[tuple[str, float], ...]:
@@ -60,12 +65,13 @@ class Score:
 class Signals:
     """What is known beside the articles. ``places``: by article id, how many its source put before it when it came;
     ``weights``: by feed name, days by which an editor prefers it; ``favoured``: the same by story id; ``clicks``: by
-    story id."""
+    story id; ``affairs``: by story id, where several belong to one."""
 
     places: Mapping[int, int] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     favoured: Mapping[int, float] = field(default_factory=dict)
     clicks: Mapping[int, int] = field(default_factory=dict)
+    affairs: Mapping[int, int] = field(default_factory=dict)
 
 
 NONE = Signals()
@@ -88,6 +94,11 @@ def score(story: Story, now: datetime, signals: Signals = NONE) -> Score:
 def trend(story: Story, now: datetime, signals: Signals = NONE) -> Score:
     """How much a story is told of late."""
     return Score(heat=math.log2(max(heat(story, now), 1e-300)), editor=_editor(story, signals))
+
+
+def recency(story: Story, now: datetime) -> Score:
+    """How lately the piece that is shown came out. A date ahead of us is not believed."""
+    return Score(freshness=-_half_lives(told_at(story.lead), now, HALF_LIFE))
 
 
 def heat(story: Story, now: datetime) -> float:
@@ -117,26 +128,40 @@ def best_first(scored: Iterable[tuple[Story, Score]]) -> Ranked:
     return sorted(scored, key=lambda pair: (-pair[1].total, -pair[0].id))
 
 
-def varied(scored: Iterable[tuple[Story, Score]]) -> Ranked:
-    """Best first, but no source and no topic floods: each story loses ``REPEATED`` for every one above it that has the
-    same source, and for every one of the same topic. Where all have the same, the order stays."""
+def varied(scored: Iterable[tuple[Story, Score]], affairs: Mapping[int, int] | None = None) -> Ranked:
+    """Best first, but no source, no topic and no affair floods: each story loses something for every one above it that
+    shares one of these. Where all share it, the order stays."""
     ranked = best_first(scored)
-    queues: dict[tuple[str, str], Ranked] = defaultdict(list)
-    for story, points in reversed(ranked):
-        queues[story.lead.feed, topic(story)].append((story, points))
-    shown: Counter[tuple[str, str]] = Counter()
+    queues: dict[tuple[_Shared, ...], list[tuple[float, Story, Score]]] = defaultdict(list)
+    for story, points in reversed(ranked[: 2 * VARIED]):
+        queues[_shared(story, affairs or {})].append((points.total, story, points))
+    above: Counter[_Shared] = Counter()
+    lost = dict.fromkeys(queues, 0.0)
     mixed: Ranked = []
     while queues and len(mixed) < VARIED:
-        heads = ((key, *queue[-1]) for key, queue in queues.items())
-        nexts = [(story, _repeating(points, shown, key), key) for key, story, points in heads]
-        story, points, key = min(nexts, key=lambda each: (-each[1].total, -each[0].id))
-        mixed.append((story, points))
-        shown.update(_repeatable(key))
-        queues[key].pop()
-        if not queues[key]:
-            del queues[key]
+        shared = max(queues, key=lambda each: (queues[each][-1][0] - lost[each], queues[each][-1][1].id))
+        _, story, points = queues[shared].pop()
+        mixed.append((story, replace(points, variety=-lost[shared]) if lost[shared] else points))
+        if not queues[shared]:
+            del queues[shared]
+        above.update(shared)
+        lost.update((each, _lost(each, above)) for each in queues if not set(shared).isdisjoint(each))
     taken = {story.id for story, _ in mixed}
     return mixed + [(story, points) for story, points in ranked if story.id not in taken]
+
+
+def _shared(story: Story, affairs: Mapping[int, int]) -> tuple[_Shared, ...]:
+    """What a story may have in common with others, and what each that stands above it costs."""
+    shared: list[_Shared] = [("source", story.lead.feed, REPEATED)]
+    if filed := topic(story):
+        shared.append(("topic", filed, REPEATED))
+    if story.id in affairs:
+        shared.append(("affair", str(affairs[story.id]), REPEATED_AFFAIR))
+    return tuple(shared)
+
+
+def _lost(shared: Iterable[_Shared], above: Mapping[_Shared, int]) -> float:
+    return sum(min(REPEATS, above.get(each, 0)) * each[2] for each in shared)
 
 
 def first_pictured(ranked: Sequence[tuple[Story, Score]]) -> Ranked:
@@ -148,16 +173,6 @@ def topic(story: Story) -> str:
     """What a story is filed under: its sector, or else its first tag."""
     draft = story.lead.draft
     return draft.sector or next(iter(draft.tags), "")
-
-
-def _repeatable(key: tuple[str, str]) -> list[tuple[str, str]]:
-    feed, filed = key
-    return [("source", feed), *([("topic", filed)] if filed else [])]
-
-
-def _repeating(points: Score, shown: Mapping[tuple[str, str], int], key: tuple[str, str]) -> Score:
-    repeats = sum(shown.get(each, 0) for each in _repeatable(key))
-    return replace(points, variety=-REPEATED * repeats) if repeats else points
 
 
 def _place(article: Article, signals: Signals) -> float:

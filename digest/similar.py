@@ -148,16 +148,18 @@ class Library:
         twins = (self._twins.get(key) for key in _twin_keys(self.texts[position]))
         return next((twin for twin in twins if twin is not None and self._are_twins(position, twin)), None)
 
-    def near(self, position: int, least: float) -> list[int]:
-        """The admitted articles of other sources that are at least this close. A round-up of several stories is close
-        to none."""
+    def near(self, position: int, least: float, own_source: bool = False) -> list[int]:
+        """The admitted articles of other sources (or of its own as well) that are at least this close. A round-up of
+        several stories is close to none."""
         if self.texts[position].roundup:
             return []
         found = self._sharing(position)
         return [
             other
             for other in sorted(found)
-            if self._may_reach(position, other, found[other], least) and self.closeness(position, other) >= least
+            if (own_source or not self.same_source(position, other))
+            and self._may_reach(position, other, found[other], least)
+            and self.closeness(position, other) >= least
         ]
 
     def _sharing(self, position: int) -> dict[int, float]:
@@ -171,8 +173,6 @@ class Library:
 
     def _may_reach(self, one: int, two: int, evidence: float, least: float) -> bool:
         """Whether two could be that close, by what is cheap to know."""
-        if one == two or self.same_source(one, two):
-            return False
         most = (evidence + _UNINDEXED) * self._nearness(one, two)
         return most >= least and self.likeness(one, two) >= max(_LEAST_LIKE, least / most)
 

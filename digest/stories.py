@@ -9,7 +9,7 @@ nuisance. What a paper itself runs as two pieces stays two, unless another paper
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from itertools import combinations, product
 from digest.similar import APART, UNDATED, Library
 from digest.values import Article, ArticleDraft, Story
 
-__all__ = ["APART", "Assignment", "assign", "fold", "lead", "region", "told_at"]
+__all__ = ["APART", "Assignment", "affairs", "assign", "fold", "lead", "region", "told_at"]
 
 CLOSE = 0.4  # closeness from which on two articles tell one event
 FOR_GOOD = 1.6  # how much more is asked at intake: what joins a story sent yesterday is not told today
@@ -27,6 +27,7 @@ CAUTION_FADES = 25  # number of articles by which that is down to a third
 NEIGHBOUR = 0.6  # of ``CLOSE``: enough for one that is close to a whole story
 COMPANY = 0.6  # of ``CLOSE``: how close it must be to the story's articles on average, or chains would form
 KIN = 0.45  # and of how close these are to each other: what is far less alike is another event of the same topic
+AFFAIR = 0.3  # closeness of two that belong to one affair, which need not be one event
 SURE = 1.0  # closeness beyond which more means nothing
 _NOBODY: Mapping[str, int] = {}
 LOOKED_AT = 12  # articles of a story, the newest, that others are compared with
@@ -110,6 +111,21 @@ def _bonds(library: Library, home: Sequence[int], least: float) -> list[tuple[in
         pairs += ((other, position) for other in library.near(position, least) if home[other] != story)
         library.admit(position)
     return sorted(pairs, key=lambda pair: (-library.closeness(*pair), pair))
+
+
+def affairs(stories: Sequence[Story]) -> dict[int, int]:
+    """By story id, the affair it belongs to, of those that are not alone in theirs: what a paper runs in several
+    pieces, and what came of it. An affair goes by the lowest id."""
+    library = Library([story.lead.draft for story in stories])
+    least = AFFAIR / CLOSE * _least(library)
+    home = {story.id: story.id for story in stories}
+    for position, story in enumerate(stories):
+        for other in library.near(position, least, own_source=True):
+            first, second = sorted((home[story.id], home[stories[other].id]))
+            home.update({id_: first for id_, affair in home.items() if affair == second})
+        library.admit(position)
+    sizes = Counter(home.values())
+    return {id_: affair for id_, affair in home.items() if sizes[affair] > 1}
 
 
 def _united(story: Story, positions: Sequence[int], articles: Sequence[Article]) -> Story:

@@ -88,7 +88,8 @@ _TOLD: list[tuple[str, str, str, float, str, str]] = [
     ("maire", "fr", "matin", 8, "La maire de Montclair ne se représentera pas", "Claire Aubrac quitte la politique après trois mandats."),
 ]  # fmt: skip
 
-# Written after the rule and its numbers were settled, and not looked at since: what to expect of days never seen.
+# Written after the rule; all that was changed for it since is that two bare names are not enough. What to expect of a
+# short day in which every other event has a double.
 _SECOND: list[tuple[str, str, str, float, str, str]] = [
     ("dam", "en", "herald", 3, "Thousands evacuated as cracks appear in Selby dam", "Engineers are lowering the water level; the army has taken charge of the town of Marlow below it."),
     ("dam", "en", "wire", 4, "Marlow emptied over fears that dam will burst", "Some 7,000 residents were told to leave their homes during the night."),

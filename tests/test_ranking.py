@@ -141,6 +141,18 @@ def test_no_topic_floods_a_section_whoever_tells_it() -> None:
     assert 21 in ids(varied([*sport, filed(21, "paper", "health", -0.9)]))[:4]
 
 
+def test_no_affair_floods_a_section_and_it_weighs_more_than_source_or_topic() -> None:
+    affair = dict.fromkeys(range(1, 6), 1)
+    pieces = [filed(number, f"paper{number}", points=-number / 100) for number in range(1, 6)]
+    assert ids(varied([*pieces, filed(21, "paper", points=-0.9)], affair))[:2] == [1, 21]
+
+
+def test_in_a_long_section_merit_decides() -> None:
+    steady = [filed(number, "a", points=-number / 10) for number in range(1, 41)]
+    old = filed(99, "b", points=-3.0)
+    assert ids(varied([*steady, old])).index(99) == 15, "a loud source is held back by a day and a half, no more"
+
+
 def test_variety_is_a_reason_like_any_other() -> None:
     ranked = varied([filed(1, "a", "sport"), filed(2, "a", "sport", -0.1), filed(3, "a", "", -0.2)])
     assert [(each.id, points.variety) for each, points in ranked] == [(1, 0), (3, -REPEATED), (2, -3 * REPEATED)]

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import pytest
 
-from digest.stories import Assignment, assign, fold, lead, region
+from digest.stories import Assignment, affairs, assign, fold, lead, region
 from digest.values import Article, ArticleDraft, Image, Story
 
 from . import newsday
@@ -190,6 +190,12 @@ def test_two_pieces_of_one_paper_are_told_as_one_if_another_paper_tells_both() -
     (told, *rest) = fold([wire, why, airport, *noise])
     assert (told.id, told.intake, {piece.id for piece in told.articles}) == (1, 1, {1, 2, 3})
     assert rest == noise
+
+
+def test_pieces_that_stay_apart_can_still_belong_to_one_affair() -> None:
+    noise = [single(number, each) for number, each in enumerate(NOISE, 11)]
+    _, why, airport = (single(number, each, number) for number, each in enumerate(FIRES, 1))
+    assert affairs([why, airport, *noise]) == {2: 2, 3: 2}
 
 
 def test_what_is_told_once_comes_out_as_it_went_in() -> None:
