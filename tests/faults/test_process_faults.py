@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import signal
-import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,7 +15,6 @@ from sqlalchemy import select
 
 from digest.app import App, clock
 from digest.flows import deliver, publish
-from digest.queue import Queue
 from digest.store.schema import batches
 
 from .conftest import Postgres
@@ -70,34 +68,6 @@ def test_broker_killed_and_restarted(on_postgres: Site, close: Close, away: floa
         time.sleep(away)
         broker = site.broker()
     close(site, f"Redis killed -9 twice, back after {away:.0f} s")
-
-
-_ENDS_LIKE_KOMBU = """
-import sys, kombu.transport.redis
-def fails(*_): raise AttributeError("'NoneType' object has no attribute 'hostname'")
-kombu.transport.redis.QoS.restore_unacked_once = fails
-from workers.__main__ import main
-sys.exit(main(["worker", sys.argv[1]]))
-"""
-
-
-@pytest.mark.xfail(
-    strict=True, reason="kombu fails handing back what it holds, and the worker ends as if all were well"
-)
-def test_worker_goes_on_or_says_that_it_failed(on_postgres: Site) -> None:
-    """Where Redis goes at one certain moment (one time in some twenty), kombu fails while it closes the connection, and
-    Celery gives up. Whoever minds the worker must at least learn it from its exit code."""
-    site = on_postgres
-    broker = site.broker()
-    worker = site.start("worker", [sys.executable, "-c", _ENDS_LIKE_KOMBU, str(site.config)])
-    queue = Queue(site.settings)
-    site.until(lambda: queue.workers(0.3) > 0, "a worker")
-    broker.kill()
-    broker.wait()
-    site.broker()
-    site.until(lambda: worker.poll() is not None or queue.workers(0.3) > 0, "its return, or its end")
-    queue.close()
-    assert worker.poll() != 0
 
 
 def test_broker_flushed(on_postgres: Site, close: Close) -> None:
