@@ -100,13 +100,15 @@ class Postgres:
 @contextmanager
 def a_server() -> Iterator[Postgres]:
     """A PostgreSQL server whose databases all have our tables."""
-    server = postgres_server.start(Path(mkdtemp(prefix="digest-faults-")))
+    folder = Path(mkdtemp(prefix="digest-faults-"))
+    server = postgres_server.start(folder)
     postgres = Postgres(server)
     postgres.execute("ALTER SYSTEM SET fsync = off")
     postgres.execute("SELECT pg_reload_conf()")
     _migrate(postgres.named("template1"))  # every database made from now on has our tables
     yield postgres
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
