@@ -54,15 +54,16 @@ _ROUNDUP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """An article as its words, with what else decides. ``keywords`` are those of its address, ``phrases`` pairs of
-    words that stand side by side."""
+    """An article as its words, with what else decides. ``capital`` and ``small``: how they are written inside its
+    sentences; ``keywords`` are those of its address, ``order`` the words of headline and standfirst as they stand."""
 
-    raw: tuple[tuple[str, ...], tuple[str, ...]]
+    capital: tuple[str, ...]
+    small: tuple[str, ...]
     headline: frozenset[str]
     bare: bool  # says nothing but its headline
     words: frozenset[str]
     keywords: frozenset[str]
-    phrases: frozenset[tuple[str, str]]
+    order: tuple[tuple[str, ...], tuple[str, ...]]
     language: str
     source: str
     published: datetime | None
@@ -70,20 +71,27 @@ class Text:
     title: str
     roundup: bool
 
+    @property
+    def beside(self) -> set[tuple[str, str]]:
+        """Pairs of words that stand side by side."""
+        return {pair for part in self.order for pair in pairwise(part)}
 
-@lru_cache(1 << 15)
+
+@lru_cache(1 << 14)
 def text(title: str, standfirst: str, url: str, language: str, published: datetime | None) -> Text:
     """The words of an article. Remembered, because the articles of the last days are looked at again with every new
     one."""
     head, body = words.raw_words(title), words.raw_words(standfirst)[:_STANDFIRST]
+    of_head, of_body = words.cases(head), words.cases(body)
     headline, rest = words.comparable(head), words.comparable(body)
     return Text(
-        raw=(tuple(head), tuple(body)),
+        capital=(*of_head[0], *of_body[0]),
+        small=(*of_head[1], *of_body[1]),
         headline=frozenset(headline),
         bare=set(rest) <= set(headline),
         words=frozenset([*headline, *rest]),
         keywords=frozenset(words.comparable(_keywords(url))),
-        phrases=frozenset([*pairwise(headline), *pairwise(rest)]),
+        order=(tuple(headline), tuple(rest)),
         language=language.replace("_", "-").split("-")[0].lower(),
         source=_source(urlsplit(url).hostname or ""),
         published=published,
@@ -113,17 +121,21 @@ def _source(host: str) -> str:
 
 class Library:
     """The articles at hand, how rare each word is among them, and an index of those admitted so far. Articles are
-    called by their position in ``drafts``."""
+    called by their position in ``drafts``; ``near`` is only asked for those from ``asking`` on."""
 
-    def __init__(self, drafts: Sequence[ArticleDraft]) -> None:
+    def __init__(self, drafts: Sequence[ArticleDraft], asking: int = 0) -> None:
         self.texts = [_text(draft) for draft in drafts]
-        self._names = words.names(raw for text in self.texts for raw in text.raw)
+        self._names = words.names(
+            chain.from_iterable(text.capital for text in self.texts),
+            chain.from_iterable(text.small for text in self.texts),
+        )
         self._heads = words.heads({word for text in self.texts for word in text.words})
         self._headlines = [self._with_heads(text.headline) for text in self.texts]
         self._words = [self._with_heads(said) for said in _with_keywords(self.texts)]
         self._counts = Counter(chain.from_iterable(self._words))
         self._rarity = _rarity(self._counts, len(drafts))
-        self._common = max(20.0, _COMMON * len(drafts))
+        common = max(20.0, _COMMON * len(drafts))
+        self._indexed = {word for word in chain.from_iterable(self._words[asking:]) if self._counts[word] <= common}
         self._index: dict[str, list[int]] = defaultdict(list)
         self._twins: dict[str, int] = {}
         self._vectors: dict[int, Mapping[str, float]] = {}
@@ -139,9 +151,8 @@ class Library:
         for key in _twin_keys(text):
             self._twins.setdefault(key, position)
         if not text.roundup:
-            for word in self._words[position]:
-                if self._counts[word] <= self._common:
-                    self._index[word].append(position)
+            for word in self._words[position] & self._indexed:
+                self._index[word].append(position)
 
     def twin(self, position: int) -> int | None:
         """An admitted article with the same address or the same telling headline."""
@@ -197,7 +208,7 @@ class Library:
         if first.roundup or second.roundup or not _may_join(first, second):
             return 0.0
         shared = self._words[one] & self._words[two]
-        phrases = self._phrases(sorted(shared), first.phrases & second.phrases)
+        phrases = self._phrases(sorted(shared), first.beside & second.beside)
         names = sum(self._telling(word) for word in shared)
         if len(phrases) < 2 or not names or names == len(shared) < _NAMES_ALONE:
             return 0.0

@@ -46,7 +46,7 @@ def assign(drafts: Sequence[ArticleDraft], recent: Sequence[Article]) -> list[As
     """For each of ``drafts`` the story it belongs to, judged against ``recent`` (the articles of the last few days)
     and the drafts before it. Deterministic; linear in the number of articles but for words they share."""
     known = [article.draft for article in recent]
-    library = Library([*known, *drafts])
+    library = Library([*known, *drafts], asking=len(known))
     cluster = [article.story_id for article in recent]  # new stories are -1 - index of their first draft
     members: dict[int, list[int]] = defaultdict(list)
     for position, article in enumerate(recent):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 from digest import words
 from digest.values import ArticleDraft
@@ -72,4 +73,5 @@ def _facts(title: str, standfirst: str) -> frozenset[str]:
     numbers = {
         word for raw in texts for word in raw if word.isdecimal() and len(word) > 1 and not _YEAR.fullmatch(word)
     }
-    return words.names(texts) | numbers
+    capital, small = zip(*(words.cases(raw) for raw in texts), strict=True)
+    return words.names(chain(*capital), chain(*small)) | numbers

@@ -92,16 +92,17 @@ def heads(vocabulary: Collection[str]) -> dict[str, str]:
     return found
 
 
-def names(texts: Iterable[Sequence[str]]) -> frozenset[str]:
-    """The words that texts (each a list of its words) write with a capital where grammar asks for none: inside a
-    sentence, in texts that are not headline case. German capitalises every noun, which then all count as names: the
-    words an event is made of, all the same."""
-    capital: Counter[str] = Counter()
-    small: Counter[str] = Counter()
-    for raw in texts:
-        upper = [word for word in raw[1:] if word[0].isupper()]
-        if 2 * len(upper) > len(raw):
-            continue  # headline case says nothing
-        capital.update(form for word in upper for form in _forms(word))
-        small.update(form for word in raw if not word[0].isupper() for form in _forms(word))
-    return frozenset(word for word, count in capital.items() if count > small[word])
+def cases(raw: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words of a text that stand with a capital where grammar asks for none, inside a sentence, and those that
+    stand without one. Of a text in headline case neither: it says nothing."""
+    upper = [word for word in raw[1:] if word[0].isupper()]
+    if 2 * len(upper) > len(raw):
+        return [], []
+    return comparable(upper), comparable(word for word in raw if not word[0].isupper())
+
+
+def names(capital: Iterable[str], small: Iterable[str]) -> frozenset[str]:
+    """The words that are names, going by how all texts together write them. German capitalises every noun, which then
+    all count as names: the words an event is made of, all the same."""
+    often = Counter(small)
+    return frozenset(word for word, count in Counter(capital).items() if count > often[word])
