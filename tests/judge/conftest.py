@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 REPORTS = Path("build/judge")
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("markexpr") == "judge":
         for report in sorted(REPORTS.glob("*.md")):
             terminalreporter.write_line(f"\n{report}\n{report.read_text(encoding='utf-8')}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import combinations, product
 from pathlib import Path
 
@@ -192,6 +192,25 @@ def test_and_would_join_little_wrongly_if_each_piece_were_another_source_s(share
 
 
 @pytest.mark.parametrize(
+    "names", [["elpais.xml", "eldiario.xml", "periodico-extremadura.xml"], ["jornal-de-noticias.rss", "uol.rss"]]
+)
+def test_papers_of_different_years_have_nothing_in_common(shared_data: Path, names: list[str]) -> None:
+    """Whatever would be joined across them, if they were of one day, would be wrong. Parties and their quarrels stay
+    the same for years: one pair in a thousand is let pass."""
+    batches = [
+        [
+            replace(draft, published=NOW - timedelta(minutes=n), language="")
+            for n, draft in enumerate(read(shared_data, name))
+        ]
+        for name in names
+    ]
+    across = {frozenset({a.url, b.url}) for one, two in combinations(batches, 2) for a, b in product(one, two)}
+    wrong = told_together(batches) & across
+    note(f"{', '.join(names)}, as if of one day", f"{len(wrong)} of {len(across)} pairs joined, wrongly", "", 0)
+    assert len(wrong) * 1000 <= len(across)
+
+
+@pytest.mark.parametrize(
     ("what", "second", "least"),
     [
         ("an invented day, written before the rule, hard on purpose", False, 0.85),
@@ -210,13 +229,14 @@ def figures(what: str, joined: set[Pair], same: set[Pair], unclear: set[Pair]) -
     """Precision and recall, which are also added to the report."""
     right = joined & same
     precision, recall = len(right) / len(joined) if joined else 1.0, len(right) / len(same)
-    row = (
-        f"| {what} | {precision:.2f} ({len(right)} of {len(joined)} joined) "
-        f"| {recall:.2f} ({len(right)} of {len(same)} true) | {len(unclear)} |\n"
-    )
-    print(row.strip())
+    found = f"{precision:.2f} ({len(right)} of {len(joined)} joined)"
+    note(what, found, f"{recall:.2f} ({len(right)} of {len(same)} true)", len(unclear))
+    return precision, recall
+
+
+def note(what: str, precision: str, recall: str, unclear: int) -> None:
+    """Put a row in the report, in place of the one an earlier run wrote."""
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     rows = REPORT.read_text(encoding="utf-8").splitlines(keepends=True) if REPORT.exists() else [HEAD]
     kept = [line for line in rows if not line.startswith(f"| {what} |")]
-    REPORT.write_text("".join([*kept, row]), encoding="utf-8")
-    return precision, recall
+    REPORT.write_text("".join([*kept, f"| {what} | {precision} | {recall} | {unclear} |\n"]), encoding="utf-8")
