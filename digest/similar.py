@@ -36,7 +36,7 @@ _COMMON = 0.02  # words in more than this share of the articles find no candidat
 _UNINDEXED = 0.5  # what those may add to the evidence
 _LEAST_EVIDENCE = 1.2  # in words that nobody else has; with less nothing is looked at
 _STANDFIRST = 60  # words of it that are read: some feeds put the whole article there
-_LEAST_LIKE = 0.18  # likeness; two texts that share less of what they say are not looked at, however rare it is
+_LEAST_LIKE = 0.17  # likeness; two texts that share less of what they say are not looked at, however rare it is
 _SAME_WORDS = 0.85  # likeness from which on two texts are versions of one
 
 _SMALL_NUMBER = re.compile(r"\d{1,2}|(19|20)\d\d")  # a day, a year, a count: says little alone
