@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import secrets
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment
+from sqlalchemy import make_url
 
 from digest import dkim, message, render, tokens
 from digest.dkim import PrivateKey, Signer
@@ -22,6 +25,7 @@ from digest.queue import Queue, broker_url
 from digest.settings import DkimSettings, Settings, load
 from digest.smtp.courier import Courier, SmtpCourier
 from digest.store import editions, issues
+from digest.store.clock import DatabaseClock
 from digest.store.database import Database
 from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, Edition, Envelope, IssueContent, Reader, Variant
@@ -31,7 +35,7 @@ _ISSUES_KEPT = 4
 
 
 def clock() -> datetime:
-    """The one place that asks the time."""
+    """This machine's time."""
     return datetime.now(UTC)
 
 
@@ -48,7 +52,15 @@ class App:
         return cls(load(path))
 
     def now(self) -> datetime:
-        return clock()
+        """The time that all processes on this database agree on."""
+        return self._clock()
+
+    @cached_property
+    def _clock(self) -> Callable[[], datetime]:
+        """A file is one machine's, and so is its time; a server has its own."""
+        if make_url(self.settings.database_url).get_backend_name() == "sqlite":
+            return clock
+        return DatabaseClock(self.database, time.monotonic)
 
     @cached_property
     def database(self) -> Database:

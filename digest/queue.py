@@ -50,7 +50,13 @@ def make_celery(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a broker may be away for long; workers wait for it
         broker_connection_timeout=5,
-        broker_transport_options={"visibility_timeout": 3600, "socket_connect_timeout": 5, "socket_timeout": 30},
+        broker_transport_options={
+            # A task in hand that is lost is found in the database. Kombu's own copies of these would be given back when
+            # Redis restarts, at which a worker can end for good.
+            "ack_emulation": False,
+            "socket_connect_timeout": 5,
+            "socket_timeout": 30,
+        },
         task_default_queue="digest",
         timezone="UTC",
     )
@@ -84,7 +90,10 @@ class Queue:
     def workers(self, wait_seconds: float = 1.0) -> int:
         """How many workers answer within ``wait_seconds``. Raises ``UnavailableError``."""
         self.check()
-        return len(self._celery.control.ping(timeout=wait_seconds))
+        try:
+            return len(self._celery.control.ping(timeout=wait_seconds))
+        except (OperationalError, RedisError, OSError) as error:  # a line from before the broker was restarted
+            raise self._unavailable(error) from error
 
     def close(self) -> None:
         self._celery.close()

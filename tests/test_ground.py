@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, inspect, select, text
 
 from digest import states, tokens
+from digest.app import App
 from digest.errors import ConfigError, NotFoundError, StateError, UnavailableError
-from digest.settings import load
+from digest.settings import Settings, load
 from digest.store import database as database_module
 from digest.store import schema
+from digest.store.clock import DatabaseClock
 from digest.store.database import Database
 
 from .conftest import KEY, NOW
@@ -133,3 +136,32 @@ def test_a_confirmation_ends_after_a_week() -> None:
     token = tokens.confirm(KEYS, 5, NOW)
     assert tokens.read_confirm(KEYS, token, NOW + timedelta(days=7)) == 5
     assert tokens.read_confirm(KEYS, token, NOW + timedelta(days=7, seconds=1)) is None
+
+
+def test_the_time_is_the_server_s_and_counted_on_while_it_is_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.dialect == "sqlite":
+        pytest.skip("a file tells no time")
+    seconds = 0.0
+    clock = DatabaseClock(database, lambda: seconds)
+    began = clock()
+    seconds = 50.0
+    assert clock() - began == timedelta(seconds=50)
+    seconds = 5000.0  # as if this machine had been asleep, say: it is asked again
+    assert abs(clock() - began) < timedelta(seconds=50)
+    monkeypatch.setattr(database, "read", gone := Mock(side_effect=UnavailableError("away")))
+    before, seconds = clock(), 6000.0
+    assert clock() - before == timedelta(seconds=1000)
+    assert gone.call_count == 1
+    with pytest.raises(UnavailableError):
+        DatabaseClock(database, lambda: 0.0)()
+
+
+def test_a_machine_s_wrong_clock_says_nothing_to_a_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("digest.app.clock", lambda: NOW)
+    server = not settings.database_url.startswith("sqlite")
+    app = App(settings)
+    assert (app.now() == NOW) is not server
+    if server:
+        app.database.dispose()

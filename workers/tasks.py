@@ -91,12 +91,10 @@ def make_workers(settings: Settings) -> Celery:
     here = PerProcess(settings)
     for name, function in TASKS.items():
         celery.task(_with_app(function, here), name=f"digest.{name}")
-    tick_every = settings.worker.tick_seconds
-    # A poke that no worker took before the next one is dropped: the next one does its work.
     celery.conf.beat_schedule = {
-        "tick": _every(timedelta(seconds=tick_every), "tick", expires=tick_every * 2),
-        "collect": _every(timedelta(minutes=1), "collect", expires=60),
-        "sweep": _every(crontab(hour="3", minute="17"), "sweep", expires=3600),
+        "tick": _every(timedelta(seconds=settings.worker.tick_seconds), "tick"),
+        "collect": _every(timedelta(minutes=1), "collect"),
+        "sweep": _every(crontab(hour="3", minute="17"), "sweep"),
     }
     return celery
 
@@ -126,8 +124,10 @@ def _with_app(function: Callable[..., None], here: PerProcess) -> Callable[..., 
     return run
 
 
-def _every(schedule: timedelta | crontab, task: str, expires: float) -> dict[str, object]:
-    return {"task": f"digest.{task}", "schedule": schedule, "options": {"expires": expires}}
+def _every(schedule: timedelta | crontab, task: str) -> dict[str, object]:
+    """Pokes that no worker took for long are dropped: later ones do their work. Long, since beat's own clock says until
+    when and the worker's own whether that is past, and either may be wrong."""
+    return {"task": f"digest.{task}", "schedule": schedule, "options": {"expires": 3600}}
 
 
 def _dispatch(app: App) -> None:

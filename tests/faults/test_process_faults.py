@@ -7,15 +7,9 @@ import resource
 import signal
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
-
-from digest.app import App, clock
-from digest.flows import deliver, publish
-from digest.store.schema import batches
 
 from .conftest import Postgres
 from .site import ROOT, Site, descendants
@@ -180,27 +174,6 @@ def test_clock_of_the_worker_jumps(
             (site.folder / "all.clock").write_text(f"{shift}\n")
             time.sleep(4)
     close(site, f"the clock of the worker jumps by {jump} and back, twice", 4 * 2 * site.in_flight)
-
-
-@pytest.mark.xfail(strict=True, reason="due times, marks and leases are told by each worker's own clock")
-@pytest.mark.parametrize("minutes", [20, -20])
-def test_marks_of_a_wrong_clock_hold_nobody_up(
-    on_postgres: Site, monkeypatch: pytest.MonkeyPatch, minutes: int
-) -> None:
-    """What a worker whose clock is wrong writes down must mean to the others what it means to it."""
-    on_postgres.people(1)
-    monkeypatch.setattr("digest.app.clock", lambda: clock() + timedelta(minutes=minutes))
-    app = App.from_file(on_postgres.config)
-    issue = publish.open_now(app.database, "tide", "daily", app.now())
-    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
-    with on_postgres.database.read() as connection:
-        (due_at,) = connection.execute(select(batches.c.due_at)).scalars()
-    deliver.dispatch(app.database, app.settings.deliver, 10, app.now())
-    with on_postgres.database.read() as connection:
-        (queued_at,) = connection.execute(select(batches.c.queued_at)).scalars()
-    app.database.dispose()
-    assert abs(due_at - clock()) < timedelta(minutes=1)
-    assert abs(queued_at - clock()) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("shift", ["+20m", "-20m"])
