@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bench import mail
-from digest.compose import choose
 from digest.personalise import Press
 from digest.values import IssueContent, Reader
+from digest.variants import choose
 from tests import samples
 
 KEYS = (("a", b"k" * 32),)

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from bench import mail
-from digest.compose import choose
 from digest.values import Edition, IssueContent, Reader, Rule, Section
+from digest.variants import Chooser
 from tests import samples
 
 _OPTIONAL = 15  # 32,768 choices
@@ -55,10 +55,12 @@ def variants(counts: Sequence[int], readers: int, runs: int) -> dict[int, float]
     chosen = [frozenset(k for bit, k in enumerate(keys) if n >> bit & 1) for n in range(1 << len(keys))]
     chosen = sorted((c for c in chosen if 6 <= len(c) <= 9), key=lambda c: (abs(len(c) - 7.5), sorted(c)))
 
+    chooser = Chooser(compiled.content)
+
     def write_all(count: int) -> None:
         for number in range(readers):
             reader = Reader(1, number, f"reader{number}@example.org", "Reader", chosen[number % count])
-            app.write(compiled, choose(compiled.content, reader.sections, None), reader, now)
+            app.write(compiled, chooser.choose(reader.sections, None), reader, now)
 
     write_all(1)
     return _medians({count: partial(write_all, count) for count in counts}, runs, 1e6 / readers)

@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from digest.app import App
-from digest.compose import choose
 from digest.settings import Settings
 from digest.tables import Row
 from digest.values import ArticleDraft, Edition, Envelope, Reader
+from digest.variants import choose
 from tests import samples
 
 FEEDS = ("desk", "wire")

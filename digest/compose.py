@@ -1,4 +1,4 @@
-"""Which stories an issue holds, and which of them one reader gets. No clock, no store: plain decisions.
+"""Which stories an issue holds. No clock, no store: plain decisions.
 
 A section keeps more candidates than it shows, since what a reader has had already, or sees in an earlier section,
 makes room for the next. How many more follows from the cut-offs (the ``covered_until`` numbers readers stand at), so
@@ -16,7 +16,7 @@ from itertools import groupby
 from digest import ranking
 from digest import stories as news
 from digest.ranking import Ranked, Score, Signals
-from digest.values import Edition, IssueContent, Item, Kind, Rule, Section, Story, Variant
+from digest.values import Edition, IssueContent, Item, Kind, Rule, Section, Story
 
 SHORTLIST = 200  # stories of each section that are looked at for being told twice; nobody gets further down
 
@@ -57,26 +57,6 @@ def compose(
 def is_empty(content: IssueContent) -> bool:
     """Whether the issue has nothing new: no candidate that came in after the issue before it."""
     return all(item.intake <= content.covers_from for item in content.items.values())
-
-
-def choose(content: IssueContent, sections: frozenset[str] | None, covered_until: int | None) -> Variant:
-    """What a reader gets who chose ``sections`` (keys of optional ones; ``None``: all) and was served up to the intake
-    ``covered_until`` (``None``: never, so he gets what everybody gets). Sections without stories are left out."""
-    cutoff = content.covers_from if covered_until is None else covered_until
-    items, seen, shown = content.items, set[int](), []
-    for index, section in enumerate(content.edition.sections):
-        if section.optional and sections is not None and section.key not in sections:
-            continue
-        picked: list[int] = []
-        for story_id in content.candidates[index]:
-            if len(picked) == section.count:
-                break
-            if story_id not in seen and items[story_id].intake > cutoff:
-                picked.append(story_id)
-        if picked:
-            seen.update(picked)
-            shown.append((index, tuple(picked)))
-    return Variant(tuple(shown))
 
 
 def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int], now: datetime) -> list[Story]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest import compose
+from digest import compose, variants
 from digest.ranking import Signals
 from digest.stories import told_at
 from digest.values import ArticleDraft, Edition, FeedSpec, Image, IssueContent, Kind, Rule, Section, Story
@@ -84,11 +84,11 @@ def test_every_reader_at_a_cutoff_gets_exactly_the_best(told: list[Story], cutof
     issue = compose.compose(SMALL, "daily", NOW, told, 4, 9, cutoffs, NOW)
     for chosen in (None, frozenset(keys)):
         for cutoff in {4, *cutoffs}:
-            variant = compose.choose(issue, chosen, cutoff)
+            variant = variants.choose(issue, chosen, cutoff)
             assert [(index, list(ids)) for index, ids in variant.shown] == _by_hand(told, chosen, cutoff)
             all_ids = [story_id for _, ids in variant.shown for story_id in ids]
             assert len(all_ids) == len(set(all_ids))
-    assert compose.choose(issue, None, None) == compose.choose(issue, None, 4)
+    assert variants.choose(issue, None, None) == variants.choose(issue, None, 4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -160,7 +160,7 @@ def test_what_a_reader_was_told_yesterday_does_not_swallow_what_is_new_today() -
     assert {1, 2} & set(together.items) == {1}
     apart = compose.compose(edition, "daily", NOW, [yesterday, today, *noise], 1, 2, (0,), NOW)
     assert {1, 2} <= set(apart.items)
-    assert 2 in compose.choose(apart, None, 1).shown[0][1]
+    assert 2 in variants.choose(apart, None, 1).shown[0][1]
 
 
 def test_no_source_floods_an_issue_and_an_editor_s_weight_is_a_reason() -> None:
@@ -203,7 +203,7 @@ def test_an_issue_without_anything_new_is_empty(covers_from: int, empty: bool) -
     told = [story(1, ArticleDraft(title="a"), intake=1)]
     issue = compose.compose(EDITION, "daily", NOW, told, covers_from, 2, (0,), NOW)
     assert compose.is_empty(issue) is empty
-    assert compose.choose(issue, None, 0).shown, "a late reader still gets it"
+    assert variants.choose(issue, None, 0).shown, "a late reader still gets it"
 
 
 def test_an_item_names_its_sources_as_readers_know_them() -> None:
@@ -211,5 +211,5 @@ def test_an_item_names_its_sources_as_readers_know_them() -> None:
     item = issue.items[1]
     assert (item.source, item.also, item.region) == ("The Harbour Post", ("Meridian Wire",), "Norway")
     edition: Edition = issue.edition
-    lead_only = compose.choose(issue, frozenset(), None)
+    lead_only = variants.choose(issue, frozenset(), None)
     assert [edition.sections[index].key for index, _ in lead_only.shown] == ["lead"]

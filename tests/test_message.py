@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digest import compose, message, render, tokens
+from digest import message, render, tokens, variants
 from digest.app import template_folders
 from digest.errors import InputError
 from digest.personalise import Press
@@ -40,7 +40,7 @@ def compiled() -> CompiledIssue:
 
 
 def send(compiled: CompiledIssue, reader: Reader = READER, budget: int = 90_000) -> Envelope:
-    variant = compose.choose(compiled.content, reader.sections, reader.covered_until)
+    variant = variants.choose(compiled.content, reader.sections, reader.covered_until)
     return Press(compiled, KEYS, "bounces.example.org", budget).message(variant, reader, NOW)
 
 
@@ -77,7 +77,7 @@ def test_both_alternatives_say_the_same(compiled: CompiledIssue) -> None:
     text, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))  # type: ignore[union-attr]
     token = tokens.reader(KEYS, 7, 41)
     seen = " ".join(unescape(html).split())
-    for _, ids in compose.choose(compiled.content, None, None).shown:
+    for _, ids in variants.choose(compiled.content, None, None).shown:
         for item in (compiled.content.items[story_id] for story_id in ids):
             assert item.title in text
             assert item.url in text

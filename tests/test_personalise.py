@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from digest import compose, dkim, wrap
+from digest import dkim, variants, wrap
 from digest.app import template_folders
 from digest.personalise import Press
 from digest.values import ArticleDraft, Block, CompiledIssue, Envelope, Image, Reader
@@ -28,7 +28,7 @@ locals_ = st.text("...+-_=&'ab\xe9", min_size=1, max_size=100)
 
 def both(compiled: CompiledIssue, reader: Reader, budget: int = 90_000) -> tuple[Envelope, Envelope]:
     """A reader's mail, unsigned and signed."""
-    variant = compose.choose(compiled.content, reader.sections, reader.covered_until)
+    variant = variants.choose(compiled.content, reader.sections, reader.covered_until)
     plain, signed = (Press(compiled, KEYS, "b.example.org", budget, signers) for signers in ((), (SIGNER,)))
     return plain.message(variant, reader, NOW), signed.message(variant, reader, NOW)
 

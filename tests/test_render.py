@@ -17,7 +17,7 @@ import premailer
 import pytest
 from lxml import html as lxml_html
 
-from digest import compose, dates, inline, personalise, render, wrap
+from digest import dates, inline, personalise, render, variants, wrap
 from digest.app import template_folders
 from digest.errors import InputError
 from digest.personalise import Press
@@ -31,7 +31,7 @@ READER = Reader(1, 2, "reader@example.org", name="R")
 
 
 def everything(content: IssueContent) -> Variant:
-    return compose.choose(content, None, None)
+    return variants.choose(content, None, None)
 
 
 def page(compiled: CompiledIssue) -> str:
@@ -84,7 +84,7 @@ def test_rendering_work_grows_with_neither_readers_nor_articles(
     for number in range(readers):
         chosen = frozenset(key for bit, key in enumerate(optional) if number >> bit & 1)
         reader = Reader(1, number, f"r{number}@example.org", sections=chosen)
-        mails.add(press.message(compose.choose(compiled.content, chosen, None), reader, NOW).message)
+        mails.add(press.message(variants.choose(compiled.content, chosen, None), reader, NOW).message)
     assert len(mails) == readers
     assert (counts.renders, counts.inlinings) == (2, 1)
 
@@ -105,7 +105,7 @@ def test_a_story_is_written_once_however_many_sections_of_one_layout_can_show_it
     frame, told = 3 + 2 * 9, len(compiled.content.items)
     assert sum(map(len, compiled.html.stories)) > 4 * told, "each is a candidate of many sections"
     assert len(encoded) <= frame + told + len(compiled.content.candidates[0])
-    chosen = compose.choose(compiled.content, frozenset({"latest-5", "latest-7"}), None)
+    chosen = variants.choose(compiled.content, frozenset({"latest-5", "latest-7"}), None)
     text = personalise.web_page(compiled, chosen, "T")
     assert re.findall(r">(Latest \d)<", text) == ["Latest 5", "Latest 7"]
     assert len(set(re.findall(r"/news/2026/11/(\d+)-story", text))) == 1 + 6 + 6
@@ -145,7 +145,7 @@ def test_what_was_compiled_comes_back_from_the_store() -> None:
 def test_a_reader_for_whom_nothing_is_new_gets_no_mail() -> None:
     compiled = samples.compiled()
     with pytest.raises(ValueError, match="nothing in this issue is new"):
-        pressed(compiled).message(compose.choose(compiled.content, None, 1), READER, NOW)
+        pressed(compiled).message(variants.choose(compiled.content, None, 1), READER, NOW)
 
 
 def test_thirty_articles_fit_into_a_mail_and_css_is_lean() -> None:

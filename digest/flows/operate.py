@@ -8,12 +8,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from digest.compose import choose
 from digest.errors import NotFoundError, StateError
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
 from digest.store import batches, deliveries, issues
 from digest.store.database import Database
 from digest.values import CompiledIssue, Issue
+from digest.variants import choose
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from digest import addresses
-from digest.compose import choose
 from digest.errors import InputError, NotFoundError
 from digest.flows import publish
 from digest.flows.deliver import Writer
@@ -18,6 +17,7 @@ from digest.store import editions, subscribers
 from digest.store.database import Database
 from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, Envelope, IssueContent, Reader
+from digest.variants import choose
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import compose, personalise, render, tokens
+from digest import personalise, render, tokens, variants
 from digest.app import App
 from digest.errors import InputError
 from digest.flows import audience, choices
@@ -201,8 +201,8 @@ class _Door:
         if frozen is None:
             raise HTTPException(410 if names.issue_id else 404)
         issue = render.loads(frozen)
-        variant = compose.choose(issue.content, found.choice.sections, None)
+        variant = variants.choose(issue.content, found.choice.sections, None)
         if not variant.shown:  # he has chosen other sections since
-            variant = compose.choose(issue.content, None, None)
+            variant = variants.choose(issue.content, None, None)
         html = personalise.web_page(issue, variant, token, found.person.name, found.person.address)
         return HTMLResponse(html, headers={"Content-Security-Policy": POLICY_WITH_IMAGES})

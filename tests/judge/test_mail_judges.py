@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from digest import compose, personalise
+from digest import personalise, variants
 from digest.values import Reader
 from tests import samples
 
@@ -31,7 +31,7 @@ READER = Reader(7, 41, "reader@example.org", "Zoë Ångström")
 
 def _mail(locale: str = "en_IN") -> bytes:
     compiled = samples.compiled(samples.content(replace(samples.EDITION, locale=locale)))
-    variant = compose.choose(compiled.content, None, None)
+    variant = variants.choose(compiled.content, None, None)
     press = personalise.Press(compiled, (("a", b"k" * 32),), "bounces.example.org", 90_000)
     return press.message(variant, READER, samples.NOW).message
 

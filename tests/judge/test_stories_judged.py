@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from digest.compose import choose, compose
+from digest.compose import compose
 from digest.feeds.parse import parse
 from digest.stories import assign, fold
 from digest.values import Article, ArticleDraft, FeedSpec, Rule, Section, Story
+from digest.variants import choose
 
 from .. import newsday
 from ..samples import EDITION
