@@ -85,7 +85,7 @@ class DeliverSettings(_Part):
     worker may take a batch over, ``requeue_seconds`` until a batch whose task nobody has begun is queued again
     (doubled tasks are harmless)."""
 
-    batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
     window: Annotated[int, Field(ge=1, le=10_000)] = 500
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = 120
     requeue_seconds: Annotated[int, Field(ge=1, le=3600)] = 30

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import filterfalse, islice
 
 from digest.values import IssueContent, Section, Variant
@@ -15,14 +15,18 @@ class Chooser:
 
     def __init__(self, content: IssueContent) -> None:
         self._content = content
+        self._all = lru_cache(maxsize=_CUTOFFS_KEPT)(partial(self._chosen, None))  # the choice of most readers
         self._above = lru_cache(maxsize=_CUTOFFS_KEPT)(self._found_above)
 
     def choose(self, sections: frozenset[str] | None, covered_until: int | None) -> Variant:
         """What a reader gets who chose ``sections`` (keys of optional ones; ``None``: all) and was served up to the
         intake ``covered_until`` (``None``: never, so he gets what everybody gets). Sections without stories are left
         out."""
-        seen, shown = set[int](), []
         cutoff = self._content.covers_from if covered_until is None else covered_until
+        return self._all(cutoff) if sections is None else self._chosen(sections, cutoff)
+
+    def _chosen(self, sections: frozenset[str] | None, cutoff: int) -> Variant:
+        seen, shown = set[int](), []
         for index, section, ids in self._above(cutoff):
             if section.optional and sections is not None and section.key not in sections:
                 continue

@@ -74,9 +74,12 @@ def deliver(office: PostOffice, issue_id: int, number: int) -> int:
     done, stop = 0, Stop.NOTHING
     with Journal(office.journals, issue_id, number, lease.owner) as journal:
         run = _Run(office, lease, issue, compiled, Chooser(compiled.content), journal)
-        while stop is Stop.NOTHING and (group := _take(run)):
-            stop = _carry(run, group)
-            done += len(group)
+        more = True
+        while more and stop is Stop.NOTHING:
+            group, more = _take(run)
+            if group:
+                stop = _carry(run, group)
+                done += len(group)
     _release(office, lease, stop)
     return done
 
@@ -132,24 +135,24 @@ class _Run:
             return True
 
 
-def _take(run: _Run) -> list[Mail]:
-    """The next group, marked as being on the wire. Empty when nothing is left, or the lease or the issue's turn ended.
+def _take(run: _Run) -> tuple[list[Mail], bool]:
+    """The next group, marked as being on the wire, and whether there is more to take after it. Nothing is, or the lease
+    or the issue's turn ended, when the group is empty and there is no more.
 
-    A window in which nobody is to be sent anything (all unsubscribed, say) is settled here and the next one read.
+    Those who are to be sent nothing (unsubscribed meanwhile, say) are settled here.
     """
     office, lease = run.office, run.lease
-    while True:
-        now = office.clock()
-        with office.database.write() as connection:
-            if not batches.renew(connection, lease, _lease_end(office, now)):
-                return []
-            turns = deliveries.turns(connection, lease.issue_id, lease.batch, office.settings.window, now)
-            group = [mail for turn in turns if (mail := _consider(connection, run, turn, now))]
-            ids = [mail.turn.subscription_id for mail in group]
-            run.journal.took(ids)
-            deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
-        if group or not turns:
-            return group
+    now = office.clock()
+    with office.database.write() as connection:
+        if not batches.renew(connection, lease, _lease_end(office, now)):
+            return [], False
+        turns = deliveries.turns(connection, lease.issue_id, lease.batch, office.settings.window + 1, now)
+        more = len(turns) > office.settings.window
+        group = [mail for turn in turns[: office.settings.window] if (mail := _consider(connection, run, turn, now))]
+        ids = [mail.turn.subscription_id for mail in group]
+        run.journal.took(ids)
+        deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
+    return group, more
 
 
 def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> Mail | None:

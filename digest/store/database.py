@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, make_url, select, table
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from digest.errors import DigestError, NotFoundError, StateError, UnavailableError
@@ -17,6 +19,7 @@ from digest.errors import DigestError, NotFoundError, StateError, UnavailableErr
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _KEPT_BY_ALEMBIC = table("alembic_version", column("version_num"))
 BUSY_SECONDS = 30
+_IDLE_SECONDS = 5.0
 
 
 class Database:
@@ -105,7 +108,9 @@ def _clear(error: DBAPIError, shown: str) -> DigestError:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=2, connect_args={"connect_timeout": 10})
+        engine = create_engine(url, pool_size=2, connect_args={"connect_timeout": 10})
+        _ask_idle_connections(engine)
+        return engine
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
@@ -120,3 +125,21 @@ def _engine(url: str) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
     return engine
+
+
+def _ask_idle_connections(engine: Engine) -> None:
+    """A connection that has lain idle is asked for a sign of life before it is used again, since the server may have
+    been restarted. One that was used a moment ago is not: the answer takes as long as a small statement."""
+
+    @event.listens_for(engine, "checkin")
+    def _used(_raw: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(raw: Any, record: Any, _fairy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", math.inf) < _IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(raw)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # and the pool opens another
