@@ -12,15 +12,14 @@ import pytest
 from sqlalchemy import event, update
 
 from digest.flows import deliver, operate
-from digest.settings import DeliverSettings, Settings
+from digest.settings import Settings
 from digest.states import DeliveryEvent
 from digest.store import batches, issues, schema
 from digest.store.database import Database
 from digest.values import Outcome, Result, Stage
 
 from .conftest import NOW
-from .test_deliver import LOST, headlines
-from .world import ToldCourier, World, WorldApp, draft
+from .world import LOST, ToldCourier, World, draft, headlines, small_world
 
 FULL = Outcome(Result.PERMANENT, "mailbox full", 552, "5.2.2", Stage.RECIPIENT)
 MOMENT = 1.0  # seconds that one of two is held up for the other
@@ -28,14 +27,11 @@ MOMENT = 1.0  # seconds that one of two is held up for the other
 
 @pytest.fixture
 def world(settings: Settings) -> Iterator[World]:
-    app = WorldApp(settings.model_copy(update={"deliver": DeliverSettings(batch=3, window=2)}))
-    if app.database.dialect == "sqlite":
+    if settings.database_url.startswith("sqlite"):
         pytest.skip("one writes at a time")
-    world = World(app)
-    world.edition()
-    world.articles(draft(1))
-    yield world
-    app.database.dispose()
+    for world in small_world(settings):
+        world.articles(draft(1))
+        yield world
 
 
 @contextmanager

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email import message_from_bytes, policy
 
 from digest import editions as edition_files
 from digest.app import App
 from digest.flows import articles, audience_import, deliver, operate, publish
 from digest.flows import editions as edition_flow
-from digest.settings import Settings
+from digest.settings import DeliverSettings, Settings
 from digest.smtp.courier import Answers, Courier, OnWire
 from digest.states import DeliveryState
 from digest.store import subscribers
 from digest.tables import Row
-from digest.values import ArticleDraft, Envelope, Issue, Kind, Outcome, Result
+from digest.values import ArticleDraft, Envelope, Issue, Kind, Outcome, Result, Stage
 
 from .conftest import NOW
 
@@ -62,6 +63,12 @@ count = 2
 """
 
 ACCEPTED = Outcome(Result.ACCEPTED, "taken", 250, "2.0.0")
+READERS = [f"r{number}@x.example" for number in range(7)]
+GREYLISTED = Outcome(Result.TEMPORARY, "greylisted", 450, "4.2.0", Stage.RECIPIENT)
+NO_SUCH_USER = Outcome(Result.PERMANENT, "no such user", 550, "5.1.1", Stage.RECIPIENT)
+LOST = Outcome(Result.UNKNOWN, "connection lost", stage=Stage.MESSAGE)
+NO_CONNECTION = Outcome(Result.UNSENT, "connection refused", stage=Stage.CONNECT)
+NO_LOGIN = Outcome(Result.REFUSED_LOGIN, "authentication failed", 535, "5.7.8", Stage.CONNECT)
 _WORDS = [
     "ferry",
     "glacier",
@@ -182,3 +189,28 @@ class World:
     def state(self, issue: Issue) -> str:
         (progress,) = operate.progress(self.app.database, [issue.id])
         return str(progress.issue.state)
+
+
+def small_world(settings: Settings) -> Iterator[World]:
+    """A world whose batches and groups are small enough that a few readers fill several."""
+    world = World(WorldApp(settings.model_copy(update={"deliver": DeliverSettings(batch=3, window=2)})))
+    world.edition()
+    yield world
+    world.app.database.dispose()
+
+
+def in_line(world: World) -> list[str]:
+    """``READERS`` in the order of their subscriptions, which is the order of their turns."""
+    return sorted(READERS, key=lambda address: world.subscription(address).id)
+
+
+def told(outcome: Outcome, *recipients: str) -> ToldCourier:
+    """Says ``outcome`` of these recipients and accepts the others."""
+    return ToldCourier(lambda envelope: outcome if envelope.recipient in recipients else ACCEPTED)
+
+
+def headlines(envelope: Envelope) -> set[str]:
+    """The numbers of the world's articles that a mail shows."""
+    body = message_from_bytes(envelope.message, policy=policy.default).get_body(("plain",))
+    assert body
+    return {word for word in body.get_content().split() if word.startswith("Number")}
