@@ -69,6 +69,7 @@ class Text:
     published: datetime | None
     url: str
     title: str
+    kind: str
     roundup: bool
 
     @property
@@ -77,8 +78,8 @@ class Text:
         return {pair for part in self.order for pair in pairwise(part)}
 
 
-@lru_cache(1 << 14)
-def text(title: str, standfirst: str, url: str, language: str, published: datetime | None) -> Text:
+@lru_cache(1 << 12)
+def text(title: str, standfirst: str, url: str, language: str, published: datetime | None, kind: str = "") -> Text:
     """The words of an article. Remembered, because the articles of the last days are looked at again with every new
     one."""
     head, body = words.raw_words(title), words.raw_words(standfirst)[:_STANDFIRST]
@@ -97,12 +98,13 @@ def text(title: str, standfirst: str, url: str, language: str, published: dateti
         published=published,
         url=canonical_url(url) if url else "",
         title=" ".join(head).casefold(),
+        kind=kind,
         roundup=_ROUNDUP.search(title) is not None,
     )
 
 
 def _text(draft: ArticleDraft) -> Text:
-    return text(draft.title, draft.standfirst, draft.url, draft.language, draft.published)
+    return text(draft.title, draft.standfirst, draft.url, draft.language, draft.published, draft.kind)
 
 
 def _keywords(url: str) -> list[str]:
@@ -160,15 +162,16 @@ class Library:
         return next((twin for twin in twins if twin is not None and self._are_twins(position, twin)), None)
 
     def near(self, position: int, least: float, own_source: bool = False) -> list[int]:
-        """The admitted articles of other sources (or of its own as well) that are at least this close. A round-up of
-        several stories is close to none."""
+        """The admitted articles that may tell the same story and are at least this close: of other sources and of the
+        same kind, since a column or a short piece stands in a section of its own and must not vanish behind the news
+        it is about. ``own_source``: of any source and kind. A round-up of several stories is close to none."""
         if self.texts[position].roundup:
             return []
         found = self._sharing(position)
         return [
             other
             for other in sorted(found)
-            if (own_source or not self.same_source(position, other))
+            if (own_source or (self._same_kind(position, other) and not self.same_source(position, other)))
             and self._may_reach(position, other, found[other], least)
             and self.closeness(position, other) >= least
         ]
@@ -197,6 +200,9 @@ class Library:
     def same_source(self, one: int, two: int) -> bool:
         """Whether both come from one publisher. Of articles without an address nobody knows."""
         return self.texts[one].source == self.texts[two].source != ""
+
+    def _same_kind(self, one: int, two: int) -> bool:
+        return self.texts[one].kind == self.texts[two].kind
 
     def likeness(self, one: int, two: int) -> float:
         """The cosine of two articles' vectors: 0 nothing in common, 1 the same words."""
@@ -267,6 +273,8 @@ class Library:
             return False
         if first.url and first.url == second.url:
             return bool(first.headline & second.headline) or not (first.headline and second.headline)
+        if first.kind != second.kind:
+            return False
         another = first.source != second.source or not first.source
         return another or self.likeness(one, two) >= _SAME_WORDS
 

@@ -122,7 +122,8 @@ def affairs(stories: Sequence[Story]) -> dict[int, int]:
     for position, story in enumerate(stories):
         for other in library.near(position, least, own_source=True):
             first, second = sorted((home[story.id], home[stories[other].id]))
-            home.update({id_: first for id_, affair in home.items() if affair == second})
+            if first != second:
+                home.update({id_: first for id_, affair in home.items() if affair == second})
         library.admit(position)
     sizes = Counter(home.values())
     return {id_: affair for id_, affair in home.items() if sizes[affair] > 1}

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select
 
 from digest.flows import retention
 from digest.settings import RetentionSettings
-from digest.states import DeliveryState, IssueState
-from digest.store import schema
+from digest.states import DeliveryState, IssueEvent, IssueState
+from digest.store import issues, schema
 from digest.store.database import Database
 
 from .conftest import NOW
@@ -97,8 +97,7 @@ def test_an_issue_that_is_opened_again_meanwhile_stays(ledger: Database) -> None
         def write(self) -> Iterator[Connection]:
             with Database.write(self) as connection:
                 yield connection
-                again = update(schema.issues).where(schema.issues.c.id == 1)
-                connection.execute(again.values(state=IssueState.SENDING, ended_at=None))
+                issues.move(connection, 1, IssueEvent.REOPEN, NOW)
 
     reopening = Reopening(ledger.url.render_as_string(hide_password=False), 0)
     retention.sweep(reopening, RULES, NOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import combinations
 from zlib import crc32
@@ -10,7 +11,7 @@ from zlib import crc32
 import pytest
 
 from digest.stories import Assignment, affairs, assign, fold, lead, region
-from digest.values import Article, ArticleDraft, Image, Story
+from digest.values import Article, ArticleDraft, Image, Kind, Story
 
 from . import newsday
 from .conftest import NOW
@@ -126,6 +127,17 @@ def test_the_same_news_is_one_story(first: ArticleDraft, second: ArticleDraft) -
 def test_other_news_is_another_story(pair: tuple[ArticleDraft, ArticleDraft]) -> None:
     assert assign([*NOISE, *pair], []) == [OWN] * 6
     assert assign(pair, []) == [OWN, OWN]
+
+
+@pytest.mark.parametrize("kind", [Kind.OPINION, Kind.SHORT])
+def test_a_column_does_not_vanish_behind_the_news_it_is_about(kind: Kind) -> None:
+    """Nor the news behind a column, for those who have not chosen columns."""
+    news, same = SAME[0]
+    other = replace(same, kind=kind)
+    assert assign([*NOISE, news, other], [])[-1] == OWN
+    noise = [single(number, each) for number, each in enumerate(NOISE, 11)]
+    assert len(fold([single(1, news), single(2, same), *noise])) == 1 + len(noise)
+    assert len(fold([single(1, news), single(2, other), *noise])) == 2 + len(noise)
 
 
 def test_one_address_is_one_story_but_a_shared_page_is_not() -> None:

@@ -4,7 +4,9 @@ doubled or late does no harm."""
 from __future__ import annotations
 
 import logging
+import math
 import os
+import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -25,7 +27,10 @@ IN_FLIGHT = 64
 
 
 def tick(app: App) -> None:
-    """Beat's round: open due slots, free what dead workers held, send tasks for all that waits."""
+    """Beat's round: open due slots, free what dead workers held, send tasks for all that waits. Rounds that have piled
+    up while this process was busy are one."""
+    if not _ticks.again_after(app.settings.worker.tick_seconds / 2):
+        return
     now = app.now()
     publish.open_due_slots(app.database, now)
     app.replay_journals()
@@ -97,6 +102,24 @@ def make_workers(settings: Settings) -> Celery:
         "sweep": _every(crontab(hour="3", minute="17"), "sweep"),
     }
     return celery
+
+
+class Rounds:
+    """Of something this process does now and then."""
+
+    def __init__(self) -> None:
+        self._began = -math.inf
+
+    def again_after(self, seconds: float) -> bool:
+        """Whether the last one began that long ago; if so, another begins."""
+        now = time.monotonic()
+        if now - self._began < seconds:
+            return False
+        self._began = now
+        return True
+
+
+_ticks = Rounds()
 
 
 class PerProcess:

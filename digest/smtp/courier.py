@@ -168,10 +168,13 @@ class SmtpCourier:
         while True:
             now = time.monotonic()
             self._retire(now)
+            if answers := self._collect(load):  # told before anything else leaves: no more is unsure than is in flight
+                yield answers
             self._hand_out(load, now)
             self._flush()
-            if answers := self._collect(load):
+            if answers := self._collect(load):  # what no server took a byte of
                 yield answers
+            self._touched.clear()
             if load.done:
                 return
             if self._changed:  # a connection has gone: see what that allows
@@ -212,8 +215,7 @@ class SmtpCourier:
     def _collect(self, load: Load) -> list[tuple[int, Outcome]]:
         """Take what sessions have finished; begin again elsewhere what surely was not taken."""
         answers: list[tuple[int, Outcome]] = []
-        touched, self._touched = self._touched, set()
-        for connection in touched:
+        for connection in list(self._touched):
             session = connection.session
             finished, session.finished = session.finished, []
             load.under_way -= len(finished)

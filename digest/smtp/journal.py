@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from digest.errors import UnavailableError
 from digest.values import Outcome, Result, Stage
 
 _SUFFIX = ".journal"
@@ -47,9 +48,12 @@ class Journal:
     """The journal of one lease while it is held; ``with`` it, and it is gone at the end, when the ledger knows all."""
 
     def __init__(self, folder: Path, issue_id: int, batch: int, owner: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{issue_id}-{batch}-{owner}{_SUFFIX}"
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise self._unwritable(error.strerror or str(error)) from error
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._write(f"lease {issue_id} {batch} {owner}\n")
 
@@ -76,8 +80,18 @@ class Journal:
             self._path.unlink(missing_ok=True)
         os.close(self._file)
 
-    def _write(self, line: str) -> None:
-        os.write(self._file, line.encode())
+    def _write(self, lines: str) -> None:
+        """All of it, or an error before anything is done that it says."""
+        data = lines.encode()
+        try:
+            written = os.write(self._file, data)
+        except OSError as error:
+            raise self._unwritable(error.strerror or str(error)) from error
+        if written < len(data):
+            raise self._unwritable("the disk is full")
+
+    def _unwritable(self, why: str) -> UnavailableError:
+        return UnavailableError(f"the journal {self._path} can't be written ({why})", "make room for it")
 
 
 def _said(outcome: Outcome) -> str:
@@ -103,27 +117,36 @@ def abandoned(folder: Path) -> Iterator[tuple[Path, Record]]:
 
 
 def read(path: Path) -> Record:
-    """What a journal says; a last line that was cut short says nothing."""
+    """What a journal says. A last line that was cut short says nothing: what it was to say was not done yet. Where it
+    is damaged otherwise, all that is not known from before was on the wire."""
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
     issue_id, batch, owner = 0, 0, ""
     taken: set[int] = set()
     on_wire: set[int] = set()
     heard: dict[int, Outcome] = {}
-    for line in lines:
-        word, _, rest = line.partition(" ")
-        match word:
-            case "lease":
-                first, second, owner = rest.split(" ")
-                issue_id, batch = int(first), int(second)
-            case "took":
-                taken.update(map(int, rest.split()))
-            case "wire":
-                for delivery in map(int, rest.split()):
-                    on_wire.add(delivery)
-                    heard.pop(delivery, None)  # begun again on another connection
-            case "heard":
-                named, result, stage, code, enhanced, text = rest.split(" ", 5)
-                heard[int(named)] = Outcome(
-                    Result[result], text or "no text", int(code), "" if enhanced == "-" else enhanced, Stage[stage]
-                )
+    try:
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            match word:
+                case "lease":
+                    first, second, owner = rest.split(" ")
+                    issue_id, batch = int(first), int(second)
+                case "took":
+                    taken.update(map(int, rest.split()))
+                case "wire":
+                    begun = set(map(int, rest.split()))
+                    on_wire |= begun
+                    for delivery in begun & heard.keys():
+                        del heard[delivery]  # begun again on another connection
+                case "heard":
+                    delivery, outcome = _heard(rest)
+                    heard[delivery] = outcome
+    except (KeyError, ValueError):
+        on_wire |= taken
     return Record(issue_id, batch, owner, frozenset(taken), frozenset(on_wire), heard)
+
+
+def _heard(said: str) -> tuple[int, Outcome]:
+    delivery, result, stage, code, enhanced, text = said.split(" ", 5)
+    enhanced = "" if enhanced == "-" else enhanced
+    return int(delivery), Outcome(Result[result], text or "no text", int(code), enhanced, Stage[stage])

@@ -22,22 +22,21 @@ class DatabaseClock:
     def __init__(self, database: Database, monotonic: Callable[[], float]) -> None:
         self._database = database
         self._monotonic = monotonic
-        self._answered: datetime | None = None
-        self._answered_at = self._asked_at = 0.0
+        self._answer: tuple[datetime, float] | None = None  # and when it came
+        self._asked_at = 0.0
 
     def __call__(self) -> datetime:
         """The time now, in UTC. Raises ``UnavailableError`` if the server has never answered."""
-        now = self._monotonic()
-        if self._answered is None:
-            self._ask(now)
-        elif now - self._asked_at > _ASK_EVERY:
+        if self._answer is None:
+            self._answer = self._ask()
+        elif self._monotonic() - self._asked_at > _ASK_EVERY:
             with suppress(UnavailableError):
-                self._ask(now)
-        assert self._answered
-        return self._answered + timedelta(seconds=now - self._answered_at)
+                self._answer = self._ask()
+        answered, at = self._answer
+        return answered + timedelta(seconds=self._monotonic() - at)
 
-    def _ask(self, now: float) -> None:
-        self._asked_at = now
+    def _ask(self) -> tuple[datetime, float]:
+        self._asked_at = self._monotonic()
         with self._database.read() as connection:
             answered: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        self._answered, self._answered_at = answered.astimezone(UTC), now
+        return answered.astimezone(UTC), self._monotonic()

@@ -38,7 +38,7 @@ from digest.store.schema import batches, deliveries, issues, subscribers, subscr
 from digest.values import Issue
 
 _CHUNK = 500  # ids in one statement
-_PER_MOMENT = 100_000  # numbers of the batches that are due at one moment: fifty million readers' at the usual size
+_PER_MOMENT = 10_000_000  # numbers kept for the batches due at one moment, of which there are some hundred at most
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ def move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime
     state = states.target(states.ISSUE, event)
     if state in _STAMPED:
         values[_STAMPED[state]] = now  # sending anew, too: what waited with a paused issue is not too old for a try
+    if state is IssueState.SENDING:
+        values["ended_at"] = None  # of an issue opened again: it is not to be swept away as old
     guard = and_(issues.c.id == issue_id, issues.c.state.in_(states.sources(states.ISSUE, event)))
     return connection.execute(update(issues).where(guard).values(state=state, **values)).rowcount == 1
 
