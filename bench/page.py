@@ -35,12 +35,12 @@ turns, round by round, so that whatever else the machine does meets all; the fig
   else.
 """
 _LIMITS = """
-smtp-source has the machine's processors for itself and its sink. The whole path gives a part of them to writing mails, to
-PostgreSQL, Redis and Celery: at a sink that costs next to nothing it stays behind, while our client alone passes
+smtp-source has the machine's processors for itself and its sink. The whole path gives a part of them to writing mails,
+to PostgreSQL, Redis and Celery: at a sink that costs next to nothing it stays behind, while our client alone passes
 smtp-source. At smtp-sink one processor is the sink's own, and what all the others take of the second one decides.
 
-A signature by RSA-2048 takes a quarter of a millisecond with this OpenSSL, a quarter of what it took where the target comes
-from. Four fifths of all signatures that the processors could make would leave some 65 µs a message for everything else.
+A signature by RSA-2048 takes a quarter of a millisecond with this OpenSSL, a quarter of what it took where the target
+comes from. Four fifths of all signatures that the processors could make would leave some 65 µs a message for the rest.
 """
 
 

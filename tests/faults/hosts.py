@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import subprocess
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import Random
 
 from .site import Site, descendants, end
 
@@ -37,9 +37,9 @@ class Network:
 
 
 @contextmanager
-def network(chance: Random) -> Iterator[Network]:
+def network() -> Iterator[Network]:
     """A network namespace for each host, linked to ours and to nothing else; none where that is not allowed."""
-    made, third = secrets.token_hex(3), chance.randrange(256)
+    made, third = secrets.token_hex(3), os.getpid() % 256  # by process: not two tests in the same network
     spaces = {name: f"digest-{made}-{name}" for name in NAMES}
     subnets = {name: f"198.{18 + place}.{third}" for place, name in enumerate(NAMES)}  # RFC 2544: for tests
     try:
