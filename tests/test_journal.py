@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,40 @@ def test_it_tells_what_was_in_flight_from_what_was_answered_and_what_never_left(
     assert (record.issue_id, record.batch, record.owner) == (7, 3, "me")
     assert record.heard == {1: ACCEPTED}
     assert (record.unheard, record.never_sent) == (frozenset({2, 3}), frozenset({4, 5}))
+
+
+@pytest.mark.parametrize("taken_away", [True, False])
+def test_one_just_made_may_be_taken_for_abandoned_and_serves_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken_away: bool
+) -> None:
+    lock, looks = fcntl.flock, iter([True])
+
+    def lock_after_somebody_looked(file: int, kind: int) -> None:
+        if next(looks, False):
+            ((path, record),) = abandoned(tmp_path)
+            assert not record.taken
+            if taken_away:
+                path.unlink()
+        lock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", lock_after_somebody_looked)
+    journal = Journal(tmp_path, 7, 3, "me")
+    journal.took([1, 2])
+    assert not list(abandoned(tmp_path)), "its worker lives"
+    broken_off(journal)
+    assert left(tmp_path).never_sent == {1, 2}
+
+
+def test_it_waits_for_who_is_just_looking_at_it(tmp_path: Path) -> None:
+    (tmp_path / "7-3-me.journal").touch()
+    looking = abandoned(tmp_path)
+    path, _ = next(looking)
+    with ThreadPoolExecutor(1) as thread:
+        journal = thread.submit(Journal, tmp_path, 7, 3, "me")
+        path.unlink()
+        assert not list(looking)
+        journal.result().took([1])
+    assert path.read_text() == "lease 7 3 me\ntook 1\n"
 
 
 def test_on_a_full_disk_nothing_is_done_that_could_not_be_written(

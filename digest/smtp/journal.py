@@ -51,10 +51,9 @@ class Journal:
         self._path = folder / f"{issue_id}-{batch}-{owner}{_SUFFIX}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._file = _opened(self._path)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._write(f"lease {issue_id} {batch} {owner}\n")
 
     def took(self, ids: Collection[int]) -> None:
@@ -92,6 +91,16 @@ class Journal:
 
     def _unwritable(self, why: str) -> UnavailableError:
         return UnavailableError(f"the journal {self._path} can't be written ({why})", "make room for it")
+
+
+def _opened(path: Path) -> int:
+    """A new file under our lock. Who looks for abandoned ones may have come between the two and taken it away."""
+    while True:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:
+            return file
+        os.close(file)
 
 
 def _said(outcome: Outcome) -> str:
