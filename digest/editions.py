@@ -13,17 +13,12 @@
 from __future__ import annotations
 
 import difflib
-import re
-import string
 import tomllib
-import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
-from babel import Locale, UnknownLocaleError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -35,127 +30,28 @@ from pydantic import (
     model_validator,
 )
 
-from digest import addresses, schedule
+from digest import schedule
+from digest.checks import (
+    WORD,
+    Cadence,
+    FeedName,
+    Line,
+    Mailbox,
+    OptionalLine,
+    TimeZoneName,
+    Words,
+    distinct,
+    lines,
+    link_url,
+    locale_tag,
+    read_mailbox,
+    subject_template,
+    told,
+    web_url,
+    written_moment,
+)
 from digest.errors import ConfigError, InputError
 from digest.values import Edition, FeedSpec, Kind, Link, Rule, ScheduleSpec, Section
-
-PLACEHOLDERS = ("edition", "headline")
-
-
-# ------------------------------------------------------------------------------------ checks of one value
-
-
-def _told(check: Callable[[str], object]) -> Callable[[str], str]:
-    """``check`` as a validator: its ``InputError`` becomes the ``ValueError`` pydantic collects."""
-
-    def checked(text: str) -> str:
-        try:
-            check(text)
-        except InputError as error:
-            raise ValueError(str(error)) from None
-        return text
-
-    return checked
-
-
-def _one_line(text: str) -> str:
-    if any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in text):
-        raise ValueError("must be one line without control characters")
-    return text
-
-
-def _lines(text: str) -> str:
-    return "\n".join(_one_line(line.strip()) for line in text.splitlines())
-
-
-def _locale(text: str) -> str:
-    """The locale as a BCP 47 tag: ``en-IN``."""
-    try:
-        return str(Locale.parse(text.replace("-", "_"))).replace("_", "-")
-    except (UnknownLocaleError, ValueError, TypeError):
-        raise ValueError(f"no locale {text!r}: give a tag such as en, en-IN or pt-BR") from None
-
-
-def _web_url(text: str) -> str:
-    parts = _split(text)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{text!r} is no http(s) URL")
-    return text
-
-
-def _link_url(text: str) -> str:
-    parts = _split(text)
-    if parts is not None and parts.scheme == "mailto" and "@" in parts.path:
-        return text
-    try:
-        return _web_url(text)
-    except ValueError:
-        raise ValueError(f"{text!r} must begin with https://, http:// or mailto:") from None
-
-
-def _split(text: str) -> Any:
-    try:
-        return None if re.search(r"[\s\x00-\x1f\x7f]", text) else urlsplit(text)
-    except ValueError:  # such as an unfinished [IPv6] address
-        return None
-
-
-def _subject(text: str) -> str:
-    allowed = " and ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-    try:
-        fields = [
-            (name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(text) if name is not None
-        ]
-    except ValueError:
-        raise ValueError(f"a brace stands alone; write {{{{ or }}}} for a brace, {allowed} for what changes") from None
-    for name, spec, conversion in fields:
-        if name not in PLACEHOLDERS or spec or conversion:
-            raise ValueError(f"unknown placeholder {{{name}}}; there are {allowed}")
-    return text
-
-
-def _moment(at: object) -> str | None:
-    """TOML has dates and times of its own; a string will do as well."""
-    if at is None or isinstance(at, str):
-        return at
-    if isinstance(at, date):
-        return at.isoformat()
-    raise ValueError("must be a date and time such as 2026-12-01T07:00")
-
-
-def read_mailbox(text: str) -> tuple[str, str]:
-    """``Name <address>`` or a bare address as (name, address). The name needs no quotes. Raises ``InputError``; also
-    for a local part outside ASCII, which many servers would refuse to take mail from."""
-    name, bracket, rest = text.strip().rpartition("<")
-    if (bracket and not rest.endswith(">")) or set(name) & set("<>"):
-        raise InputError(f"{text!r} is no sender", "write it as Name <address@example.org>")
-    address = addresses.normalise(rest.removesuffix(">"))
-    if not address.isascii():
-        raise InputError(f"{address} has letters outside ASCII before the @", "send from a plain address")
-    return name.strip().strip('"').strip(), address
-
-
-def _distinct(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word, count in Counter(words).items():
-        if count > 1:
-            raise ValueError(f"{word!r} stands twice")
-    return words
-
-
-_Line = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(_one_line)
-]
-_OptionalLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), AfterValidator(_one_line)]
-_FeedName = Annotated[_Line, Field(max_length=80)]
-_Word = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1), AfterValidator(_one_line)]
-_Words = tuple[_Word, ...]
-_TimeZone = Annotated[str, AfterValidator(_told(schedule.zone))]
-_Mailbox = Annotated[_Line, AfterValidator(_told(read_mailbox))]
-_WORD = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"  # of what stands in URLs, lists and on command lines
-_Cadence = Annotated[str, StringConstraints(pattern=_WORD, max_length=20)]
-
-
-# ------------------------------------------------------------------------------------------------ tables
 
 
 class _Table(BaseModel):
@@ -163,30 +59,30 @@ class _Table(BaseModel):
 
 
 class _Edition(_Table):
-    name: Annotated[str, StringConstraints(pattern=_WORD, max_length=80)]
-    title: _Line
-    time_zone: _TimeZone
-    sender: Annotated[_Mailbox, Field(alias="from")]
+    name: Annotated[str, StringConstraints(pattern=WORD, max_length=80)]
+    title: Line
+    time_zone: TimeZoneName
+    sender: Annotated[Mailbox, Field(alias="from")]
     postal_address: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=8, max_length=500), AfterValidator(_lines)
+        str, StringConstraints(strip_whitespace=True, min_length=8, max_length=500), AfterValidator(lines)
     ]
-    locale: Annotated[str, AfterValidator(_locale)] = "en"
-    reply_to: _Mailbox | None = None
-    tagline: _OptionalLine = ""
-    subject: Annotated[_Line, AfterValidator(_subject)] = "{edition}: {headline}"
+    locale: Annotated[str, AfterValidator(locale_tag)] = "en"
+    reply_to: Mailbox | None = None
+    tagline: OptionalLine = ""
+    subject: Annotated[Line, AfterValidator(subject_template)] = "{edition}: {headline}"
     accent: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b5394"
-    copyright: _OptionalLine = ""
-    cadences: Annotated[tuple[_Cadence, ...], Field(min_length=1), AfterValidator(_distinct)] = ("daily",)
-    feeds: tuple[_FeedName, ...] = ()
+    copyright: OptionalLine = ""
+    cadences: Annotated[tuple[Cadence, ...], Field(min_length=1), AfterValidator(distinct)] = ("daily",)
+    feeds: tuple[FeedName, ...] = ()
 
 
 class _Feed(_Table):
-    name: _FeedName
-    url: Annotated[str, AfterValidator(_web_url)] | None = None
-    title: _OptionalLine = ""
-    sector: Annotated[_OptionalLine, StringConstraints(to_lower=True, max_length=80)] = ""
+    name: FeedName
+    url: Annotated[str, AfterValidator(web_url)] | None = None
+    title: OptionalLine = ""
+    sector: Annotated[OptionalLine, StringConstraints(to_lower=True, max_length=80)] = ""
     kind: Kind = Kind.NEWS
-    tags: _Words = ()
+    tags: Words = ()
 
     def value(self) -> FeedSpec:
         return FeedSpec(self.name, self.url or "", self.title, self.sector, self.kind, self.tags)
@@ -197,14 +93,14 @@ _MATCHES = ("sectors", "tags", "countries", "kinds")
 
 
 class _Section(_Table):
-    key: Annotated[str, StringConstraints(pattern=_WORD, max_length=40)]
-    title: _Line
+    key: Annotated[str, StringConstraints(pattern=WORD, max_length=40)]
+    title: Line
     rule: Rule
     count: Annotated[int, Field(ge=1, le=100)] = 5
     optional: bool = True
-    sectors: _Words = ()
-    tags: _Words = ()
-    countries: _Words = ()
+    sectors: Words = ()
+    tags: Words = ()
+    countries: Words = ()
     kinds: tuple[Kind, ...] = ()
 
     @model_validator(mode="after")
@@ -225,8 +121,8 @@ class _Section(_Table):
 
 class _Link(_Table):
     role: Literal["social", "sector", "edition", "product", "legal", "contact", "feedback", "privacy", "terms", "home"]
-    title: _Line
-    url: Annotated[str, AfterValidator(_link_url)]
+    title: Line
+    url: Annotated[str, AfterValidator(link_url)]
 
     def value(self) -> Link:
         return Link(self.title, self.url, self.role)
@@ -234,9 +130,9 @@ class _Link(_Table):
 
 class _Schedule(_Table):
     cadence: str
-    cron: Annotated[str, AfterValidator(_told(schedule.check_cron))] | None = None
-    at: Annotated[Any, AfterValidator(_moment)] = None
-    time_zone: _TimeZone | None = None
+    cron: Annotated[str, AfterValidator(told(schedule.check_cron))] | None = None
+    at: Annotated[Any, AfterValidator(written_moment)] = None
+    time_zone: TimeZoneName | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -366,7 +262,7 @@ def _schedule_faults(raw: Mapping[str, Any]) -> Iterator[str]:
             yield f"[[schedule]] {number} cadence: {cadence!r} is not among the edition's cadences"
         if isinstance(at, (str, date)):
             try:
-                schedule.parse_at(_moment(at) or "", str(table.get("time_zone") or _head(raw).get("time_zone")))
+                schedule.parse_at(written_moment(at) or "", str(table.get("time_zone") or _head(raw).get("time_zone")))
             except InputError as error:
                 if "no time zone" not in str(error):  # told where it stands
                     yield f"[[schedule]] {number} at: {error}"
