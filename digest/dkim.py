@@ -2,7 +2,7 @@
 
 Signing is the last thing done to a message. Each header is listed once more than it occurs ("oversigned"), so that a
 second Subject, From or List-Unsubscribe put in front breaks the signature instead of riding on it. Own code rather
-than dkimpy for its price alone: the bare RSA signature takes 1 ms, dkimpy 13 to 18 ms a mail (measured).
+than dkimpy for its price alone: the bare RSA signature takes 0.3 to 1 ms by machine, dkimpy 13 to 18 (measured).
 """
 
 from __future__ import annotations

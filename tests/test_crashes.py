@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -43,19 +44,25 @@ class PowerCut(BaseException):
     """What kill -9 looks like from inside: nothing after it runs."""
 
 
+def dying_at(last: str, said: Mapping[str, Outcome] = MappingProxyType({})) -> ToldCourier:
+    """A courier whose worker is killed when ``last`` has its turn; ``said`` is what comes of others, else all is
+    well."""
+
+    def outcome(envelope: Envelope) -> Outcome:
+        if envelope.recipient == last:
+            raise PowerCut
+        return said.get(envelope.recipient, ACCEPTED)
+
+    return ToldCourier(outcome)
+
+
 def test_a_worker_that_dies_leaves_only_its_group_in_doubt(world: World) -> None:
     world.articles(draft(1))
     world.readers(*READERS)
     issue = world.publish()
     line = in_line(world)
-
-    def die(envelope: Envelope) -> Outcome:
-        if envelope.recipient == line[3]:
-            raise PowerCut
-        return ACCEPTED
-
     with pytest.raises(PowerCut):
-        world.deliver(ToldCourier(die))
+        world.deliver(dying_at(line[3]))
     assert world.counts(issue) == {"accepted": 3, "sending": 2, "pending": 2}
     courier = ToldCourier()
     world.deliver(courier)  # the others' batches go on; the dead worker's is leased
@@ -81,14 +88,8 @@ def test_its_journal_narrows_the_doubt_to_what_was_in_flight(world: World) -> No
     issue = world.publish()
     line = in_line(world)
     said = {line[1]: GREYLISTED, line[2]: NO_SUCH_USER}
-
-    def die(envelope: Envelope) -> Outcome:
-        if envelope.recipient == line[4]:
-            raise PowerCut
-        return said.get(envelope.recipient, ACCEPTED)
-
     with pytest.raises(PowerCut):
-        world.deliver(ToldCourier(die))
+        world.deliver(dying_at(line[4], said))
     assert world.counts(issue) == {"sending": 7}
     assert world.app.replay_journals() == 1
     assert world.counts(issue) == {"accepted": 2, "deferred": 3, "failed": 1, "in_doubt": 1}
@@ -105,14 +106,8 @@ def test_a_journal_found_after_the_lease_ran_out_still_settles_what_it_knows(wor
     world.readers(*READERS)
     issue = world.publish()
     line = in_line(world)
-
-    def die(envelope: Envelope) -> Outcome:
-        if envelope.recipient == line[1]:
-            raise PowerCut
-        return ACCEPTED
-
     with pytest.raises(PowerCut):
-        world.deliver(ToldCourier(die))
+        world.deliver(dying_at(line[1]))
     world.later(seconds=world.app.settings.deliver.lease_seconds + 1)
     recover.rest(world.app.database, world.app.settings.deliver, world.app.now())
     assert world.counts(issue) == {"in_doubt": 2, "pending": 5}

@@ -1,7 +1,8 @@
 """``column`` is one of some hundreds of ids: one bound array instead of a parameter for each.
 
 The statement's text is then the same however many they are: compiled once here, planned once by the server. ``in_``
-names each of them: 30 µs an id and statement, measured, and sending a mail costs no more.
+names each of them, which costs four to five times as much: 5 µs an id and statement on PostgreSQL instead of 1 (measured
+with 500 ids).
 """
 
 from __future__ import annotations
