@@ -29,7 +29,7 @@ def main() -> None:
     first_ms = (time.process_time() - start) * 1e3
     compile_ms = _median(lambda: app.compiled(content)) * 1e3
     optional = [section.key for section in compiled.content.edition.sections if section.optional]
-    choices = [frozenset(k for bit, k in enumerate(optional) if n >> bit & 1) for n in range(1 << len(optional))]
+    choices = [tuple(k for bit, k in enumerate(optional) if n >> bit & 1) for n in range(1 << len(optional))]
     readers = [
         Reader(1, number, f"reader{number}@example.org", sections=choices[number % len(choices)])
         for number in range(READERS)

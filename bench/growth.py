@@ -52,8 +52,8 @@ def variants(counts: Sequence[int], readers: int, runs: int) -> dict[int, float]
     app, now = mail.app(), datetime.now(UTC)
     compiled = app.compiled(_sectioned())
     keys = [section.key for section in compiled.content.edition.sections if section.optional]
-    chosen = [frozenset(k for bit, k in enumerate(keys) if n >> bit & 1) for n in range(1 << len(keys))]
-    chosen = sorted((c for c in chosen if 6 <= len(c) <= 9), key=lambda c: (abs(len(c) - 7.5), sorted(c)))
+    chosen = [tuple(k for bit, k in enumerate(keys) if n >> bit & 1) for n in range(1 << len(keys))]
+    chosen = sorted((c for c in chosen if 6 <= len(c) <= 9), key=lambda c: (abs(len(c) - 7.5), c))
 
     chooser = Chooser(compiled.content)
 

@@ -308,14 +308,15 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One recipient of an issue, as the ledger knows him at the moment of sending. ``sections`` are the optional
-    sections chosen, ``None`` for all; ``covered_until`` the intake he has been served up to, ``None`` if never."""
+    """One recipient of an issue, as the ledger knows him at the moment of sending. ``sections`` are those he chose, in
+    his order, ``None`` for all in the edition's; ``covered_until`` the intake he has been served up to, ``None`` if
+    never."""
 
     issue_id: int
     subscription_id: int
     address: str
     name: str = ""
-    sections: frozenset[str] | None = None
+    sections: tuple[str, ...] | None = None
     covered_until: int | None = None
 
 

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from functools import lru_cache, partial
 from itertools import filterfalse, islice
 
 from digest.values import IssueContent, Section, Variant
 
 _CUTOFFS_KEPT = 64
+_ORDERS_KEPT = 1024
+
+
+def arranged(offered: Sequence[Section], chosen: Collection[str] | None) -> tuple[int, ...]:
+    """The places, among the sections an edition offers, of those a reader gets, in the order he gets them. ``chosen``
+    are keys in his order; ``None``: all, as the edition has them.
+
+    A section that can't be switched off and that he does not name keeps its place; those he named fill the others."""
+    if chosen is None:
+        return tuple(range(len(offered)))
+    by_key = {section.key: place for place, section in enumerate(offered)}
+    named = [by_key[key] for key in dict.fromkeys(chosen) if key in by_key]
+    his = set(named)
+    in_his_order = iter(named)
+    return tuple(
+        next(in_his_order) if place in his else place
+        for place, section in enumerate(offered)
+        if place in his or not section.optional
+    )
 
 
 class Chooser:
@@ -17,24 +37,25 @@ class Chooser:
         self._content = content
         self._all = lru_cache(maxsize=_CUTOFFS_KEPT)(partial(self._chosen, None))  # the choice of most readers
         self._above = lru_cache(maxsize=_CUTOFFS_KEPT)(self._found_above)
+        self._arranged = lru_cache(maxsize=_ORDERS_KEPT)(partial(arranged, content.edition.sections))
 
-    def choose(self, sections: frozenset[str] | None, covered_until: int | None) -> Variant:
-        """What a reader gets who chose ``sections`` (keys of optional ones; ``None``: all) and was served up to the
-        intake ``covered_until`` (``None``: never, so he gets what everybody gets). Sections without stories are left
-        out."""
+    def choose(self, sections: tuple[str, ...] | None, covered_until: int | None) -> Variant:
+        """What a reader gets who chose ``sections`` (as ``arranged`` says) and was served up to the intake
+        ``covered_until`` (``None``: never, so he gets what everybody gets). Sections without stories are left out.
+
+        In which section a story stands follows the edition's order, whatever his: the candidates are as deep as that
+        needs."""
         cutoff = self._content.covers_from if covered_until is None else covered_until
         return self._all(cutoff) if sections is None else self._chosen(sections, cutoff)
 
-    def _chosen(self, sections: frozenset[str] | None, cutoff: int) -> Variant:
-        seen, shown = set[int](), []
+    def _chosen(self, sections: tuple[str, ...] | None, cutoff: int) -> Variant:
+        order = self._arranged(sections)
+        seen, picked = set[int](), dict[int, tuple[int, ...]]()
         for index, section, ids in self._above(cutoff):
-            if section.optional and sections is not None and section.key not in sections:
-                continue
-            picked = tuple(islice(filterfalse(seen.__contains__, ids), section.count))
-            if picked:
-                seen.update(picked)
-                shown.append((index, picked))
-        return Variant(tuple(shown))
+            if index in order:
+                picked[index] = found = tuple(islice(filterfalse(seen.__contains__, ids), section.count))
+                seen.update(found)
+        return Variant(tuple([(index, picked[index]) for index in order if picked[index]]))
 
     def _found_above(self, cutoff: int) -> list[tuple[int, Section, tuple[int, ...]]]:
         content = self._content
@@ -45,6 +66,6 @@ class Chooser:
         ]
 
 
-def choose(content: IssueContent, sections: frozenset[str] | None, covered_until: int | None) -> Variant:
+def choose(content: IssueContent, sections: tuple[str, ...] | None, covered_until: int | None) -> Variant:
     """What one reader gets of an issue, as ``Chooser`` says."""
     return Chooser(content).choose(sections, covered_until)

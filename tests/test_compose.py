@@ -53,7 +53,7 @@ news_days = st.lists(drafts, max_size=60).map(
 )
 
 
-def _by_hand(told: list[Story], chosen: frozenset[str] | None, cutoff: int) -> list[tuple[int, list[int]]]:
+def _by_hand(told: list[Story], chosen: tuple[str, ...] | None, cutoff: int) -> list[tuple[int, list[int]]]:
     """What a reader should get, worked out from all stories in the order of each section."""
     rules: dict[str, Callable[[Story], bool]] = {
         "lead": lambda s: s.lead.draft.kind is Kind.NEWS,
@@ -75,20 +75,46 @@ def _by_hand(told: list[Story], chosen: frozenset[str] | None, cutoff: int) -> l
         if best:
             shown.append((index, [s.id for s in best]))
             seen.update(s.id for s in best)
-    return shown
+    if chosen is None:
+        return shown
+    first = () if "lead" in chosen else ("lead",)
+    return sorted(shown, key=lambda pair: (*first, *chosen).index(SECTIONS[pair[0]].key))
 
 
 @settings(max_examples=60, deadline=None)
-@given(news_days, st.sets(st.integers(0, 9)), st.sets(st.sampled_from([s.key for s in SECTIONS])))
-def test_every_reader_at_a_cutoff_gets_exactly_the_best(told: list[Story], cutoffs: set[int], keys: set[str]) -> None:
+@given(news_days, st.sets(st.integers(0, 9)), st.lists(st.sampled_from([s.key for s in SECTIONS]), unique=True))
+def test_every_reader_at_a_cutoff_gets_exactly_the_best_in_his_order(
+    told: list[Story], cutoffs: set[int], keys: list[str]
+) -> None:
     issue = compose.compose(SMALL, "daily", NOW, told, 4, 9, cutoffs, NOW)
-    for chosen in (None, frozenset(keys)):
+    for chosen in (None, tuple(keys)):
         for cutoff in {4, *cutoffs}:
             variant = variants.choose(issue, chosen, cutoff)
             assert [(index, list(ids)) for index, ids in variant.shown] == _by_hand(told, chosen, cutoff)
             all_ids = [story_id for _, ids in variant.shown for story_id in ids]
             assert len(all_ids) == len(set(all_ids))
     assert variants.choose(issue, None, None) == variants.choose(issue, None, 4)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "order"),
+    [
+        (None, "top sea word land air"),
+        ((), "top word"),
+        (("air", "sea"), "top air word sea"),
+        (("land", "gone", "air", "land", "sea"), "top land word air sea"),
+        (("sea", "land", "air"), "top sea word land air"),
+        (("word", "air", "top"), "word air top"),
+    ],
+)
+def test_sections_stand_in_the_readers_order_and_those_he_can_not_choose_keep_their_place(
+    chosen: tuple[str, ...] | None, order: str
+) -> None:
+    offered = [
+        Section(key, key, Rule.LATEST, 1, optional=key not in {"top", "word"})
+        for key in ("top", "sea", "word", "land", "air")
+    ]
+    assert [offered[place].key for place in variants.arranged(offered, chosen)] == order.split()
 
 
 @settings(max_examples=20, deadline=None)
@@ -211,5 +237,5 @@ def test_an_item_names_its_sources_as_readers_know_them() -> None:
     item = issue.items[1]
     assert (item.source, item.also, item.region) == ("The Harbour Post", ("Meridian Wire",), "Norway")
     edition: Edition = issue.edition
-    lead_only = variants.choose(issue, frozenset(), None)
+    lead_only = variants.choose(issue, (), None)
     assert [edition.sections[index].key for index, _ in lead_only.shown] == ["lead"]

@@ -85,6 +85,22 @@ def test_no_headline_does_either(title: str, words: str) -> None:
         assert signed.message == dkim.sign(plain.message, [SIGNER], NOW)
 
 
+def test_the_subject_is_the_headline_a_reader_sees_first() -> None:
+    compiled = samples.compiled()
+    seen = set[str]()
+    for chosen in (None, ("views", "lead"), ("health", "lead", "views"), ("latest", "lead")):
+        plain, _ = both(compiled, Reader(7, 41, "a@example.org", sections=chosen))
+        mail = message_from_bytes(plain.message, policy=policy.default)
+        body = mail.get_body(("plain",))
+        assert body
+        text = body.get_content().replace("\r\n", " ")
+        titles = {item.title: text.find(f"{item.title} ") for item in compiled.content.items.values()}
+        first = min((title for title, at in titles.items() if at >= 0), key=titles.__getitem__)
+        assert mail["Subject"].endswith(first)
+        seen.add(first)
+    assert len(seen) == 4
+
+
 def test_our_own_templates_are_in_canonical_form() -> None:
     compiled = samples.compiled()
     for part in (compiled.html, compiled.text):

@@ -30,7 +30,10 @@ EditionName = Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", 
 AnyEdition = Annotated[str | None, typer.Option("--edition", "-e", metavar="EDITION", help="Of this edition only.")]
 Name = Annotated[str, typer.Option("--name", help="The reader's name.")]
 Sections = Annotated[
-    list[str] | None, typer.Option("--section", "-s", help="An optional section chosen, by key or title; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--section", "-s", help="A section chosen, by key or title; repeat it for more, in the reader's order."
+    ),
 ]
 Cadence = Annotated[str, typer.Option("--cadence", help="How often, one of the edition's.")]
 Hour = Annotated[str, typer.Option("--hour", help="Local hour of day, 0 to 23.")]
@@ -242,7 +245,7 @@ def _plain(report: ImportReport) -> dict[str, Any]:
 def _show_subscription(data: dict[str, Any]) -> None:
     one = data["subscription"]
     person, choice = one["person"], one["choice"]
-    sections = "all" if choice["sections"] is None else ", ".join(sorted(choice["sections"])) or "none"
+    sections = "all" if choice["sections"] is None else ", ".join(choice["sections"]) or "none"
     rows = [
         ("address", person["address"]),
         ("name", person["name"]),
@@ -264,7 +267,7 @@ def _chosen(one: Subscription) -> tuple[object, ...]:
     sections = one.choice.sections
     return (
         one.choice.cadence,
-        "all" if sections is None else ", ".join(sorted(sections)),
+        "all" if sections is None else ", ".join(sections),
         one.choice.hour,
         one.person.time_zone,
     )
@@ -272,7 +275,7 @@ def _chosen(one: Subscription) -> tuple[object, ...]:
 
 def _csv_line(one: Subscription) -> tuple[str, ...]:
     person, choice = one.person, one.choice
-    sections = "" if choice.sections is None else ";".join(sorted(choice.sections)) or NO_SECTIONS
+    sections = "" if choice.sections is None else ";".join(choice.sections) or NO_SECTIONS
     zone, locale = person.time_zone, person.locale
     return person.address, person.name, sections, choice.cadence, _hour(choice), zone, locale, one.state
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from babel import Locale, UnknownLocaleError
 
@@ -10,19 +10,23 @@ from digest import schedule
 from digest.errors import InputError
 from digest.store.subscribers import Choice, Person
 from digest.values import Edition, Section
+from digest.variants import arranged
 
 _NAME_LENGTH = 200
 
 
-def optional_sections(edition: Edition) -> tuple[Section, ...]:
-    """The sections a reader can switch off, in the edition's order."""
-    return tuple(section for section in edition.sections if section.optional)
+def optional_sections(edition: Edition, chosen: Collection[str] | None = None) -> tuple[Section, ...]:
+    """The sections a reader can switch off: those he chose in his order, then the others in the edition's."""
+    optional = [section for section in edition.sections if section.optional]
+    place = {key: number for number, key in enumerate(chosen or ())}
+    return tuple(sorted(optional, key=lambda section: place.get(section.key, len(place))))
 
 
 def choose(edition: Edition, cadence: str = "", sections: Iterable[str] | None = None, hour: str = "") -> Choice:
     """The choice these words make; "" is the edition's default cadence and the hour the issue comes out.
 
-    ``sections`` are keys or titles, ``None`` for all; naming every optional one means all, those added later too.
+    ``sections`` are keys or titles in the order he wants them, ``None`` for all in the edition's. Naming every optional
+    one in that order means the same: all, those added later too.
     Raises ``InputError`` naming the first word that the edition does not offer.
     """
     cadence = cadence.strip().lower() or edition.default_cadence
@@ -43,9 +47,7 @@ def person(address: str, name: str = "", locale: str = "", time_zone: str = "") 
 
 def described(choice: Choice) -> str:
     """The choice in a line, for the proof of consent."""
-    sections = (
-        "all sections" if choice.sections is None else ", ".join(sorted(choice.sections)) or "no optional section"
-    )
+    sections = "all sections" if choice.sections is None else ", ".join(choice.sections) or "no optional section"
     return f"{choice.cadence}; {sections}; " + ("when it comes out" if choice.hour is None else f"at {choice.hour}:00")
 
 
@@ -56,9 +58,9 @@ def _check_locale(name: str) -> None:
         raise InputError(f"no locale {name[:40]!r}", "use one such as en or pt-BR") from None
 
 
-def _sections(edition: Edition, words: Iterable[str]) -> frozenset[str] | None:
+def _sections(edition: Edition, words: Iterable[str]) -> tuple[str, ...] | None:
     by_word = {word.casefold(): section for section in edition.sections for word in (section.title, section.key)}
-    chosen = set()
+    chosen = list[str]()
     for word in filter(None, (word.strip() for word in words)):
         section = by_word.get(word.casefold())
         if section is None:
@@ -66,10 +68,9 @@ def _sections(edition: Edition, words: Iterable[str]) -> frozenset[str] | None:
                 f"no section {word!r} in {edition.name}",
                 f"it has {', '.join(section.key for section in edition.sections)}",
             )
-        if section.optional:
-            chosen.add(section.key)
-    everything = {section.key for section in optional_sections(edition)}
-    return None if chosen == everything else frozenset(chosen)
+        chosen.append(section.key)
+    everything = arranged(edition.sections, chosen) == arranged(edition.sections, None)
+    return None if everything else tuple(dict.fromkeys(chosen))
 
 
 def _hour(word: str) -> int | None:

@@ -54,7 +54,7 @@ class Turn:
     state: SubscriptionState | None
     address: str
     name: str
-    sections: frozenset[str] | None
+    sections: tuple[str, ...] | None
     covered_until: int | None
     suppressed: str | None
     overlapping: bool = False
@@ -204,7 +204,7 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
             state=SubscriptionState(row.state) if row.state else None,
             address=row.address or "",
             name=row.name or "",
-            sections=None if row.sections is None else frozenset(filter(None, row.sections.split(","))),
+            sections=None if row.sections is None else tuple(filter(None, row.sections.split(","))),
             covered_until=row.covered_until,
             suppressed=row.suppressed,
             overlapping=row.subscription_id in busy,

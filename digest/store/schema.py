@@ -209,7 +209,7 @@ subscriptions = Table(
     Column("edition_id", _BigId, ForeignKey("editions.id"), nullable=False),
     _subscription_state,
     Column("cadence", String(20), nullable=False),
-    Column("sections", Text),  # keys of the optional sections chosen, comma-separated; null: all
+    Column("sections", Text),  # keys of the sections chosen, in the reader's order, comma-separated; null: all
     Column("hour", SmallInteger),  # local hour of day, 0-23; null: when the issue comes out
     Column("covered_until", BigInteger),  # intake served up to; null: never served
     Column("confirm_due_at", Moment),  # a confirmation mail is owed since; null: none

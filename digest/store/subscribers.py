@@ -38,11 +38,11 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a reader chose of an edition. ``sections`` are keys of optional sections, ``None`` for all; ``hour`` the
-    local hour of day, ``None`` for when the issue comes out."""
+    """What a reader chose of an edition. ``sections`` are keys in his order, ``None`` for all in the
+    edition's order; ``hour`` the local hour of day, ``None`` for when the issue comes out."""
 
     cadence: str
-    sections: frozenset[str] | None = None
+    sections: tuple[str, ...] | None = None
     hour: int | None = None
 
 
@@ -313,12 +313,12 @@ def _subscription(row: Row[Any]) -> Subscription:
     )
 
 
-def _sections(stored: str | None) -> frozenset[str] | None:
-    return None if stored is None else frozenset(filter(None, stored.split(",")))
+def _sections(stored: str | None) -> tuple[str, ...] | None:
+    return None if stored is None else tuple(filter(None, stored.split(",")))
 
 
 def _columns(choice: Choice) -> dict[str, Any]:
-    sections = None if choice.sections is None else ",".join(sorted(choice.sections))
+    sections = None if choice.sections is None else ",".join(choice.sections)
     return {"cadence": choice.cadence, "sections": sections, "hour": choice.hour}
 
 

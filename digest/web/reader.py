@@ -108,7 +108,7 @@ class Fields:
     """The values standing in the fields both forms share."""
 
     name: str
-    sections: frozenset[str]
+    sections: tuple[str, ...]
     cadence: str
     hour: str = ""
     time_zone: str = ""
@@ -116,14 +116,14 @@ class Fields:
 
 def asked(form: Form, edition: Edition) -> Fields:
     """What was typed, to be shown again beside what is wrong with it."""
-    sections, cadence = frozenset(form.every("sections")), form.first("cadence") or edition.default_cadence
+    sections, cadence = tuple(form.every("sections")), form.first("cadence") or edition.default_cadence
     return Fields(form.first("name"), sections, cadence, form.first("hour"), form.first("time_zone"))
 
 
 def stored(found: Subscription, edition: Edition) -> Fields:
     """What is stored."""
     choice, person = found.choice, found.person
-    everything = frozenset(section.key for section in choices.optional_sections(edition))
+    everything = tuple(section.key for section in choices.optional_sections(edition))
     hour = "" if choice.hour is None else str(choice.hour)
     chosen = everything if choice.sections is None else choice.sections
     return Fields(person.name, chosen, choice.cadence, hour, person.time_zone)
@@ -174,6 +174,7 @@ class _Door:
             return self._pages.page(
                 "unsubscribe", edition, token=token, done=True, address=masked(found.person.address)
             )
+        shown = fields or stored(found, edition)
         return self._pages.page(
             "preferences",
             edition,
@@ -181,8 +182,8 @@ class _Door:
             token=token,
             pending=found.state is SubscriptionState.PENDING,
             address=masked(found.person.address),
-            fields=fields or stored(found, edition),
-            sections=choices.optional_sections(edition),
+            fields=shown,
+            sections=choices.optional_sections(edition, shown.sections),
             zones=self._pages.time_zones,
             saved=saved,
             problem=problem,

@@ -65,7 +65,7 @@ def _edition(app: App, name: str) -> Edition:
 def _form_page(pages: Pages, edition: Edition, form: Form, *, problem: str = "", status: int = 200) -> HTMLResponse:
     sections = choices.optional_sections(edition)
     fields = (
-        asked(form, edition) if form.fields else Fields("", frozenset(s.key for s in sections), edition.default_cadence)
+        asked(form, edition) if form.fields else Fields("", tuple(s.key for s in sections), edition.default_cadence)
     )
     return pages.page(
         "sign_up",
