@@ -16,8 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from digest import addresses, schedule
 from digest.errors import InputError
-
-PLACEHOLDERS = ("edition", "headline")
+from digest.subjects import PLACEHOLDERS
 
 
 def told(check: Callable[[str], object]) -> Callable[[str], str]:
@@ -81,7 +80,7 @@ def _split(text: str) -> Any:
 
 def subject_template(text: str) -> str:
     """A subject in which no other placeholder stands than ``PLACEHOLDERS``."""
-    allowed = " and ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
     try:
         fields = [
             (name, spec, conversion) for _, name, spec, conversion in string.Formatter().parse(text) if name is not None

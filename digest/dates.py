@@ -32,6 +32,11 @@ def day(at: datetime, locale: str, zone: str) -> str:
     return format_date(at.astimezone(ZoneInfo(zone)), "full", locale=locale_of(locale))
 
 
+def date(at: datetime, locale: str, zone: str) -> str:
+    """``23 November``, for a subject line."""
+    return format_skeleton("MMMMd", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale))
+
+
 def clock(at: datetime, locale: str, zone: str) -> str:
     """``15:45``: the hour in ``zone``."""
     return format_skeleton("Hm", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale))

@@ -69,7 +69,7 @@ class _Edition(_Table):
     locale: Annotated[str, AfterValidator(locale_tag)] = "en"
     reply_to: Mailbox | None = None
     tagline: OptionalLine = ""
-    subject: Annotated[Line, AfterValidator(subject_template)] = "{edition}: {headline}"
+    subject: Annotated[Line, AfterValidator(subject_template)] = "{headline} ({more})"
     accent: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b5394"
     copyright: OptionalLine = ""
     cadences: Annotated[tuple[Cadence, ...], Field(min_length=1), AfterValidator(distinct)] = ("daily",)

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 
-from digest import dkim, tokens, wrap
+from digest import dkim, subjects, tokens, wrap
 from digest import message as mime
 from digest.values import Block, CompiledIssue, CompiledPart, Envelope, Reader, Variant
 
 _NAME_MOST = 60
 _SECTIONS_KEPT = 512  # some 3 KB each
+_HEADS_KEPT = 4096  # subjects and preheaders: by first stories and their number, so readers have most in common
 _PERSONAL = {"token": 40, "name": 40, "address": 60}  # bytes a filled slot is counted with in the budget
 _WRITTEN_TWICE = {"name", "address"}  # slots whose value is written differently in HTML and text
 
@@ -41,9 +42,9 @@ class Press:
         signers: Sequence[dkim.Signer] = (),
     ) -> None:
         boundary = compiled.boundary
-        self._subjects = {key: subject.encode() for key, subject in compiled.subjects.items()}
-        self._titles = {key: title.encode() for key, title in compiled.preheaders.items()}
-        self._items = compiled.content.items
+        self._compiled = compiled
+        self._subject = lru_cache(maxsize=_HEADS_KEPT)(self._made_subject)
+        self._preheader = lru_cache(maxsize=_HEADS_KEPT)(self._made_preheader)
         self._headers = _type([compiled.headers])
         self._text = _Form(compiled.text, "text:")
         self._html = _Form(compiled.html, "html:")
@@ -68,27 +69,31 @@ class Press:
         if not variant.shown:
             raise ValueError("nothing in this issue is new to this reader: no mail to make")
         recipient = mime.wire_address(reader.address)
+        ids = tuple(chain.from_iterable(ids for _, ids in variant.shown))
         token, return_path = self._mint.pair(reader.issue_id, reader.subscription_id)
         values = {
             "to": mime.mailbox(reader.name, recipient).encode(),
-            "subject": self._subjects[variant.shown[0][1][0]],
+            "subject": self._subject(ids[0], len(ids) - 1),
             "date": _date(now.replace(microsecond=0)),
             "return_path": return_path,
             "token": token,
-            "preheader": self._preheader(variant),
+            "preheader": self._preheader(ids[: subjects.LEADING]),
         }
         for slot, encoded, of in self._own:
             values[slot] = encoded(of(reader))
         message = self._filled(variant.shown, values, now)
         return Envelope(f"b+{return_path.decode()}{self._bounces}", recipient, message, self._dotless)
 
-    def _preheader(self, variant: Variant) -> bytes:
-        """What a mail list shows behind the subject, which has the first headline already: the next two, or else what
-        the only story is about."""
-        first, *others = islice(chain.from_iterable(ids for _, ids in variant.shown), 3)
-        if others:
-            return b"\r\n&#183; ".join(map(self._titles.__getitem__, others))
-        return wrap.html_text(mime.clip(self._items[first].standfirst, _NAME_MOST * 2)).encode()
+    def _made_subject(self, first: int, others: int) -> bytes:
+        content = self._compiled.content
+        written = subjects.subject(subjects.template(content), self._compiled, content.items[first], others)
+        return mime.header_text(written).encode()
+
+    def _made_preheader(self, leading: Sequence[int]) -> bytes:
+        content = self._compiled.content
+        items = [content.items[story_id] for story_id in leading]
+        parts = subjects.preheader(subjects.template(content), content, items)
+        return "\r\n&#183; ".join(map(wrap.html_text, parts)).encode()
 
     def _filled(self, shown: Shown, values: dict[str, bytes], now: datetime) -> bytes:
         fitting, whole = self._html.within(shown, self._budget - len(values["preheader"]))

@@ -109,16 +109,16 @@ def compile_issue(
     html, text = (
         _UNPRINTABLE.sub("", message.rendered(environment, f"issue.{kind}.j2", context)) for kind in ("html", "txt")
     )
-    boundary = f"=_{nonce}"
-    ids = {story_id for section in content.candidates for story_id in section}
+    boundary, locale = f"=_{nonce}", content.edition.locale
+    texts: Any = environment.globals["texts"]
     return CompiledIssue(
         content=content,
         boundary=boundary,
         headers=_headers(content, base_url, nonce, list_domain, boundary),
         html=_part(inlined(html), content, nonce, wrap.html_block, {"rank": "story", "preheader": "head"}),
         text=_part(text, content, nonce, wrap.text_block, {"rank": "story", "preheader": "no text part"}),
-        subjects={key: _subject(content, content.items[key]) for key in ids},
-        preheaders={key: wrap.html_text(message.clip(content.items[key].title, _ALT_MOST)) for key in ids},
+        date=dates.date(content.slot, locale, content.edition.time_zone),
+        more=_line(texts(locale)["and_more"]),
     )
 
 
@@ -248,12 +248,6 @@ def _check_slots(key: str, block: Block, only_in: Mapping[str, str]) -> None:
     for name, place in only_in.items():
         if name in block.slots and not key.startswith(place):
             raise InputError(f"a template uses the slot {name!r} in {key!r}", f"it can only stand in {place!r}")
-
-
-def _subject(content: IssueContent, item: Item) -> str:
-    edition = content.edition
-    words = {"edition": edition.title, "headline": item.title}
-    return message.header_text(re.sub(r"\{(edition|headline)\}", lambda m: words[m[1]], edition.subject))
 
 
 def _headers(content: IssueContent, base_url: str, nonce: str, list_domain: str, boundary: str) -> Block:

@@ -169,7 +169,8 @@ class ScheduleSpec:
 class Edition:
     """A recurring publication, as its TOML file declares it.
 
-    ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}`` and ``{headline}``.
+    ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}``,
+    ``{headline}``, ``{more}`` and ``{date}``.
     ``default_cadence`` is what a new subscription gets.
     """
 
@@ -181,7 +182,7 @@ class Edition:
     postal_address: str
     reply_to: tuple[str, str] | None = None
     tagline: str = ""
-    subject: str = "{edition}: {headline}"
+    subject: str = "{headline} ({more})"
     accent: str = "#0b5394"
     copyright: str = ""
     cadences: tuple[str, ...] = ("daily",)
@@ -245,7 +246,7 @@ class Item:
 class IssueContent:
     """What an issue holds, frozen. For each section (same order as ``edition.sections``) the ids of its candidate
     stories, best first. There are more than ``section.count`` of them: what a reader has seen already, or sees in an
-    earlier section, makes room for the next."""
+    earlier section, makes room for the next. ``subjects`` and ``preheader`` are an editor's, where he wrote any."""
 
     edition: Edition
     cadence: str
@@ -254,6 +255,8 @@ class IssueContent:
     covers_until: int
     items: Mapping[int, Item]
     candidates: tuple[tuple[int, ...], ...]
+    subjects: tuple[str, ...] = ()
+    preheader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,9 +287,8 @@ class CompiledPart:
 class CompiledIssue:
     """An issue as workers need it: rendered, inlined and MIME-encoded once, to be joined and filled per reader.
 
-    ``headers`` is the header block, in which what differs by reader or variant is a slot. ``subjects`` and
-    ``preheaders`` per story id: the encoded Subject value if that story comes first, the title as it goes into a
-    preheader.
+    ``headers`` is the header block, in which what differs by reader or variant is a slot. ``date`` and ``more`` ("and
+    {count} more") are for the subject line, in the edition's language.
     """
 
     content: IssueContent
@@ -294,8 +296,8 @@ class CompiledIssue:
     headers: Block
     html: CompiledPart
     text: CompiledPart
-    subjects: Mapping[int, str]
-    preheaders: Mapping[int, str]
+    date: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)

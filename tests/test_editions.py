@@ -124,7 +124,7 @@ def test_an_edition_survives_json() -> None:
         ),
         ("Asia/Kolkata", "Asia/Atlantis", r"\[edition\] time_zone: no time zone 'Asia/Atlantis'"),
         ("en_IN", "xx_YY", r"\[edition\] locale: no locale 'xx_YY'"),
-        ('locale = "en_IN"', 'subject = "{date}"', r"subject: unknown placeholder {date}"),
+        ('locale = "en_IN"', 'subject = "{weather}"', r"subject: unknown placeholder {weather}"),
         ('locale = "en_IN"', 'subject = "{edition.sender}"', r"subject: unknown placeholder"),
         ('locale = "en_IN"', 'subject = "{"', r"subject: a brace stands alone"),
         ('locale = "en_IN"', 'accent = "blue"', r"accent: 'blue' must be a colour"),

@@ -69,7 +69,7 @@ def test_a_mail_is_two_alternatives_text_first_and_whole(compiled: CompiledIssue
     assert (mail["Precedence"], mail["Auto-Submitted"]) == ("bulk", "auto-generated")
     assert mail["Feedback-ID"].count(":") == 3
     assert "<harbour-morning.news.example.org>" in mail["List-Id"]
-    assert mail["Subject"] == "The Harbour Post: " + compiled.content.items[1].title
+    assert mail["Subject"] == f"{compiled.content.items[1].title} (and 27 more)"
 
 
 def test_both_alternatives_say_the_same(compiled: CompiledIssue) -> None:

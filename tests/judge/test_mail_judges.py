@@ -66,7 +66,7 @@ def test_mailparser_reads_what_was_meant(tmp_path: Path) -> None:
     )
     read: dict[str, Any] = json.loads(done.stdout)
     item = samples.content().items[1]
-    assert read["subject"] == f"The Harbour Post: {item.title}"
+    assert read["subject"] == f"{item.title} (and 27 more)"
     assert read["to"] == [{"address": "reader@example.org", "name": "Zoë Ångström"}]
     assert [one["address"] for one in read["from"]] == ["post@news.example.org"]
     assert read["list"]["unsubscribe"]["url"].startswith("https://news.example.org/u/")
