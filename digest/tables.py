@@ -3,17 +3,22 @@ others, and every line that holds anything comes out as a ``Row`` or as a ``Reje
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from digest.errors import InputError
 from digest.values import Rejected
 
 _MOST_LINES = 200  # of one quoted record; beyond, a quote was opened by mistake
+_LONGEST_LINE = 1_000_000  # characters
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -30,25 +35,54 @@ class Row:
 
 
 def decoded(chunks: Iterable[bytes], encoding: str = "utf-8") -> Iterator[str]:
-    """The lines of a file opened in binary mode, ends kept, a byte order mark dropped.
+    """The lines of a file read in binary, in pieces of any size; line ends (LF, CR LF or CR) are kept. A byte order
+    mark is dropped; one of UTF-16 tells that the file is UTF-16.
 
     Raises ``InputError`` naming the first line that is not in ``encoding``, or when there is no such encoding.
     """
-    number = 0
-    for chunk in chunks:
-        if number == 0 and chunk.startswith(_WIDE_BOMS):
-            raise InputError("the file is UTF-16", "save it as CSV UTF-8 (in Excel: “CSV UTF-8 (Comma delimited)”)")
-        for line in chunk.removeprefix(b"\xef\xbb\xbf" if number == 0 else b"").splitlines(keepends=True):
-            number += 1
-            yield _decode(line, encoding, number)
+    number, rest, decoder = 0, "", None
+    for chunk in chain(chunks, [b""]):
+        decoder = decoder or _decoder(chunk, encoding)
+        try:
+            text = rest + decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as error:
+            before = rest + error.object[: error.start].decode(encoding, "ignore")
+            raise _not_in(encoding, number + len(list(StringIO(before + "x", newline="")))) from None
+        lines = list(StringIO(text, newline=""))
+        rest = lines.pop() if chunk and lines and not lines[-1].endswith("\n") else ""
+        if len(rest) > _LONGEST_LINE:
+            raise InputError(f"line {number + len(lines) + 1} does not end", "is this a table, and in which encoding?")
+        number += len(lines)
+        yield from lines
 
 
-def read_csv(lines: Iterable[str], required: Sequence[str] = ()) -> Iterator[Row | Rejected]:
-    """The records under a header line. Columns are named in lower case with ``_`` for blanks, values are stripped,
-    missing ones at a line's end are ``""``; comma, semicolon or tab separate, whichever the header uses.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A CSV file that is being read: its first line as it stands, what separates values, the columns' names, and the
+    records under them, which can be taken once."""
+
+    header: str
+    separator: str
+    columns: tuple[str, ...]
+    records: Iterator[Row | Rejected]
+
+
+def read_csv(
+    lines: Iterable[str], required: Sequence[str] = (), names: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Row | Rejected]:
+    """The records of ``open_csv``."""
+    return open_csv(lines, required, names).records
+
+
+def open_csv(
+    lines: Iterable[str], required: Sequence[str] = (), names: Mapping[str, str] = MappingProxyType({})
+) -> Table:
+    """Read the header line and make ready for the records under it. Columns are named in lower case with ``_`` for
+    blanks, or as ``names`` has it (the file's name: ours); values are stripped, missing ones at a line's end are
+    ``""``; comma, semicolon or tab separate, whichever the header uses.
 
     A quote that is never closed costs its own line only. Raises ``InputError`` at once when there is no header, a
-    column stands twice, or one of ``required`` is not there (``"address|email"``: one of the two).
+    column stands twice or is named and not there, or one of ``required`` is missing (``"address|email"``: one of both).
     """
     source = _Lines(lines)
     header = source.next_filled()
@@ -56,8 +90,9 @@ def read_csv(lines: Iterable[str], required: Sequence[str] = ()) -> Iterator[Row
         raise InputError("the file is empty", "its first line must name the columns")
     separator = _separator(header)
     columns = [_column(cell) for cell in _cells([header], separator) or ()]
+    columns = _renamed(columns, {_column(theirs): _column(ours) for theirs, ours in names.items()})
     _check_columns(columns, required)
-    return _records(source, separator, columns)
+    return Table(header.rstrip("\r\n"), separator, tuple(columns), _records(source, separator, columns))
 
 
 def read_json_lines(lines: Iterable[str]) -> Iterator[Row | Rejected]:
@@ -103,6 +138,9 @@ class _Lines:
 def _records(source: _Lines, separator: str, columns: Sequence[str]) -> Iterator[Row | Rejected]:
     while (line := source.next_filled()) is not None:
         number = source.number
+        if '"' not in line:  # nothing to take apart but the separators
+            yield _row(number, line.rstrip("\r\n").split(separator), columns, line)
+            continue
         taken = [line]
         try:
             cells = _cells(taken, separator)
@@ -116,12 +154,15 @@ def _records(source: _Lines, separator: str, columns: Sequence[str]) -> Iterator
             source.put_back(taken[1:])
             yield Rejected(f"line {number}", reason, line.rstrip("\r\n"))
             continue
-        raw = "".join(taken).rstrip("\r\n")
-        if len(cells) > len(columns):
-            yield Rejected(f"line {number}", f"has {len(cells)} values for {len(columns)} columns", raw)
-            continue
-        cells += [""] * (len(columns) - len(cells))
-        yield Row(number, dict(zip(columns, map(str.strip, cells), strict=True)), raw)
+        yield _row(number, cells, columns, "".join(taken))
+
+
+def _row(number: int, cells: list[str], columns: Sequence[str], text: str) -> Row | Rejected:
+    raw = text.rstrip("\r\n")
+    if len(cells) > len(columns):
+        return Rejected(f"line {number}", f"has {len(cells)} values for {len(columns)} columns", raw)
+    cells += [""] * (len(columns) - len(cells))
+    return Row(number, dict(zip(columns, map(str.strip, cells), strict=True)), raw)
 
 
 def _cells(lines: Sequence[str], separator: str) -> list[str] | None:
@@ -153,11 +194,20 @@ def _check_columns(columns: Sequence[str], required: Sequence[str]) -> None:
         raise InputError(f"the header lacks {wanted}", f"its columns are {', '.join(columns)}")
 
 
-def _decode(line: bytes, encoding: str, number: int) -> str:
+def _renamed(columns: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    lost = [name for name in names if name not in columns]
+    if lost:
+        raise InputError(f"the header has no column {', '.join(lost)}", f"its columns are {', '.join(columns)}")
+    return [names.get(name, name) for name in columns]
+
+
+def _decoder(start: bytes, encoding: str) -> codecs.IncrementalDecoder:
+    wide, utf8 = start.startswith(_WIDE_BOMS), encoding.lower() in {"utf-8", "utf8"}
     try:
-        return line.decode(encoding)
-    except UnicodeDecodeError:
-        hint = "save the file as UTF-8, or say what it is, such as latin-1"
-        raise InputError(f"line {number} is not {encoding}", hint) from None
+        return codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig" if utf8 else encoding)()
     except LookupError:
         raise InputError(f"there is no encoding {encoding!r}", "utf-8, latin-1 and cp1252 are usual") from None
+
+
+def _not_in(encoding: str, number: int) -> InputError:
+    return InputError(f"line {number} is not {encoding}", "save the file as UTF-8, or say what it is, such as cp1252")

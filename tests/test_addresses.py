@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from digest import addresses
 from digest.errors import InputError
@@ -46,3 +49,24 @@ def test_case_does_not_make_another_reader() -> None:
     assert addresses.key("Ann@example.org") == addresses.key("ann@example.org")
     assert addresses.key("ann@example.org") != addresses.key("anne@example.org")
     assert len(addresses.key("ann@example.org")) == 16
+
+
+_WORDS = st.text("aZ9.-_+'!@ \tx\u00e9\"(", max_size=12)
+_NAMES = st.sampled_from(["postmaster", "Sales", "INFO", "ann", "Ann", "a.b", ".a", "a" * 64, "a" * 65])
+_ODD = "local x.local 1.2 a..b -a.org a-.org xn--a.org .org org. a.b. [1.2.3.4] invalid a.onion ab--cd.org x--y.org"
+_LONG = ["x" * 63 + ".org", "x" * 64 + ".org", ".".join(["x" * 61] * 3) + ".org", ".".join(["x" * 61] * 4) + ".org"]
+_DOMAINS = st.sampled_from(["example.org", "EXAMPLE.org", "a.test", "XN--EXMPLE-CUA.org", *_ODD.split(), *_LONG])
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.one_of(_NAMES, _WORDS), st.one_of(_DOMAINS, _WORDS), st.sampled_from(["", " ", "\n"]))
+def test_the_short_way_for_plain_addresses_comes_to_what_the_library_says(local: str, domain: str, end: str) -> None:
+    text = f"{local}@{domain}{end}"
+    try:
+        found = validate_email(text.strip(), check_deliverability=False, test_environment=True)
+        wanted = f"{found.local_part}@{found.ascii_domain}"
+    except EmailNotValidError:
+        with pytest.raises(InputError):
+            addresses.normalise(text)
+    else:
+        assert addresses.normalise(text) == wanted

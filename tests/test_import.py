@@ -3,10 +3,13 @@ the others."""
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from digest import cli
@@ -66,12 +69,43 @@ def test_too_many_values_are_refused_with_the_line_as_it_was() -> None:
         (b"name,city\nAnn,Oslo\n", "address or email"),
         (b"address,name,Name\n", "twice"),
         ("address,name\na@example.org,Zoë\n".encode("latin-1"), "line 2 is not utf-8"),
-        ("address\na@example.org\n".encode("utf-16"), "UTF-16"),
+        (b"address\n" + b"x" * 1_000_001, "line 2 does not end"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_refused_in_a_line(raw: bytes, told: str) -> None:
     with pytest.raises(InputError, match=told):
         _csv(raw)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_files_are_decoded_whatever_pieces_they_are_read_in(size: int, encoding: str, end: str) -> None:
+    raw = end.join(["address,name", "a@example.org,Zoë", "", "b@example.org,Bo\x0bb"]).encode(encoding)
+    pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
+    if size == 1 and encoding == "utf-16":
+        pieces = [raw[:2], *pieces[2:]]  # a file's first piece holds its byte order mark
+    first, second = read_csv(decoded(pieces, "cp1252" if encoding == "cp1252" else "utf-8"))
+    assert isinstance(first, Row) and isinstance(second, Row)
+    assert (first.line, first.values["name"]) == (2, "Zoë")
+    assert (second.line, second.values["name"]) == (4, "Bo\x0bb")
+
+
+def test_columns_are_named_by_the_operator() -> None:
+    (found,) = read_csv(["Mail,NAME", "a@example.org,Ann"], ["address"], {"mail": "address", "Name": "Name"})
+    assert isinstance(found, Row) and found.values == {"address": "a@example.org", "name": "Ann"}
+    with pytest.raises(InputError, match="no column e-mail"):
+        read_csv(["Mail"], names={"E-mail": "address"})
+    with pytest.raises(InputError, match="twice"):
+        read_csv(["Mail,Address"], names={"Mail": "address"})
+
+
+@given(st.text("a ,;\t\x0b\x85é", max_size=30))
+def test_lines_without_quotes_are_taken_apart_as_the_csv_module_does(line: str) -> None:
+    header = ",".join(f"c{n}" for n in range(31))
+    found = [row.values for row in read_csv([header, line]) if isinstance(row, Row)]
+    wanted = [cell.strip() for cell in next(csv.reader([line]), [])] if line.strip() else []
+    assert [list(values.values())[: len(wanted)] for values in found] == ([wanted] if wanted else [])
 
 
 def test_a_named_encoding_is_read() -> None:

@@ -179,7 +179,7 @@ def _rows(path: Path, encoding: str) -> Iterator[Row | Rejected]:
     kind = path.suffix.lower()
     if kind not in {".csv", ".jsonl", ".ndjson"}:
         raise InputError(f"{path} is neither .jsonl nor .csv", "the name's end says how it is read")
-    lines = tables.decoded(_bytes(path).splitlines(keepends=True), encoding)
+    lines = tables.decoded([_bytes(path)], encoding)
     return tables.read_csv(lines, manuscripts.REQUIRED) if kind == ".csv" else tables.read_json_lines(lines)
 
 
@@ -213,7 +213,7 @@ def _keep_rejected(path: Path, rejected: tuple[Rejected, ...], encoding: str) ->
     if not rejected:
         return None
     kept = path.with_name(f"{path.stem}.rejected{path.suffix}")
-    header = [next(line for line in tables.decoded(_bytes(path).splitlines(), encoding) if line.strip())]
+    header = [next(filter(str.strip, tables.decoded([_bytes(path)], encoding))).rstrip("\r\n")]
     lines = [*(header if path.suffix.lower() == ".csv" else ()), *(each.raw for each in rejected)]
     try:
         kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
