@@ -3,7 +3,7 @@
 ::
 
     [edition]       name, title, time_zone, from, postal_address; locale, reply_to, tagline, subject, accent,
-                    copyright, cadences, feeds (names of feeds declared elsewhere)
+                    copyright, track_clicks, cadences, feeds (names of feeds declared elsewhere)
     [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags
     [[section]]     key, title, rule; count, optional, and what the rule needs: sectors, tags, countries, kinds
     [[link]]        role, title, url
@@ -72,6 +72,7 @@ class _Edition(_Table):
     subject: Annotated[Line, AfterValidator(subject_template)] = "{headline} ({more})"
     accent: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b5394"
     copyright: OptionalLine = ""
+    track_clicks: bool = False
     cadences: Annotated[tuple[Cadence, ...], Field(min_length=1), AfterValidator(distinct)] = ("daily",)
     feeds: tuple[FeedName, ...] = ()
 

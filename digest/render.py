@@ -175,6 +175,12 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
         return Markup(f"<!--{nonce}:{':'.join(map(str, (kind, *numbers)))}-->")  # noqa: S704
 
     token = slot("token")
+
+    def linked(item: Item) -> Item:
+        if not (content.edition.track_clicks and item.url):
+            return item
+        return replace(item, url=Markup.escape(base_url) + "/l/" + token + f"/{item.story_id}")
+
     return {
         "edition": content.edition,
         "cadence": content.cadence,
@@ -184,7 +190,7 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
                 "index": index,
                 "section": section,
                 "layout": layout(section),
-                "items": [content.items[story_id] for story_id, place in places.items() if place == index],
+                "items": [linked(content.items[story_id]) for story_id, place in places.items() if place == index],
             }
             for index, (section, places) in enumerate(zip(content.edition.sections, _places(content), strict=True))
         ],

@@ -154,6 +154,7 @@ class RetentionSettings(_Part):
     articles_days: Annotated[int, Field(ge=8)] = 120
     issues_days: Annotated[int, Field(ge=30)] = 400
     content_days: Annotated[int, Field(ge=8)] = 90
+    clicks_days: Annotated[int, Field(ge=8)] = 90
 
 
 class Settings(BaseSettings):

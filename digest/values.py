@@ -169,9 +169,9 @@ class ScheduleSpec:
 class Edition:
     """A recurring publication, as its TOML file declares it.
 
-    ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}``,
-    ``{headline}``, ``{more}`` and ``{date}``.
-    ``default_cadence`` is what a new subscription gets.
+    ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}``, ``{headline}``,
+    ``{more}`` and ``{date}``. ``default_cadence`` is what a new subscription gets. ``track_clicks``: story links of
+    mails lead through our pages, which count who followed them.
     """
 
     name: str
@@ -185,6 +185,7 @@ class Edition:
     subject: str = "{headline} ({more})"
     accent: str = "#0b5394"
     copyright: str = ""
+    track_clicks: bool = False
     cadences: tuple[str, ...] = ("daily",)
     sections: tuple[Section, ...] = ()
     links: tuple[Link, ...] = ()
@@ -374,20 +375,6 @@ class Outcome:
     def reason(self) -> str:
         """The outcome as one line for the ledger."""
         return " ".join(str(part) for part in (self.code or "", self.enhanced, self.text) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class CollectReport:
-    """What collecting one feed came to. ``entries`` = new + updated + known + len(rejected), always."""
-
-    feed: str
-    entries: int = 0
-    new: int = 0
-    updated: int = 0
-    known: int = 0
-    rejected: tuple[Rejected, ...] = ()
-    not_modified: bool = False
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

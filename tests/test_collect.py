@@ -18,11 +18,11 @@ from digest import cli
 from digest.app import App
 from digest.cli.common import Door
 from digest.errors import InputError, NotFoundError
-from digest.flows.collect import collect, store_drafts
+from digest.flows.collect import CollectReport, collect, store_drafts
 from digest.settings import FetchSettings, Settings
 from digest.store import articles, feeds, schema
 from digest.store.database import Database
-from digest.values import ArticleDraft, CollectReport, FeedSpec, Image, Kind
+from digest.values import ArticleDraft, FeedSpec, Image, Kind
 
 from .conftest import KEY, NOW
 from .web_server import Page, WebServer

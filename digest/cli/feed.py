@@ -10,9 +10,10 @@ from rich.text import Text
 
 from digest.cli.common import Json, get_app, local_time, printable, progress, say, show_json, show_table, warn
 from digest.flows import feeds as flow
+from digest.flows.collect import CollectReport
 from digest.flows.collect import collect as collect_feeds
 from digest.store.feeds import Feed
-from digest.values import CollectReport, FeedSpec, Kind
+from digest.values import FeedSpec, Kind
 
 app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="The feed's name, as `digest feed list` shows.")]

@@ -8,7 +8,8 @@ import typer
 
 from digest.cli.common import Json, get_app, plain, say, show_json, show_table
 from digest.errors import InputError
-from digest.flows import operate
+from digest.flows import clicks, operate
+from digest.flows.clicks import Following
 from digest.flows.operate import Progress
 from digest.states import DeliveryEvent, DeliveryState
 
@@ -39,12 +40,14 @@ def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
     door = get_app(ctx)
     (progress,) = operate.progress(door.database, [number])
     contents = operate.contents(door.database, number, door.load)
+    following = clicks.following(door.database, door.load, number)
     if json:
-        show_json(as_json(progress) | {"sections": contents})
+        show_json(as_json(progress) | {"sections": contents, "clicks": plain(following)})
         return
     show_table(COLUMNS, [line(progress)])
     for section, headlines in contents.items():
         show_table(("headline",), [(headline,) for headline in headlines], section)
+    show_following(following)
 
 
 @app.command("pause", epilog="Example: digest issue pause 12")
@@ -109,6 +112,19 @@ def _notes(progress: Progress) -> str:
     """Why an issue stands as it does, and all its deliveries that are not simply accepted."""
     standing = [f"{n} {state}" for state, n in progress.counts.items() if state is not DeliveryState.ACCEPTED]
     return "; ".join(filter(None, [progress.issue.reason, ", ".join(sorted(standing)).replace("_", " ")]))
+
+
+def show_following(following: Following | None) -> None:
+    """What readers followed, and how far that can be believed. Nothing, when clicks are not tracked."""
+    if following is None:
+        return
+    show_table(("followed", "readers"), following.stories, "What readers followed")
+    share = 100 * following.readers / max(1, following.accepted)
+    say(
+        f"{following.readers} of {following.accepted} readers followed a story ({share:.1f} %) as far as one can know: "
+        "a program that takes its time is counted like a reader, and a reader in a hurry is taken for a program "
+        f"({following.doubtful} have only such clicks). It serves to compare stories and issues"
+    )
 
 
 def as_json(progress: Progress) -> dict[str, Any]:

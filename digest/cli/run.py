@@ -18,7 +18,7 @@ from digest.cli import COMMANDS
 from digest.cli import issue as issues
 from digest.cli.common import Door, Json, get_app, local_time, plain, say, show_json, show_table, warn
 from digest.errors import InputError, UnavailableError
-from digest.flows import operate, publish, schedules
+from digest.flows import clicks, operate, publish, schedules
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
@@ -144,10 +144,11 @@ def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> Non
     app = get_app(ctx)
     account = operate.account(app.database, number)
     progress, issue = account.progress, account.progress.issue
+    following = clicks.following(app.database, app.load, number)
     if json:
         reasons = [{"state": state, "reason": reason, "count": count} for state, reason, count in account.reasons]
         doubt = [{"address": address, "reason": reason} for address, reason in account.in_doubt]
-        show_json(issues.as_json(progress) | {"reasons": reasons, "in_doubt": doubt})
+        show_json(issues.as_json(progress) | {"reasons": reasons, "in_doubt": doubt, "clicks": plain(following)})
         return
     show_table(issues.COLUMNS, [issues.line(progress)], f"Issue {issue.id}")
     show_table(("deliveries", "count"), [(state, count) for state, count in sorted(progress.counts.items())])
@@ -155,6 +156,7 @@ def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> Non
         seconds = (issue.ended_at - issue.composed_at).total_seconds()
         accepted = progress.counts.get(DeliveryState.ACCEPTED, 0)
         say(f"sent in {seconds:.1f} s, {accepted / max(seconds, 0.001):.0f} accepted a second")
+    issues.show_following(following)
     if account.reasons:
         show_table(("state", "reason", "count"), account.reasons, "Why mail was not accepted")
     if account.in_doubt:

@@ -15,7 +15,7 @@ from digest.errors import InputError, NotFoundError
 from digest.flows import choices
 from digest.smtp.courier import Courier, in_order
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import consent, editions, issues, subscribers, suppressions
+from digest.store import clicks, consent, editions, issues, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.store.suppressions import Suppression
@@ -266,6 +266,7 @@ def export(database: Database, address: str) -> dict[str, Any]:
                 "consent": consent.events(connection, one.id),
                 "sent": consent.history(connection, one.id),
                 "feedback": consent.feedback(connection, one.id),
+                "clicks": clicks.of_subscription(connection, one.id),
             }
             for one in subscribers.of_address(connection, key)
         ]

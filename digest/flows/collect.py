@@ -19,11 +19,25 @@ from digest.settings import FetchSettings, Settings
 from digest.store import articles, feeds
 from digest.store.database import Database
 from digest.store.feeds import Feed
-from digest.values import ArticleDraft, CollectReport, FeedSpec, Kind
+from digest.values import ArticleDraft, FeedSpec, Kind, Rejected
 
 CONCURRENCY = 8  # feeds read at once
 GONE = 410
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What collecting one feed came to. ``entries`` = new + updated + known + len(rejected), always."""
+
+    feed: str
+    entries: int = 0
+    new: int = 0
+    updated: int = 0
+    known: int = 0
+    rejected: tuple[Rejected, ...] = ()
+    not_modified: bool = False
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

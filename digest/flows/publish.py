@@ -14,9 +14,10 @@ from datetime import datetime, timedelta
 from digest import schedule
 from digest.compose import compose, is_empty
 from digest.errors import DigestError, InputError, NotFoundError
+from digest.ranking import Signals
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
-from digest.store import articles, deliveries, editions, issues, schedules
+from digest.store import articles, clicks, deliveries, editions, issues, schedules
 from digest.store.database import Database
 from digest.values import Issue, IssueContent
 
@@ -104,7 +105,8 @@ def choose(
         window = _window(until, previous, oldest, issues.cutoffs(connection, edition_id, cadence, oldest))
         feeds = editions.feed_ids(connection, edition_id)
         stories = articles.stories_between(connection, feeds, window.oldest, until)
-    return compose(edition, cadence, slot, stories, window.covers_from, window.covers_until, window.cutoffs, now)
+        signals = Signals(clicks=clicks.by_story(connection, [story.id for story in stories]))
+    return compose(edition, cadence, slot, stories, window.covers_from, until, window.cutoffs, now, signals)
 
 
 def _window(until: int, previous: int | None, oldest: int, cutoffs: set[int]) -> Window:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, tuple_
 
 from digest.settings import RetentionSettings
 from digest.store.database import Database
-from digest.store.schema import articles, deliveries, feedback_events, issue_content, issues, stories
+from digest.store.schema import articles, clicks, deliveries, feedback_events, issue_content, issues, stories
 
 _CHUNK = 500
 _DELIVERIES = 10_000  # narrow rows, deleted along their key: some 50 ms on SQLite, 300 on PostgreSQL
@@ -29,6 +29,7 @@ def sweep(database: Database, settings: RetentionSettings, now: datetime) -> Map
     childless = ~exists().where(articles.c.story_id == stories.c.id)
     old = {
         "issue_content": (issue_content, issue_content.c.issue_id.in_(ended)),
+        "clicks": (clicks, clicks.c.at < before(settings.clicks_days)),
         "feedback_events": (feedback_events, feedback_events.c.at < before(settings.issues_days)),
         "articles": (articles, articles.c.first_seen_at < before(settings.articles_days)),
         "stories": (stories, (stories.c.first_seen_at < before(settings.articles_days)) & childless),
@@ -77,5 +78,5 @@ def _delete(database: Database, table: Table, where: ColumnElement[bool]) -> int
 
 
 def _delete_chunk(connection: Connection, table: Table, where: ColumnElement[bool]) -> int:
-    (key,) = table.primary_key.columns
-    return connection.execute(delete(table).where(key.in_(select(key).where(where).limit(_CHUNK)))).rowcount
+    key = table.primary_key.columns
+    return connection.execute(delete(table).where(tuple_(*key).in_(select(*key).where(where).limit(_CHUNK)))).rowcount

@@ -329,6 +329,21 @@ suppressions = Table(
     CheckConstraint("reason IN ('bounce', 'complaint', 'operator', 'erased')", "reason"),
 )
 
+# No foreign keys: a click holds its delivery's lock, and must not wait for an issue's behind it.
+clicks = Table(
+    "clicks",
+    metadata,
+    Column("issue_id", _BigId, primary_key=True),
+    Column("subscription_id", _BigId, primary_key=True),
+    Column("story_id", _BigId, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("counts", SmallInteger, nullable=False),  # 0: more likely a scanner than the reader; see digest/clicks.py
+    Index("ix_clicks_subscription_id", "subscription_id"),
+    Index("ix_clicks_story_id", "story_id"),
+    Index("ix_clicks_at", "at"),
+    sqlite_with_rowid=False,
+)
+
 feedback_events = Table(
     "feedback_events",
     metadata,

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from digest import addresses, states
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.schema import (
+    clicks,
     consent_events,
     deliveries,
     editions,
@@ -104,7 +105,7 @@ def find_people(connection: Connection, keys: Collection[bytes]) -> dict[bytes, 
 
 
 def erase(connection: Connection, key: bytes) -> bool:
-    """Delete a subscriber with all consent; the ledger keeps numbers only. False if there is none."""
+    """Delete a subscriber with all consent and clicks; the ledger keeps numbers only. False if there is none."""
     subscriber_id = find_ids(connection, [key]).get(key)
     if subscriber_id is None:
         return False
@@ -120,6 +121,7 @@ def erase(connection: Connection, key: bytes) -> bool:
         .where(deliveries.c.issue_id.in_(their_issues), deliveries.c.subscription_id.in_(theirs))
         .values(reason=None)
     )
+    connection.execute(delete(clicks).where(clicks.c.subscription_id.in_(theirs)))  # behind the deliveries' locks
     connection.execute(update(feedback_events).where(feedback_events.c.subscription_id.in_(theirs)).values(detail=""))
     connection.execute(delete(subscribers).where(subscribers.c.id == subscriber_id))
     return True

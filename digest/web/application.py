@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from digest.app import App
 from digest.errors import DigestError
 from digest.web.guard import Guard, protect
+from digest.web.links import link_routes
 from digest.web.pages import Pages
 from digest.web.reader import reader_routes
 from digest.web.signup import signup_routes
@@ -29,6 +30,7 @@ def create_app(app: App) -> FastAPI:
     web.add_middleware(Guard)
     web.include_router(reader_routes(app, pages))
     web.include_router(signup_routes(app, pages))
+    web.include_router(link_routes(app))
     _health(web, app)
     _errors(web, pages)
     return web

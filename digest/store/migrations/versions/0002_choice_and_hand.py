@@ -1,0 +1,28 @@
+"""choice and hand"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from digest.store.schema import Moment
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "clicks",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("story_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.Column("counts", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("issue_id", "subscription_id", "story_id", name=op.f("pk_clicks")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("clicks", schema=None) as batch_op:
+        batch_op.create_index("ix_clicks_at", ["at"], unique=False)
+        batch_op.create_index("ix_clicks_story_id", ["story_id"], unique=False)
+        batch_op.create_index("ix_clicks_subscription_id", ["subscription_id"], unique=False)
