@@ -17,7 +17,7 @@ from digest.errors import DigestError, InputError, NotFoundError
 from digest.ranking import Signals
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
-from digest.store import articles, clicks, deliveries, editions, issues, schedules
+from digest.store import articles, clicks, editions, expansion, issues, schedules
 from digest.store.database import Database
 from digest.values import Issue, IssueContent
 
@@ -147,11 +147,11 @@ def expand(database: Database, issue: Issue, settings: DeliverSettings, now: dat
         _, edition = editions.require(connection, issue.edition)
         wishes = {
             (zone, hour): max(_due_at(issue, zone, edition.time_zone, hour), now)
-            for zone, hour in deliveries.local_hours(connection, issue)
+            for zone, hour in expansion.local_hours(connection, issue)
         }
-        deliveries.expand(connection, issue, wishes, now, settings.batch)
-        deliveries.start_serving(connection, issue)
-        deliveries.supersede(connection, issue, now)
+        expansion.expand(connection, issue, wishes, now, settings.batch)
+        expansion.start_serving(connection, issue)
+        expansion.supersede(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)
 
 
