@@ -35,7 +35,8 @@ def compose(
     """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest cut-off;
     ``covers_from`` always counts as one. A reader who stands at a cut-off gets the best ``count`` of each section."""
     levels = sorted({covers_from, *cutoffs})
-    known = tell_once(edition, [story for story in stories if story.intake <= covers_until], levels, now)
+    stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
+    known = tell_once(edition, stories, levels, now)
     ranked = rank(edition, known, now, replace(signals, affairs=news.affairs(_listed(edition, known, now))))
     depth, candidates = 0, []
     for section in edition.sections:
@@ -54,15 +55,21 @@ def compose(
     )
 
 
+def _caught_up(story: Story, lowest: int) -> Story:
+    """Who stands below the lowest cut-off catches up from there: he gets the updates of what came before."""
+    return replace(story, told=min(story.told, 1)) if story.told <= lowest else story
+
+
 def is_empty(content: IssueContent) -> bool:
     """Whether the issue has nothing new: no candidate that came in after the issue before it."""
-    return all(item.intake <= content.covers_from for item in content.items.values())
+    return not any(item.is_for(content.covers_from) for item in content.items.values())
 
 
 def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int], now: datetime) -> list[Story]:
     """The stories, with those told as one that are one, each shown by the edition's best article. Only what came in
-    between the same two cut-offs is joined: what a reader was told yesterday must not swallow what is new today."""
-    listed = {story.id for story in _listed(edition, stories, now)}
+    between the same two cut-offs is joined: what a reader was told yesterday must not swallow what is new today.
+    Updates stand for themselves: only some readers of their band get them."""
+    listed = {story.id for story in _listed(edition, stories, now) if not story.told}
     in_time = sorted(stories, key=lambda story: (story.intake, story.id))
     told: list[Story] = []
     for _, together in groupby(in_time, key=lambda story: bisect_left(levels, story.intake)):
@@ -70,7 +77,7 @@ def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int],
         told += news.fold([story for story in band if story.id in listed])
         told += [story for story in band if story.id not in listed]
     preferred = {feed.name: place for place, feed in enumerate(edition.feeds)}
-    return [_with_best_lead(story, preferred) for story in told]
+    return [story if story.told else _with_best_lead(story, preferred) for story in told]
 
 
 def _listed(edition: Edition, stories: Sequence[Story], now: datetime) -> list[Story]:
@@ -153,7 +160,7 @@ def _deep_enough(ranked: Sequence[Story], depth: int, levels: Iterable[int]) -> 
         for story in ranked:
             if not room:
                 break
-            if story.intake > level:
+            if story.is_for(level):
                 kept.add(story.id)
                 room -= 1
     return tuple(story.id for story in ranked if story.id in kept)
@@ -180,4 +187,5 @@ def _item(story: Story, titles: dict[str, str]) -> Item:
         published=draft.published,
         updated=draft.updated,
         also=tuple(name for name in also if name),
+        told=story.told,
     )

@@ -78,8 +78,9 @@ NONE = Signals()
 
 
 def score(story: Story, now: datetime, signals: Signals = NONE) -> Score:
-    """How much a story matters. It is as old as the first telling of it: what is only retold is no fresher."""
-    began = min(told_at(article) for article in story.articles)
+    """How much a story matters. It is as old as the first telling of it: what is only retold is no fresher, but for an
+    update."""
+    began = told_at(story.lead) if story.told else min(told_at(article) for article in story.articles)
     draft = story.lead.draft
     return Score(
         freshness=-_half_lives(began, now, HALF_LIFE),

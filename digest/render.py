@@ -104,13 +104,14 @@ def compile_issue(
 
     if not (nonce.isascii() and nonce.isalnum()) or nonce in repr(content):
         raise ValueError("the nonce must be letters and digits that the content does not hold")
-    content = replace(content, items={key: _fit(item) for key, item in content.items.items()})
+    texts: Any = environment.globals["texts"]
+    words = texts(content.edition.locale)
+    content = replace(content, items={key: _fit(item, words["update"]) for key, item in content.items.items()})
     context = _context(content, base_url, nonce)
     html, text = (
         _UNPRINTABLE.sub("", message.rendered(environment, f"issue.{kind}.j2", context)) for kind in ("html", "txt")
     )
     boundary, locale = f"=_{nonce}", content.edition.locale
-    texts: Any = environment.globals["texts"]
     return CompiledIssue(
         content=content,
         boundary=boundary,
@@ -118,7 +119,7 @@ def compile_issue(
         html=_part(inlined(html), content, nonce, wrap.html_block, {"rank": "story", "preheader": "head"}),
         text=_part(text, content, nonce, wrap.text_block, {"rank": "story", "preheader": "no text part"}),
         date=dates.date(content.slot, locale, content.edition.time_zone),
-        more=_line(texts(locale)["and_more"]),
+        more=_line(words["and_more"]),
     )
 
 
@@ -132,9 +133,9 @@ def loads(text: str) -> CompiledIssue:
     return _ADAPTER.validate_json(text)
 
 
-def _fit(item: Item) -> Item:
+def _fit(item: Item, update: str) -> Item:
     """``item`` with every text on one line and no URL that a line of mail can't hold (its headline then stands without
-    a link, or without its picture)."""
+    a link, or without its picture). The headline of an update says so, in the words ``update``: wherever it stands."""
     image = item.image
     if image and not _linkable(image.url):
         image = None
@@ -143,7 +144,7 @@ def _fit(item: Item) -> Item:
         image = replace(image, alt=alt, credit=_line(image.credit))
     return replace(
         item,
-        title=_line(item.title),
+        title=_line(update.replace("{headline}", item.title) if item.told else item.title),
         standfirst=_line(item.standfirst),
         byline=_line(item.byline),
         place=_line(item.place),

@@ -86,13 +86,21 @@ class Article:
 @dataclass(frozen=True, slots=True)
 class Story:
     """A cluster of articles that tell the same news. ``intake`` and ``first_seen`` are those of its first article,
-    so a story that another source picks up a day later is not news again. ``lead`` is the article shown for it."""
+    so a story that another source picks up a day later is not news again. ``lead`` is the article shown for it.
+
+    An update of a story is a story of its own, for readers who were told the first: ``told`` is the intake of that one
+    (0: it is no update), and ``lead`` the article that has made it news again."""
 
     id: int
     intake: int
     first_seen: datetime
     lead: Article
     articles: tuple[Article, ...]
+    told: int = 0
+
+    def is_for(self, cutoff: int) -> bool:
+        """Whether a reader who was served up to ``cutoff`` should get it."""
+        return self.told <= cutoff < self.intake
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -223,7 +231,7 @@ class Issue:
 @dataclass(frozen=True, slots=True)
 class Item:
     """A story as an issue shows it: what the templates see. ``region`` is the tag behind a trending headline,
-    ``also`` the other sources telling it."""
+    ``also`` the other sources telling it. An update has the intake at which its story was first ``told``."""
 
     story_id: int
     intake: int
@@ -241,6 +249,11 @@ class Item:
     published: datetime | None = None
     updated: datetime | None = None
     also: tuple[str, ...] = ()
+    told: int = 0
+
+    def is_for(self, cutoff: int) -> bool:
+        """Whether a reader who was served up to ``cutoff`` should get it."""
+        return self.told <= cutoff < self.intake
 
 
 @dataclass(frozen=True, slots=True)

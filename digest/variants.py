@@ -31,7 +31,7 @@ def arranged(offered: Sequence[Section], chosen: Collection[str] | None) -> tupl
 
 
 class Chooser:
-    """Chooses for an issue's readers. What is above a cut-off is looked up once for all who stand there."""
+    """Chooses for an issue's readers. What is new above a cut-off is looked up once for all who stand there."""
 
     def __init__(self, content: IssueContent) -> None:
         self._content = content
@@ -61,7 +61,7 @@ class Chooser:
         content = self._content
         found = enumerate(zip(content.edition.sections, content.candidates, strict=True))
         return [
-            (index, section, tuple(story_id for story_id in ids if content.items[story_id].intake > cutoff))
+            (index, section, tuple(story_id for story_id in ids if content.items[story_id].is_for(cutoff)))
             for index, (section, ids) in found
         ]
 

@@ -19,7 +19,8 @@ from digest.settings import FetchSettings, Settings
 from digest.store import articles, feeds
 from digest.store.database import Database
 from digest.store.feeds import Feed
-from digest.values import ArticleDraft, FeedSpec, Kind, Rejected
+from digest.updates import is_news
+from digest.values import Article, ArticleDraft, FeedSpec, Kind, Rejected
 
 CONCURRENCY = 8  # feeds read at once
 GONE = 410
@@ -154,21 +155,51 @@ def store_drafts(
     connection: Connection, feed_id: int, drafts: Sequence[ArticleDraft], now: datetime
 ) -> tuple[int, int, int]:
     """Store the drafts of one document or file of one feed, and say how many were (new, updated, known): together all
-    of them. Joins new articles to the stories they tell. Call it in a ``write()`` transaction, which holds the intake
-    counter from here to its end; a number is taken only if something is new."""
+    of them. Joins new articles to the stories they tell, and makes an update of what is news again. Call it in a
+    ``write()`` transaction, which holds the intake counter from here to its end; a number is taken only if something is
+    new."""
     articles.current_intake(connection)
     decision = intake.decide(drafts, articles.known(connection, feed_id, intake.lookup_keys(drafts)))
-    spec = feeds.by_id(connection, feed_id).spec
-    if decision.new:
-        _add(connection, feed_id, _with_defaults(decision.new, spec), now)
-    articles.revise(connection, feed_id, _with_defaults(decision.updated, spec), now)
+    feed = feeds.by_id(connection, feed_id)
+    updated = _with_defaults(decision.updated, feed.spec)
+    renewed = _revised(connection, updated, now)
+    if decision.new or renewed:
+        number = articles.next_intake(connection)
+        renewed += _added(connection, feed, _with_defaults(decision.new, feed.spec), number, now)
+        articles.add_updates(connection, renewed, number, now)
+    articles.revise(connection, feed_id, updated, now)
     articles.learn(connection, feed_id, decision.known)
     return len(decision.new), len(decision.updated), len(decision.known) + decision.repeated
 
 
-def _add(connection: Connection, feed_id: int, new: Sequence[Keyed], now: datetime) -> None:
-    number = articles.next_intake(connection)
+def _revised(connection: Connection, updated: Sequence[Keyed], now: datetime) -> list[int]:
+    """The articles whose newer versions make news again of their stories."""
+    drafts = {keyed.article.id: keyed.draft for keyed in updated if keyed.article and keyed.article.id is not None}
+    stored = articles.by_ids(connection, drafts)
+    since = articles.last_update(connection, drafts)
+    return [a.id for a in stored if is_news(a.draft, drafts[a.id], now - since.get(a.id, a.first_seen))]
+
+
+def _added(connection: Connection, feed: Feed, new: Sequence[Keyed], number: int, now: datetime) -> list[int]:
+    """Store new articles, each in the story it tells. Returns those that make news again of a story which their own
+    source has told before."""
+    if not new:
+        return []
     recent = articles.recent_articles(connection, now - stories.APART)
+    told = _stories_of(connection, new, recent, number, now)
+    ids = articles.add(connection, feed.id, new, told, number, now)
+    before = {article.story_id: article for article in recent if article.feed == feed.name}
+    return [
+        article_id
+        for article_id, story_id, keyed in zip(ids, told, new, strict=True)
+        if (last := before.get(story_id)) and is_news(last.draft, keyed.draft, now - last.first_seen)
+    ]
+
+
+def _stories_of(
+    connection: Connection, new: Sequence[Keyed], recent: Sequence[Article], number: int, now: datetime
+) -> list[int]:
+    """The story that each new article tells, some of them new, too."""
     assigned = stories.assign([keyed.draft for keyed in new], recent)
     own = [index for index, a in enumerate(assigned) if a.story_id is None and a.same_as is None]
     story_of = dict(zip(own, articles.add_stories(connection, len(own), number, now), strict=True))
@@ -177,7 +208,7 @@ def _add(connection: Connection, feed_id: int, new: Sequence[Keyed], now: dateti
             story_of[index] = assignment.story_id
         elif assignment.same_as is not None:
             story_of[index] = story_of[assignment.same_as]
-    articles.add(connection, feed_id, new, [story_of[index] for index in range(len(new))], number, now)
+    return [story_of[index] for index in range(len(new))]
 
 
 def _with_defaults(keyed: Iterable[Keyed], spec: FeedSpec) -> list[Keyed]:

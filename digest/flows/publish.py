@@ -95,10 +95,12 @@ def choose(
     anew: bool = False,
 ) -> IssueContent:
     """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing.
-    ``anew``: as if it were the edition's first, for a look at it when nothing is new."""
-    with database.write() as connection:  # the intake lock: whoever took an earlier number has committed
+    ``anew``: as if it were the edition's first, for a look at it when nothing is new.
+
+    The intake lock is held meanwhile: whoever took an earlier number has committed, and no article gets newer words
+    than belong to the last one."""
+    with database.write() as connection:
         until = articles.current_intake(connection)
-    with database.read() as connection:
         edition_id, edition = editions.require(connection, edition_name)
         oldest = issues.intake_before(connection, now - timedelta(days=settings.catch_up_days))
         previous = None if anew else issues.covered(connection, edition_id, cadence)

@@ -6,14 +6,14 @@ other and their numbers appear in order.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from digest import stories
 from digest.intake import Keyed, KnownArticle
@@ -73,22 +73,47 @@ def stories_between(
 ) -> list[Story]:
     """The stories these feeds began to tell in ``after_intake < intake <= until_intake``, oldest first, with all that
     these feeds told of them up to then. What other feeds told, or told before, makes no difference: to the readers of
-    these feeds a story is as old as its first article *here*."""
+    these feeds a story is as old as its first article *here*. So, too, the newest update of each story."""
     within = _articles.c.feed_id.in_(feed_ids), _articles.c.intake <= until_intake
     fresh = select(_articles.c.story_id).where(*within, _articles.c.intake > after_intake).distinct()
-    ids = connection.execute(fresh).scalars().all()
+    updates = _updates(connection, feed_ids, after_intake, until_intake)
     told: dict[int, list[Article]] = defaultdict(list)
-    for chunk in _chunks(sorted(ids)):
+    for chunk in _chunks(sorted({*connection.execute(fresh).scalars(), *updates})):
         query = _joined().where(*within, _articles.c.story_id.in_(chunk)).order_by(_articles.c.intake, _articles.c.id)
         for row in connection.execute(query):
             told[row.story_id].append(_article(row))
-    begun = (_story(story_id, articles) for story_id, articles in told.items())
-    return sorted((s for s in begun if s.intake > after_intake), key=lambda s: (s.intake, s.id))
+    begun = [_story(story_id, articles) for story_id, articles in told.items()]
+    again = [_update(story, updates[story.id]) for story in begun if story.id in updates]
+    found = [story for story in (*begun, *again) if story.intake > max(after_intake, story.told)]
+    return sorted(found, key=lambda story: (story.intake, story.id))
 
 
 def _story(story_id: int, articles: Sequence[Article]) -> Story:
     first = articles[0]
     return Story(story_id, first.intake, first.first_seen, stories.lead(articles), tuple(articles))
+
+
+def _updates(
+    connection: Connection, feed_ids: Collection[int], after_intake: int, until_intake: int
+) -> dict[int, Row[Any]]:
+    """By story, its newest update that one of the feeds brought."""
+    query = (
+        select(schema.updates.c.article_id, _articles.c.story_id, _stories)
+        .select_from(schema.updates.join(_stories).join(_articles, _articles.c.id == schema.updates.c.article_id))
+        .where(_stories.c.intake > after_intake, _stories.c.intake <= until_intake, _articles.c.feed_id.in_(feed_ids))
+        .order_by(_stories.c.intake, _stories.c.id)
+    )
+    return {row.story_id: row for row in connection.execute(query)}
+
+
+def _update(story: Story, found: Row[Any]) -> Story:
+    """The update of ``story``: led by the article that brought it, as of the moment it did."""
+    at = found.first_seen_at
+    (lead,) = (article for article in story.articles if article.id == found.article_id)
+    draft = replace(lead.draft, published=at, updated=lead.draft.updated or at)
+    lead = replace(lead, intake=found.intake, first_seen=at, draft=draft)
+    told = tuple(lead if article.id == lead.id else article for article in story.articles)
+    return Story(found.id, found.intake, at, lead, told, story.intake)
 
 
 def _joined() -> Select[Any]:
@@ -111,15 +136,31 @@ def add_stories(connection: Connection, count: int, number: int, now: datetime) 
 
 def add(
     connection: Connection, feed_id: int, new: Sequence[Keyed], story_ids: Sequence[int], number: int, now: datetime
-) -> None:
-    """Store new articles under intake ``number``, each in the story of the same position."""
+) -> list[int]:
+    """Store new articles under intake ``number``, each in the story of the same position. Returns their ids."""
     if not new:
-        return
+        return []
     statement = insert(_articles).returning(_articles.c.id, sort_by_parameter_order=True)
     fixed = {"feed_id": feed_id, "intake": number, "first_seen_at": now}
     rows = [{**fixed, "story_id": story, **_columns(keyed)} for keyed, story in zip(new, story_ids, strict=True)]
-    ids = connection.execute(statement, rows).scalars().all()
+    ids = list(connection.execute(statement, rows).scalars())
     _put_keys(connection, feed_id, {key: id_ for id_, keyed in zip(ids, new, strict=True) for key in keyed.keys})
+    return ids
+
+
+def add_updates(connection: Connection, article_ids: Sequence[int], number: int, now: datetime) -> None:
+    """Make the stories of these articles news again, each article saying what is new."""
+    ids = add_stories(connection, len(article_ids), number, now)
+    rows = [{"story_id": id_, "article_id": article_id} for id_, article_id in zip(ids, article_ids, strict=True)]
+    if rows:
+        connection.execute(insert(schema.updates), rows)
+
+
+def last_update(connection: Connection, article_ids: Collection[int]) -> dict[int, datetime]:
+    """When each of these articles last made news again of its story, for those that did."""
+    query = select(schema.updates.c.article_id, func.max(_stories.c.first_seen_at)).join(_stories)
+    found = query.where(schema.updates.c.article_id.in_(article_ids)).group_by(schema.updates.c.article_id)
+    return {row[0]: row[1] for row in connection.execute(found)}
 
 
 def revise(connection: Connection, feed_id: int, updated: Sequence[Keyed], now: datetime) -> None:
@@ -179,7 +220,7 @@ def _columns(keyed: Keyed) -> dict[str, Any]:
         "tags": list(draft.tags),
         "kind": draft.kind.value,
         "language": draft.language,
-        "image": dataclasses.asdict(draft.image) if draft.image else None,
+        "image": asdict(draft.image) if draft.image else None,
         "published_at": draft.published,
         "updated_at": draft.updated,
     }

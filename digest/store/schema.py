@@ -146,6 +146,14 @@ articles = Table(
     sqlite_autoincrement=True,
 )
 
+updates = Table(
+    "updates",  # stories that tell more of an earlier one: they have no articles of their own
+    metadata,
+    Column("story_id", _BigId, ForeignKey("stories.id", ondelete="CASCADE"), primary_key=True),
+    Column("article_id", _BigId, ForeignKey("articles.id", ondelete="CASCADE"), nullable=False),  # says what is new
+    Index("ix_updates_article_id", "article_id"),
+)
+
 article_keys = Table(
     "article_keys",
     metadata,

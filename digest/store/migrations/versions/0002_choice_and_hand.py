@@ -26,3 +26,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_clicks_at", ["at"], unique=False)
         batch_op.create_index("ix_clicks_story_id", ["story_id"], unique=False)
         batch_op.create_index("ix_clicks_subscription_id", ["subscription_id"], unique=False)
+    op.create_table(
+        "updates",
+        sa.Column("story_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("article_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["articles.id"], name=op.f("fk_updates_article_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["story_id"], ["stories.id"], name=op.f("fk_updates_story_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("story_id", name=op.f("pk_updates")),
+    )
+    with op.batch_alter_table("updates", schema=None) as batch_op:
+        batch_op.create_index("ix_updates_article_id", ["article_id"], unique=False)
