@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import Connection, distinct, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.clicks import Click
 from digest.states import DeliveryState
 from digest.store.among import among
-from digest.store.schema import articles, clicks, deliveries, editions, issues, subscriptions
+from digest.store.schema import articles, clicks, deliveries, editions, issues, subscriptions, updates
 
 ACCEPTED = (DeliveryState.ACCEPTED, DeliveryState.BOUNCED, DeliveryState.COMPLAINED)
 _COUNTED = clicks.c.counts == 1
@@ -112,7 +112,7 @@ def of_subscription(connection: Connection, subscription_id: int) -> list[dict[s
 def article_url(connection: Connection, issue_id: int, story_id: int) -> str | None:
     """Where a story of an issue stands whose content is not kept any more; none of what came after the issue."""
     until = select(issues.c.covers_until).where(issues.c.id == issue_id).scalar_subquery()
-    statement = select(articles.c.url).where(
-        articles.c.story_id == story_id, articles.c.intake <= until, articles.c.url.like("http%")
-    )
+    update = select(updates.c.article_id).where(updates.c.story_id == story_id)
+    told = or_(articles.c.story_id == story_id, articles.c.id.in_(update))
+    statement = select(articles.c.url).where(told, articles.c.intake <= until, articles.c.url.like("http%"))
     return connection.execute(statement.order_by(articles.c.id).limit(1)).scalar_one_or_none()
