@@ -21,7 +21,7 @@ _ZONES = ("", "Asia/Kolkata", "Africa/Nairobi", "America/Lima", "Europe/Oslo")
 FAULTS = (
     ("no-at-sign.meridian.test", "No At Sign", "", "", ""),
     ("two@@meridian.test", "Two Signs", "", "", ""),
-    ("reader0001@meridian.test", "Reader Again", "", "", ""),
+    ("nobody@meridian", "No Country", "", "", ""),
     ("astrologer@meridian.test", "Asks For Horoscopes", "horoscopes", "", ""),
     ("traveller@meridian.test", "On The Moon", "", "", "Moon/Tranquillity"),
 )

@@ -112,8 +112,10 @@ class Story:
         )
         optional = [section["key"] for section in self._edition["section"] if section.get("optional", True)]
         readers.write(self.folder / "readers.csv", READERS, optional)
-        self._commands.run("subscriber", "import", "readers.csv", "--edition", EDITION)
-        refused = (self.folder / "readers.rejected.csv").read_text(encoding="utf-8").count("\n") - 1
+        consent = "they asked for it when they subscribed to the paper"
+        options = ("--edition", EDITION, "--consent", consent, "--rejects", self._refused.name)
+        self._commands.run("subscriber", "import", "readers.csv", *options)
+        refused = self._refused.read_text(encoding="utf-8").count("\n") - 1
         if refused != len(readers.FAULTS) or len(self._choices) != READERS:
             raise DemoError(f"{refused} lines were rejected and {len(self._choices)} taken")
 
@@ -191,7 +193,7 @@ class Story:
         self._screen.step("Where to look")
         self._screen.line(f"  all mails          {self.maildir.relative_to(root)}/new/*.eml")
         self._screen.line(f"  two in a browser   {shown}/look/issue-1.html and issue-2.html (.txt, .eml)")
-        self._screen.line(f"  rejected readers   {shown}/readers.rejected.csv")
+        self._screen.line(f"  rejected readers   {self._refused.relative_to(root)}")
         if kept:
             self._screen.line(f"  a web version      {web}")
             self._screen.line(f"  the sign-up page   {self._settings.base_url}/s/{EDITION}")
@@ -211,7 +213,11 @@ class Story:
 
     @cached_property
     def _choices(self) -> dict[str, frozenset[str] | None]:
-        return readers.read(self.folder / "readers.csv", self.folder / "readers.rejected.csv")
+        return readers.read(self.folder / "readers.csv", self._refused)
+
+    @property
+    def _refused(self) -> Path:
+        return self.folder / "readers.rejected.csv"
 
     def _received(self) -> list[Path]:
         new = self.maildir / "new"

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from digest import dkim, message, render, tokens
 from digest.dkim import PrivateKey, Signer
 from digest.errors import NotFoundError, StateError
+from digest.fields import FieldType
 from digest.flows import recover
 from digest.flows.deliver import PostOffice
 from digest.gate import Gate, OpenGate, open_gate
@@ -82,6 +83,11 @@ class App:
     def templates(self) -> Environment:
         """The Jinja environment of the mails."""
         return render.environment(self.template_folders)
+
+    @property
+    def declared(self) -> dict[str, FieldType]:
+        """The publisher's own fields about readers."""
+        return {name: FieldType(kind) for name, kind in self.settings.fields.items()}
 
     @property
     def mailbox_dir(self) -> Path:

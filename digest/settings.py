@@ -26,6 +26,10 @@ from digest.errors import ConfigError, NotFoundError
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
+FieldKind = Literal["text", "number", "date", "yes-no"]
+"""What a field holds that a publisher keeps about readers."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -155,6 +159,7 @@ class RetentionSettings(_Part):
     issues_days: Annotated[int, Field(ge=30)] = 400
     content_days: Annotated[int, Field(ge=8)] = 90
     clicks_days: Annotated[int, Field(ge=8)] = 90
+    imports_days: Annotated[int, Field(ge=1)] = 30  # records of imports with the lines that were rejected
 
 
 class Settings(BaseSettings):
@@ -182,6 +187,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
     retention: RetentionSettings = RetentionSettings()
+    fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldKind] = {}
 
     @field_validator("secret_keys")
     @classmethod
@@ -197,6 +203,14 @@ class Settings(BaseSettings):
         if not keys:
             raise ValueError("at least one key is needed")
         return keys
+
+    @field_validator("fields")
+    @classmethod
+    def _fields(cls, fields: Mapping[str, FieldKind]) -> Mapping[str, FieldKind]:
+        taken = sorted({"address", "email", "state", "name", "locale", "time_zone", "sections", "reason"} & set(fields))
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: every reader has that anyway; give it another name")
+        return fields
 
     @field_validator("smtp_routes")
     @classmethod

@@ -6,6 +6,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,20 @@ def read_json_lines(lines: Iterable[str]) -> Iterator[Row | Rejected]:
             yield Row(number, value, raw)
         else:
             yield Rejected(f"line {number}", "not a JSON object", raw)
+
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def guarded(cell: str) -> str:
+    """``cell`` as a spreadsheet shows it instead of reckoning it out: what could begin a formula gets an apostrophe in
+    front, and so does what looks guarded already."""
+    return f"'{cell}" if _FORMULA.match(cell) and cell != "-" else cell
+
+
+def unguarded(cell: str) -> str:
+    """What ``guarded`` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 class _Lines:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
 from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import audience, choices
-from digest.flows.audience_import import import_subscribers
+from digest.flows.audience_import import Imported, import_subscribers
 from digest.smtp.courier import Answers, OnWire
 from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.tables import read_csv
-from digest.values import Edition, Envelope, FeedSpec, ImportReport, Outcome, Result, Rule, Section
+from digest.values import Edition, Envelope, FeedSpec, Outcome, Result, Rule, Section
 
 from .conftest import NOW
 
@@ -77,7 +76,7 @@ def _consent(database: Database, address: str = ADDRESS) -> list[str]:
         return [event["kind"] for event in consent.events(connection, _must(database, address).id)]
 
 
-def _import(database: Database, text: str, source: str = "import readers.csv") -> ImportReport:
+def _import(database: Database, text: str, source: str = "import readers.csv") -> Imported:
     return import_subscribers(database, "morning", read_csv(text.splitlines(), ["address|email"]), NOW, source=source)
 
 
@@ -267,89 +266,6 @@ def test_confirmations_that_can_not_or_must_not_go_out_are_dropped(database: Dat
     )
 
 
-# ---------------------------------------------------------------------------------------- import
-
-
-def test_an_import_takes_what_makes_sense_and_says_why_not(database: Database) -> None:
-    audience.unsubscribe(database, _active(database, "left@example.org").id, NOW, source="page")
-    audience.suppress(database, "barred@example.org", NOW)
-    report = _import(
-        database,
-        "email;name;sections;cadence;hour;time zone;locale;state\n"
-        'ann@example.org;Ann;"sea;Railways";Weekly;7;Asia/Kolkata;en-IN;active\n'
-        "bob@example.org\n"
-        "nowhere\n"
-        "c1@example.org;;Gardens\n"
-        "c2@example.org;;;hourly\n"
-        "c3@example.org;;;;25\n"
-        "c4@example.org;;;;;Mars/Phobos\n"
-        "c5@example.org;;;;;;xx_yy_zz\n"
-        "c6@example.org;;;;;;;maybe\n"
-        "ANN@example.org;Ann again\n"
-        "left@example.org\n"
-        "barred@example.org\n"
-        "gone@example.org;;;;;;;unsubscribed\n"
-        'quote@example.org;"x\n',
-    )
-    assert (report.read, report.added, report.changed, report.unchanged) == (14, 3, 0, 0)
-    told = {item.where: item.reason for item in report.rejected}
-    wanted = {4: "@-sign", 5: "Gardens", 6: "hourly", 7: "25", 8: "Mars", 9: "xx_yy", 10: "maybe", 11: "line 2"}
-    wanted |= {12: "unsubscribed", 13: "suppressed", 15: "quote"}
-    assert {f"line {line}" for line in wanted} == set(told)
-    assert all(word in told[f"line {line}"] for line, word in wanted.items())
-    ann, bob, gone = (_must(database, f"{name}@example.org") for name in ("ann", "bob", "gone"))
-    assert (ann.person, ann.choice) == (Person(ADDRESS, "Ann", "en-IN", "Asia/Kolkata"), Choice("weekly", None, 7))
-    assert (bob.state, bob.choice, gone.state) == (ACTIVE, Choice("daily"), UNSUBSCRIBED)
-    with database.read() as connection:
-        assert consent.events(connection, ann.id)[0]["source"] == "import readers.csv"
-        assert subscribers.counts(connection, 1) == {ACTIVE: 2, UNSUBSCRIBED: 2, PENDING: 0, EXPIRED: 0}
-
-
-def test_importing_again_changes_only_what_the_file_says(database: Database) -> None:
-    first = "address,name,sections,hour\nann@example.org,Ann,sea,7\nbob@example.org,Bob,,\n"
-    assert _import(database, first).added == 2
-    assert _import(database, first).unchanged == 2
-    second = _import(database, "address,name,cadence\nann@example.org,,weekly\nbob@example.org,Rob,\n")
-    assert (second.added, second.changed, second.unchanged) == (0, 2, 0)
-    ann = _must(database)
-    assert (ann.person.name, ann.choice) == ("Ann", Choice("weekly", ("sea",), 7))
-    assert _must(database, "bob@example.org").person.name == "Rob"
-
-
-def test_a_reader_of_another_edition_is_the_same_person(database: Database) -> None:
-    with database.write() as connection:
-        editions.save(connection, replace(EDITION, name="evening"), NOW)
-    _import(database, "address,name,time_zone\nann@example.org,Ann,Asia/Kolkata")
-    rows = read_csv(["address,name,cadence", "ANN@example.org,Ann Lee,weekly"])
-    assert import_subscribers(database, "evening", rows, NOW, source="import").added == 1
-    morning, evening = audience.of_address(database, ADDRESS)
-    assert morning.person == evening.person == Person(ADDRESS, "Ann Lee", "", "Asia/Kolkata")
-    assert (morning.choice.cadence, evening.choice.cadence) == ("daily", "weekly")
-
-
-def test_an_import_activates_who_is_waiting_and_retires_who_left(database: Database) -> None:
-    _sign_up(database)
-    assert _import(database, f"address\n{ADDRESS}").changed == 1
-    assert (_must(database).state, _must(database).confirm_due_at) == (ACTIVE, None)
-    assert _import(database, f"address,state\n{ADDRESS},unsubscribed").changed == 1
-    assert _must(database).state is UNSUBSCRIBED
-    assert _consent(database) == ["requested", "imported", "unsubscribed"]
-
-
-def test_a_long_file_is_streamed_and_told_batch_by_batch(database: Database) -> None:
-    count, told = 10_000 if database.dialect == "sqlite" else 2_000, list[int]()
-    lines = (f"reader{n}@example.org,Reader {n},sea\n" for n in range(count))
-    rows = read_csv(line for part in (["address,name,sections\n"], lines) for line in part)
-    report = import_subscribers(database, "morning", rows, NOW, source="import", on_progress=told.append)
-    assert (report.added, report.rejected) == (count, ())
-    assert len(told) == count // 500 and sum(told) == count
-    with database.read() as connection:
-        assert connection.scalar(select(func.count()).select_from(schema.consent_events)) == count
-        page = subscribers.listing(connection, after=0, limit=3)
-        assert [one.person.name for one in subscribers.listing(connection, 1, ACTIVE, page[-1].id, 2)]
-        assert page[0].id < page[1].id < page[2].id
-
-
 # ---------------------------------------------------------------------------------------- erasure, export
 
 
@@ -382,7 +298,7 @@ def test_erasing_leaves_a_hash_and_nothing_else(database: Database) -> None:
             for row in connection.execute(select(table)):
                 if getattr(row, "subscription_id", None) != other.id:
                     assert "ann" not in str(row).lower(), table.name
-    assert _import(database, f"address\n{ADDRESS}").rejected[0].reason == "is suppressed"
+    assert _import(database, f"address\n{ADDRESS}").first_rejected[0].reason == "is suppressed"
     assert not audience.erase(database, "unknown@example.org", NOW)
 
 

@@ -139,6 +139,7 @@ EDITION = Edition(
     sections=(Section("sea", "By the sea", Rule.LATEST, 3), Section("rail", "Railways", Rule.LATEST, 3)),
     feeds=(FeedSpec("desk"),),
 )
+CONSENT = ("--consent", "a card in the shop")
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -163,16 +164,18 @@ def _done(door: App, *arguments: str) -> str:
 def test_rejected_lines_go_to_a_file_that_can_be_mended_and_imported(door: App, tmp_path: Path) -> None:
     file = tmp_path / "readers.csv"
     file.write_text('Email,Name\nann@example.org,Ann\nbob,"B, Bob"\nc@example.org,"C\n', encoding="utf-8")
-    told = json.loads(_done(door, "subscriber", "import", str(file), "-e", "morning", "--json"))
-    assert (told["read"], told["added"], len(told["rejected"])) == (3, 1, 2)
-    rejects = Path(told["rejected_file"])
-    assert rejects.name == "readers.rejected.csv"
+    told = json.loads(
+        _done(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT, "--json", "--rejects", f"{file}.bad")
+    )
+    assert (told["read"], told["added"], told["rejected"]) == (3, 1, 2)
+    rejects = Path(f"{file}.bad")
+    assert rejects.read_text("utf-8") == _done(door, "subscriber", "rejects", str(told["import"]), "--csv")
     header, first, second = rejects.read_text(encoding="utf-8").splitlines()
     assert header == "reason,Email,Name"
     assert first.endswith(',bob,"B, Bob"') and "@-sign" in first and second.endswith(',c@example.org,"C')
     rejects.write_text("\n".join([header, first.replace(",bob,", ",bob@example.org,"), second + '"']), encoding="utf-8")
-    again = json.loads(_done(door, "subscriber", "import", str(rejects), "-e", "morning", "--json"))
-    assert (again["read"], again["added"], again["rejected_file"]) == (2, 2, None)
+    again = json.loads(_done(door, "subscriber", "import", str(rejects), "-e", "morning", *CONSENT, "--json"))
+    assert (again["read"], again["added"], again["rejected"]) == (2, 2, 0)
     names = [one["person"]["name"] for one in json.loads(_done(door, "subscriber", "list", "--json"))]
     assert names == ["Ann", "B, Bob", "C"]
 
@@ -181,13 +184,13 @@ def test_rejected_lines_go_to_a_file_that_can_be_mended_and_imported(door: App, 
 def test_an_import_of_which_nothing_can_be_taken_fails(door: App, tmp_path: Path) -> None:
     file = tmp_path / "readers.csv"
     file.write_text("address\nbob\n", encoding="utf-8")
-    failed = _run(door, "subscriber", "import", str(file), "-e", "morning")
+    failed = _run(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
     assert isinstance(failed.exception, InputError) and failed.exception.exit_code == 65
     file.write_bytes("address,name\na@example.org,A\nb@example.org,Zoë\n".encode("latin-1"))
-    failed = _run(door, "subscriber", "import", str(file), "-e", "morning")
+    failed = _run(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
     assert "line 3 is not utf-8" in str(failed.exception)
     assert json.loads(_done(door, "subscriber", "list", "--json")) == []
-    _done(door, "subscriber", "import", str(file), "-e", "morning", "--encoding", "latin-1")
+    _done(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT, "--encoding", "latin-1")
     assert [one["person"]["name"] for one in json.loads(_done(door, "subscriber", "list", "--json"))] == ["A", "Zoë"]
 
 
@@ -222,7 +225,7 @@ def test_what_is_exported_can_be_imported_elsewhere_unchanged(door: App, tmp_pat
         "b@example.org,,-,daily,,,,unsubscribed",
     ]
     file.write_text("\n".join(["address,name,sections,cadence,hour,time_zone,locale,state", *lines]), encoding="utf-8")
-    _done(door, "subscriber", "import", str(file), "-e", "morning")
+    _done(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
     assert _done(door, "subscriber", "export", "-e", "morning").splitlines()[1:] == lines
 
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from digest import addresses
-from digest.cli.common import Json, get_app, progress, say, show_json, show_table, warn
+from digest.cli import subscriber_files
+from digest.cli.common import Json, get_app, say, show_json, show_table, warn
+from digest.cli.subscriber_files import hour_word
 from digest.errors import InputError
 from digest.flows import audience, choices
-from digest.flows.audience_import import NO_SECTIONS, REQUIRED, import_subscribers
+from digest.flows.audience_import import import_subscribers
 from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Subscription
-from digest.tables import Row, decoded, read_csv
-from digest.values import ImportReport, Rejected
+from digest.tables import Row
 
 app = typer.Typer()
-_PAGE = 1000
-_COLUMNS = ("address", "name", "sections", "cadence", "hour", "time_zone", "locale", "state")
+subscriber_files.register(app)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
 EditionName = Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")]
@@ -67,7 +62,7 @@ def add(
     row = Row(1, {**values, "hour": hour, "time_zone": tz, "locale": locale}, address)
     report = import_subscribers(door.database, edition, [row], door.now(), source="operator")
     if report.rejected:
-        raise InputError(f"{address} was not added", report.rejected[0].reason)
+        raise InputError(f"{address} was not added", report.first_rejected[0].reason)
     say(f"{address}: " + ("added" if report.added else "changed" if report.changed else "as it was"))
 
 
@@ -90,7 +85,7 @@ def set_(
     person = choices.person(
         was.address, was.name if name is None else name, was.locale, was.time_zone if tz is None else tz
     )
-    wanted = choices.choose(spec, cadence or now.cadence, section, _hour(now) if hour is None else hour)
+    wanted = choices.choose(spec, cadence or now.cadence, section, hour_word(now) if hour is None else hour)
     sections = wanted.sections if section or all_sections else now.sections
     choice = Choice(wanted.cadence, sections, wanted.hour)
     saved = audience.change_preferences(door.database, found.id, person, choice, door.now(), source="operator")
@@ -132,23 +127,6 @@ def show(ctx: typer.Context, address: Address, json: Json = False) -> None:
         _show_subscription(one)
 
 
-@app.command("export", epilog="Example: digest subscriber export -e world > readers.csv")
-def export(ctx: typer.Context, address: Annotated[str, typer.Argument()] = "", edition: AnyEdition = None) -> None:
-    """Everything known of ADDRESS as JSON, or all readers of an edition as CSV that can be imported again."""
-    database = get_app(ctx).database
-    if bool(address) == bool(edition):
-        raise InputError("nothing to export", "name an ADDRESS or --edition EDITION")
-    if address:
-        show_json(audience.export(database, address))
-        return
-    writer = csv.writer(sys.stdout)
-    writer.writerow(_COLUMNS)
-    after = 0
-    while found := audience.listing(database, edition, None, after, _PAGE):
-        writer.writerows(_csv_line(one) for one in found if one.state in {"active", "unsubscribed"})
-        after = found[-1].id
-
-
 @app.command("unsubscribe", epilog="Example: digest subscriber unsubscribe ann@example.org")
 def unsubscribe(ctx: typer.Context, address: Address, edition: AnyEdition = None) -> None:
     """End a reader's subscriptions, to all editions or one."""
@@ -171,75 +149,6 @@ def erase(
         typer.confirm(f"Delete everything known of {address}?", abort=True, err=True)
     known = audience.erase(door.database, address, door.now())
     say(f"{address} is forgotten" if known else f"{address} was not known; it is suppressed now")
-
-
-@app.command("import", epilog="Example: digest subscriber import readers.csv -e world")
-def import_(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", exists=True, dir_okay=False, readable=True)],
-    edition: EditionName,
-    encoding: Annotated[str, typer.Option("--encoding", help="Of the file, such as latin-1.")] = "utf-8",
-    json: Json = False,
-) -> None:
-    """Add or change readers from a CSV file.
-
-    Columns: address (or email), and where you like name, sections (keys or titles, separated by ;, or - for none),
-    cadence, hour, time_zone, locale, state (active or unsubscribed). Lines that can't be taken go to
-    FILE.rejected.csv with the reason in front; mend them there and import that file. Importing twice changes nothing.
-    """
-    door = get_app(ctx)
-    total = sum(
-        1 for _ in read_csv(_lines(file, encoding), REQUIRED)
-    )  # also finds a wrong encoding before anything is stored
-    with progress(total, f"Importing {file.name}") as advance:
-        rows = read_csv(_lines(file, encoding), REQUIRED)
-        report = import_subscribers(
-            door.database, edition, rows, door.now(), source=f"import {file.name}", on_progress=advance
-        )
-    refused = _write_rejected(file, encoding, report.rejected) if report.rejected else None
-    if json:
-        show_json({**_plain(report), "rejected_file": refused and str(refused)})
-    else:
-        say(f"{report.read} lines: {report.added} added, {report.changed} changed, {report.unchanged} as they were")
-        _tell_rejected(report, refused)
-    if report.read and len(report.rejected) == report.read:
-        raise InputError(f"no line of {file} could be taken", f"the reasons are in {refused}")
-
-
-def _lines(file: Path, encoding: str) -> Iterator[str]:
-    with file.open("rb") as source:
-        yield from decoded(source, encoding)
-
-
-def _write_rejected(file: Path, encoding: str, rejected: tuple[Rejected, ...]) -> Path:
-    """The rejected lines as they were, below the file's own header, with a reason in front of each."""
-    target = file.with_suffix(".rejected.csv")
-    header = next(line for line in _lines(file, encoding) if line.strip()).rstrip("\r\n")
-    separator = max(",;\t", key=header.count)
-    with target.open("w", encoding="utf-8", newline="") as out:
-        out.write(f"reason{separator}{header}\n")
-        for item in rejected:
-            out.write(_quoted(f"{item.where}: {item.reason}") + separator + item.raw + "\n")
-    return target
-
-
-def _quoted(text: str) -> str:
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="").writerow([text])
-    return line.getvalue()
-
-
-def _tell_rejected(report: ImportReport, refused: Path | None) -> None:
-    for item in report.rejected[:10]:
-        warn(f"{item.where}: {item.reason}")
-    if refused:
-        more = len(report.rejected) - 10
-        warn((f"and {more} more; " if more > 0 else "") + f"{len(report.rejected)} rejected lines are in {refused}")
-
-
-def _plain(report: ImportReport) -> dict[str, Any]:
-    counts = {"read": report.read, "added": report.added, "changed": report.changed, "unchanged": report.unchanged}
-    return {**counts, "rejected": report.rejected}
 
 
 def _show_subscription(data: dict[str, Any]) -> None:
@@ -271,14 +180,3 @@ def _chosen(one: Subscription) -> tuple[object, ...]:
         one.choice.hour,
         one.person.time_zone,
     )
-
-
-def _csv_line(one: Subscription) -> tuple[str, ...]:
-    person, choice = one.person, one.choice
-    sections = "" if choice.sections is None else ";".join(choice.sections) or NO_SECTIONS
-    zone, locale = person.time_zone, person.locale
-    return person.address, person.name, sections, choice.cadence, _hour(choice), zone, locale, one.state
-
-
-def _hour(choice: Choice) -> str:
-    return "" if choice.hour is None else str(choice.hour)

@@ -1,56 +1,77 @@
-"""Readers from a file: line by line checked, 500 to a transaction, every line accounted for."""
+"""Readers from a file: each line checked by itself, thousands to a transaction, every line accounted for.
+
+Cut short at any moment, an import can be run again: what it had stored is found unchanged, and the end is the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
-from digest import addresses
-from digest.errors import InputError
+from digest.errors import InputError, NotFoundError
+from digest.fields import FieldType
 from digest.flows import choices
-from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import consent, editions, subscribers, suppressions
+from digest.flows.audience_rows import RowReader
+from digest.store import bulk, consent, editions, imports
+from digest.store.bulk import Chosen, Incoming, Verdict
 from digest.store.database import Database
-from digest.store.subscribers import Choice, Person, Subscription
-from digest.tables import Row
-from digest.values import Edition, ImportReport, Rejected
+from digest.store.imports import Import, Reject
+from digest.store.rehearsal import rehearse
+from digest.store.subscribers import Choice, sections_of
+from digest.tables import Row, Table
+from digest.values import Rejected
 
-BATCH = 500
-REQUIRED = ("address|email",)
-NO_SECTIONS = "-"  # as a blank means all, or as it was
-_STATES = {"": SubscriptionState.ACTIVE, "active": SubscriptionState.ACTIVE, "subscribed": SubscriptionState.ACTIVE}
-_STATES |= {"unsubscribed": SubscriptionState.UNSUBSCRIBED}
+CHUNK = 10_000
+_SHOWN = 10
+_FIGURES = {Verdict.NEW: "added", Verdict.CHANGED: "changed", Verdict.SAME: "unchanged"}
+_REASONS = {
+    Verdict.SUPPRESSED: "is suppressed",
+    Verdict.LEFT: "has unsubscribed; only the reader can sign up again",
+    Verdict.EXPIRED: "never confirmed a sign-up; only the reader can sign up again",
+}
+Prepare = Callable[[Connection], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A line that makes sense by itself. What it leaves blank is as it was, or the edition's default."""
+class Imported:
+    """What an import came to: ``read`` = added + changed + unchanged + rejected, always. ``number`` names its record, 0
+    if there is none; ``first_rejected`` are some of the rejected rows."""
 
-    row: Row
-    key: bytes
-    state: SubscriptionState
-    person: Person
-    choice: Choice
+    number: int = 0
+    read: int = 0
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    first_rejected: tuple[Rejected, ...] = field(default=())
 
-    def over(self, found: Subscription) -> _Entry:
-        """This entry with its blanks filled from the subscription there is."""
-        said = self.row.values
-        choice = found.choice
-        for name in ("cadence", "sections", "hour"):
-            if said.get(name):
-                choice = replace(choice, **{name: getattr(self.choice, name)})
-        return replace(self, person=self.person_over(found.person), choice=choice)
+    def plus(self, figures: Mapping[str, int], rejects: Sequence[Reject]) -> Imported:
+        shown = [
+            Rejected(f"line {one.line}", one.reason, one.row) for one in rejects[: _SHOWN - len(self.first_rejected)]
+        ]
+        sums = {name: getattr(self, name) + number for name, number in figures.items()}
+        read = self.read + sum(figures.values())
+        return replace(self, read=read, first_rejected=(*self.first_rejected, *shown), **sums)
 
-    def person_over(self, found: Person) -> Person:
-        """The same for the person alone, whose address keeps its spelling."""
-        for name in ("name", "locale", "time_zone"):
-            if self.row.values.get(name):
-                found = replace(found, **{name: getattr(self.person, name)})
-        return found
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What stays the same from chunk to chunk."""
+
+    edition_id: int
+    reader: RowReader
+    now: datetime
+    source: str
+    agreed: str
+    number: int = 0
+    prepare: Prepare = lambda _: None
 
 
 def import_subscribers(
@@ -60,135 +81,142 @@ def import_subscribers(
     now: datetime,
     *,
     source: str,
-    on_progress: Callable[[int], object] = int,
-) -> ImportReport:
-    """import: rows | check each | add, change or leave | proof of consent | report.
+    agreed: str = "",
+    declared: Mapping[str, FieldType] = MappingProxyType({}),
+) -> Imported:
+    """import: rows | check each | add, change or leave | proof of consent | report, without a record of its own.
 
-    Columns: address (or email), name, sections (keys or titles, separated by ``;``, or ``-`` for none), cadence,
-    hour, time_zone, locale, state (active or unsubscribed). Who unsubscribed, is suppressed or never confirmed is not
-    brought back. ``source`` goes into the proof of consent. Batches committed before an
-    interruption stay; doing it again is safe. Raises ``NotFoundError`` for an unknown edition.
+    What a row says of columns and states: docs/subscribers.md. ``source`` (where from) and ``agreed`` (how the reader
+    agreed) go into the proof of consent. Raises ``NotFoundError`` for an unknown edition.
     """
     with database.read() as connection:
         edition_id, spec = editions.require(connection, edition)
-    seen: dict[bytes, int] = {}
-    report = ImportReport()
-    for batch in _batches(rows):
-        entries: list[_Entry] = []
-        rejected: list[Rejected] = []
-        for row in batch:
-            entry = row if isinstance(row, Rejected) else _checked(row, spec, seen)
-            if isinstance(entry, Rejected):
-                rejected.append(entry)
-            else:
-                entries.append(entry)
-        with database.write() as connection:
-            stored = _store(connection, edition_id, entries, now, source)
-        report = _sum(report, stored, len(batch), rejected)
-        on_progress(len(batch))
-    return report
+    task = _Task(edition_id, RowReader(spec, declared), now, source, agreed)
+    return _run(task, rows, database.write, int)
 
 
-def _batches(rows: Iterable[Row | Rejected]) -> Iterator[list[Row | Rejected]]:
-    source = iter(rows)
-    while batch := list(islice(source, BATCH)):
-        yield batch
+def import_table(
+    database: Database,
+    edition: str,
+    table: Table,
+    now: datetime,
+    *,
+    source: str,
+    agreed: str,
+    declared: Mapping[str, FieldType] = MappingProxyType({}),
+    dry_run: bool = False,
+    on_progress: Callable[[int], object] = int,
+) -> Imported:
+    """import: file | record | rows as ``import_subscribers`` has them. Rejected rows are kept with the record.
+
+    A ``dry_run`` comes to the same figures and leaves nothing behind.
+    """
+    with database.read() as connection:
+        edition_id, spec = editions.require(connection, edition)
+    task = _Task(edition_id, RowReader(spec, declared), now, source, agreed)
+    if dry_run:
+        with database.read() as connection:
+            rehearsed = replace(task, prepare=rehearse(connection, edition_id))
+            return _run(rehearsed, table.records, lambda: nullcontext(connection), on_progress)
+    with database.write() as connection:
+        number = imports.begin(connection, edition_id, source, agreed, table.header, table.separator, now)
+    done = _run(replace(task, number=number), table.records, database.write, on_progress)
+    with database.write() as connection:
+        imports.end(connection, number, now)
+    return done
 
 
-def _sum(report: ImportReport, stored: ImportReport, read: int, rejected: list[Rejected]) -> ImportReport:
-    return ImportReport(
-        read=report.read + read,
-        added=report.added + stored.added,
-        changed=report.changed + stored.changed,
-        unchanged=report.unchanged + stored.unchanged,
-        rejected=(*report.rejected, *rejected, *stored.rejected),
+def unused_columns(
+    database: Database, edition: str, columns: tuple[str, ...], declared: Mapping[str, FieldType]
+) -> list[str]:
+    """The columns of a file that an import passes over. Raises ``NotFoundError`` for an unknown edition."""
+    with database.read() as connection:
+        _, spec = editions.require(connection, edition)
+    return RowReader(spec, declared).unused(columns)
+
+
+def past(database: Database, limit: int = 20) -> list[Import]:
+    """The newest imports."""
+    with database.read() as connection:
+        return imports.newest(connection, limit)
+
+
+def rejects(database: Database, number: int) -> tuple[Import, Iterator[Reject]]:
+    """An import with its rejected rows, read as they are taken. Raises ``NotFoundError``."""
+
+    def rows() -> Iterator[Reject]:
+        with database.read() as connection:
+            yield from imports.rejects(connection, number)
+
+    with database.read() as connection:
+        found = imports.get(connection, number)
+    if found is None:
+        raise NotFoundError(f"no import {number}", "see `digest subscriber imports`")
+    return found, rows()
+
+
+def _run(
+    task: _Task,
+    rows: Iterable[Row | Rejected],
+    writing: Callable[[], AbstractContextManager[Connection]],
+    on_progress: Callable[[int], object],
+) -> Imported:
+    done, source = Imported(task.number), iter(rows)
+    while chunk := list(islice(source, CHUNK)):
+        rejected: list[Reject] = []
+        rounds = _rounds(task.reader, chunk, rejected)
+        raw = {row.line: row.raw for row in chunk if isinstance(row, Row)}
+        with writing() as connection:
+            figures = Counter[str]()
+            for entries in rounds:
+                figures += _store(connection, task, entries, raw, rejected)
+            figures["rejected"] = len(rejected)
+            if task.number:
+                imports.advance(connection, task.number, figures, rejected)
+        done = done.plus(figures, sorted(rejected, key=lambda one: one.line))
+        on_progress(len(chunk))
+    return done
+
+
+def _rounds(reader: RowReader, chunk: Sequence[Row | Rejected], rejected: list[Reject]) -> list[dict[bytes, Incoming]]:
+    """The rows that make sense by themselves, in rounds with each address once: a file that names one twice is taken
+    at its later word."""
+    rounds: list[dict[bytes, Incoming]] = []
+    times = Counter[bytes]()
+    for row in chunk:
+        if isinstance(row, Rejected):
+            rejected.append(Reject(int(row.where.removeprefix("line ")), row.reason, row.raw))
+            continue
+        try:
+            entry = reader.read(row)
+        except InputError as error:
+            rejected.append(Reject(row.line, str(error), row.raw))
+            continue
+        nth = times[entry.address_key]
+        times[entry.address_key] += 1
+        if nth == len(rounds):
+            rounds.append({})
+        rounds[nth][entry.address_key] = entry
+    return rounds
+
+
+def _store(
+    connection: Connection, task: _Task, entries: dict[bytes, Incoming], raw: Mapping[int, str], rejected: list[Reject]
+) -> Counter[str]:
+    """Store a round; what is refused joins ``rejected``. Returns the figures of the others."""
+    done = bulk.apply(
+        connection, task.edition_id, list(entries.values()), task.now, task.source, task.agreed, task.prepare
     )
+    _prove(connection, done.chosen, task)
+    rejected += [Reject(line, _REASONS[verdict], raw[line]) for line, verdict in done.refused]
+    return Counter({name: done.counts.get(verdict, 0) for verdict, name in _FIGURES.items()})
 
 
-def _checked(row: Row, edition: Edition, seen: dict[bytes, int]) -> _Entry | Rejected:
-    said = {name: value for name, value in row.values.items() if isinstance(value, str)}
-    try:
-        entry = _entry(row, said, edition)
-    except InputError as error:
-        return row.rejected(str(error))
-    first = seen.setdefault(entry.key, row.line)
-    return entry if first == row.line else row.rejected(f"the same address as line {first}")
-
-
-def _entry(row: Row, said: dict[str, str], edition: Edition) -> _Entry:
-    address = addresses.normalise(said.get("address") or said.get("email") or "")
-    state = _STATES.get(said.get("state", "").lower())
-    if state is None:
-        raise InputError(f"no state {said['state']!r}", "give active or unsubscribed")
-    listed = said.get("sections", "")
-    sections = None if not listed else [] if listed == NO_SECTIONS else listed.split(";")
-    choice = choices.choose(edition, said.get("cadence", ""), sections, said.get("hour", ""))
-    person = choices.person(address, said.get("name", ""), said.get("locale", ""), said.get("time_zone", ""))
-    return _Entry(row, addresses.key(address), state, person, choice)
-
-
-# ----------------------------------------------------------------------------------------------- storing
-
-
-def _store(connection: Connection, edition_id: int, entries: list[_Entry], now: datetime, source: str) -> ImportReport:
-    keys = [entry.key for entry in entries]
-    barred = suppressions.among(connection, keys)
-    found = subscribers.find(connection, edition_id, keys)
-    allowed: list[_Entry] = []
-    rejected: list[Rejected] = []
-    for entry in entries:
-        reason = "is suppressed" if entry.key in barred else _barred(entry, found.get(entry.key))
-        if reason:
-            rejected.append(entry.row.rejected(reason))
-        else:
-            allowed.append(entry)
-    fresh = [entry for entry in allowed if entry.key not in found]
-    _add(connection, edition_id, fresh, now, source)
-    known = [(found[entry.key], entry.over(found[entry.key])) for entry in allowed if entry.key in found]
-    changed = sum(_change(connection, one, entry, now, source) for one, entry in known)
-    return ImportReport(added=len(fresh), changed=changed, unchanged=len(known) - changed, rejected=tuple(rejected))
-
-
-def _barred(entry: _Entry, found: Subscription | None) -> str:
-    """Why this file can't bring that reader back; "" if there is nothing to bring back."""
-    if found is None or entry.state is SubscriptionState.UNSUBSCRIBED:
-        return ""
-    if found.state is SubscriptionState.UNSUBSCRIBED:
-        return "has unsubscribed; only the reader can sign up again"
-    if found.state is SubscriptionState.EXPIRED:
-        return "never confirmed a sign-up; only the reader can sign up again"
-    return ""
-
-
-def _add(connection: Connection, edition_id: int, entries: list[_Entry], now: datetime, source: str) -> None:
-    known = subscribers.find_people(connection, [entry.key for entry in entries])  # from other editions
-    people = {known[entry.key][0]: entry.person_over(known[entry.key][1]) for entry in entries if entry.key in known}
-    subscribers.change_people(connection, people)
-    subscribers.put_people(connection, [entry.person for entry in entries if entry.key not in known], now)
-    owners = subscribers.find_ids(connection, [entry.key for entry in entries])
-    for state, kind in ((SubscriptionState.ACTIVE, "imported"), (SubscriptionState.UNSUBSCRIBED, "unsubscribed")):
-        wanted = {owners[entry.key]: entry.choice for entry in entries if entry.state is state}
-        new = subscribers.put(connection, edition_id, wanted, state, now)
-        consent.record(connection, new, kind, now, source)
-
-
-def _change(connection: Connection, found: Subscription, entry: _Entry, now: datetime, source: str) -> bool:
-    """Bring one subscription to what its line says; whether that changed anything."""
-    moved = _move(connection, found, entry.state, now, source)
-    if entry.person != found.person:
-        subscribers.change_people(connection, {found.subscriber_id: entry.person})
-    if entry.choice != found.choice:
-        subscribers.change_choices(connection, {found.id: entry.choice})
-        consent.record(connection, [found.id], "preferences", now, source, choices.described(entry.choice))
-    return moved or (entry.person, entry.choice) != (found.person, found.choice)
-
-
-def _move(connection: Connection, found: Subscription, state: SubscriptionState, now: datetime, source: str) -> bool:
-    if state is SubscriptionState.ACTIVE:
-        event, kind = SubscriptionEvent.CONFIRM, "imported"
-    else:
-        event, kind = SubscriptionEvent.UNSUBSCRIBE, "unsubscribed"
-    moved = subscribers.transition(connection, found.id, event)
-    if moved:
-        consent.record(connection, [found.id], kind, now, source)
-    return moved
+def _prove(connection: Connection, chosen: Sequence[Chosen], task: _Task) -> None:
+    """A line of proof for everyone whose choices were changed."""
+    by_words: dict[str, list[int]] = defaultdict(list)
+    for one in chosen:
+        words = choices.described(Choice(one.cadence, sections_of(one.sections), one.hour))
+        by_words[words].append(one.subscription_id)
+    for words, ids in by_words.items():
+        consent.record(connection, ids, "preferences", task.now, task.source, words)

@@ -13,6 +13,7 @@ from digest.values import Edition, Section
 from digest.variants import arranged
 
 _NAME_LENGTH = 200
+_LOCALE_LENGTH = 20
 
 
 def optional_sections(edition: Edition, chosen: Collection[str] | None = None) -> tuple[Section, ...]:
@@ -41,8 +42,14 @@ def person(address: str, name: str = "", locale: str = "", time_zone: str = "") 
         schedule.zone(time_zone)
     if locale:
         _check_locale(locale)
-    clean = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    return Person(address, clean[:_NAME_LENGTH], locale, time_zone)
+    return Person(address, one_line(name), locale, time_zone)
+
+
+def one_line(text: str) -> str:
+    """``text`` without control characters, and not too long."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())[:_NAME_LENGTH]
 
 
 def described(choice: Choice) -> str:
@@ -53,6 +60,8 @@ def described(choice: Choice) -> str:
 
 def _check_locale(name: str) -> None:
     try:
+        if len(name) > _LOCALE_LENGTH:
+            raise ValueError
         Locale.parse(name, sep="-" if "-" in name else "_")
     except (ValueError, UnknownLocaleError):
         raise InputError(f"no locale {name[:40]!r}", "use one such as en or pt-BR") from None

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 
 from digest.settings import RetentionSettings
 from digest.store.database import Database
-from digest.store.schema import articles, clicks, deliveries, feedback_events, issue_content, issues, stories
+from digest.store.schema import articles, clicks, deliveries, feedback_events, imports, issue_content, issues, stories
 
 _CHUNK = 500
 _DELIVERIES = 10_000  # narrow rows, deleted along their key: some 50 ms on SQLite, 300 on PostgreSQL
@@ -30,6 +30,7 @@ def sweep(database: Database, settings: RetentionSettings, now: datetime) -> Map
     old = {
         "issue_content": (issue_content, issue_content.c.issue_id.in_(ended)),
         "clicks": (clicks, clicks.c.at < before(settings.clicks_days)),
+        "imports": (imports, imports.c.started_at < before(settings.imports_days)),
         "feedback_events": (feedback_events, feedback_events.c.at < before(settings.issues_days)),
         "articles": (articles, articles.c.first_seen_at < before(settings.articles_days)),
         "stories": (stories, (stories.c.first_seen_at < before(settings.articles_days)) & childless),

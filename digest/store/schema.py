@@ -204,6 +204,7 @@ subscribers = Table(
     Column("name", Text, nullable=False, server_default=""),
     Column("locale", String(20), nullable=False, server_default=""),
     Column("time_zone", String(40), nullable=False, server_default=""),
+    Column("fields", JSON, nullable=False, server_default="{}"),  # by the names that the settings declare
     Column("created_at", Moment, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -246,6 +247,34 @@ consent_events = Table(
     Column("ip", String(45), nullable=False, server_default=""),
     CheckConstraint("kind IN ('requested', 'confirmed', 'imported', 'preferences', 'unsubscribed', 'expired')", "kind"),
     Index("ix_consent_events_subscription_id", "subscription_id"),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    _id(),
+    Column("edition_id", _BigId, ForeignKey("editions.id"), nullable=False),
+    Column("source", Text, nullable=False),  # the file's name
+    Column("consent", Text, nullable=False),  # how these readers agreed
+    Column("header", Text, nullable=False, server_default=""),  # the file's first line, for its rejected ones
+    Column("separator", String(1), nullable=False, server_default=","),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),  # null: running, or cut short
+    Column("added", Integer, nullable=False, server_default="0"),
+    Column("changed", Integer, nullable=False, server_default="0"),
+    Column("unchanged", Integer, nullable=False, server_default="0"),
+    Column("rejected", Integer, nullable=False, server_default="0"),
+    Index("ix_imports_started_at", "started_at"),
+)
+
+import_rejects = Table(
+    "import_rejects",
+    metadata,
+    Column("import_id", _BigId, ForeignKey("imports.id", ondelete="CASCADE"), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("reason", Text, nullable=False),
+    Column("row", Text, nullable=False),  # as it stands in the file
+    sqlite_with_rowid=False,
 )
 
 schedules = Table(

@@ -189,7 +189,7 @@ def put(
             "state": state,
             "confirm_due_at": confirm_due_at,
             "created_at": now,
-            **_columns(choice),
+            **columns(choice),
         }
         for subscriber_id, choice in sorted(choices.items())
     ]
@@ -199,7 +199,7 @@ def put(
 def change_choices(connection: Connection, choices: Mapping[int, Choice]) -> None:
     """Give subscriptions, by id, other choices."""
     for subscription_id, choice in choices.items():
-        connection.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(_columns(choice)))
+        connection.execute(update(subscriptions).where(subscriptions.c.id == subscription_id).values(columns(choice)))
 
 
 def transition(
@@ -308,18 +308,18 @@ def _subscription(row: Row[Any]) -> Subscription:
         edition=row.edition,
         state=SubscriptionState(row.state),
         person=Person(row.address, row.name, row.locale, row.time_zone),
-        choice=Choice(row.cadence, _sections(row.sections), row.hour),
+        choice=Choice(row.cadence, sections_of(row.sections), row.hour),
         covered_until=row.covered_until,
         confirm_due_at=row.confirm_due_at,
         created_at=row.created_at,
     )
 
 
-def _sections(stored: str | None) -> tuple[str, ...] | None:
+def sections_of(stored: str | None) -> tuple[str, ...] | None:
     return None if stored is None else tuple(filter(None, stored.split(",")))
 
 
-def _columns(choice: Choice) -> dict[str, Any]:
+def columns(choice: Choice) -> dict[str, Any]:
     sections = None if choice.sections is None else ",".join(choice.sections)
     return {"cadence": choice.cadence, "sections": sections, "hour": choice.hour}
 

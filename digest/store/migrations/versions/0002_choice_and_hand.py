@@ -26,6 +26,39 @@ def upgrade() -> None:
         batch_op.create_index("ix_clicks_at", ["at"], unique=False)
         batch_op.create_index("ix_clicks_story_id", ["story_id"], unique=False)
         batch_op.create_index("ix_clicks_subscription_id", ["subscription_id"], unique=False)
+
+    op.create_table(
+        "imports",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("edition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("consent", sa.Text(), nullable=False),
+        sa.Column("header", sa.Text(), server_default="", nullable=False),
+        sa.Column("separator", sa.String(length=1), server_default=",", nullable=False),
+        sa.Column("started_at", Moment(), nullable=False),
+        sa.Column("ended_at", Moment(), nullable=True),
+        sa.Column("added", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("changed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("unchanged", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("rejected", sa.Integer(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(["edition_id"], ["editions.id"], name=op.f("fk_imports_edition_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_imports")),
+    )
+    with op.batch_alter_table("imports", schema=None) as batch_op:
+        batch_op.create_index("ix_imports_started_at", ["started_at"], unique=False)
+
+    op.create_table(
+        "import_rejects",
+        sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("line", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("row", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["import_id"], ["imports.id"], name=op.f("fk_import_rejects_import_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("import_id", "line", name=op.f("pk_import_rejects")),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "updates",
         sa.Column("story_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -38,3 +71,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("updates", schema=None) as batch_op:
         batch_op.create_index("ix_updates_article_id", ["article_id"], unique=False)
+
+    with op.batch_alter_table("subscribers", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("fields", sa.JSON(), server_default="{}", nullable=False))

@@ -1,0 +1,103 @@
+"""What a line of a readers' file says: words checked against the edition and made ready to be stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+
+from digest import addresses, fields
+from digest.errors import InputError
+from digest.fields import FieldType
+from digest.flows import choices
+from digest.states import SubscriptionState
+from digest.store import subscribers
+from digest.store.bulk import CHOICE, FIELDS, PERSON, SAYS, Incoming
+from digest.tables import Row, unguarded
+from digest.values import Edition
+
+ADDRESS = "address|email"  # one of both
+NOTHING = "-"  # as a blank means: as it was
+ALL_SECTIONS = "*"
+COLUMNS = ("address", "email", "state", *PERSON, *CHOICE)
+NOTES = ("reason",)  # columns of our own rejects files, to be passed over
+_STATES = {"": SubscriptionState.ACTIVE, "active": SubscriptionState.ACTIVE, "subscribed": SubscriptionState.ACTIVE}
+_STATES |= {"unsubscribed": SubscriptionState.UNSUBSCRIBED}
+_KEPT = 20_000  # combinations of words, which many readers share
+
+
+class RowReader:
+    """Reads rows for one edition. ``declared`` are the publisher's own fields by name."""
+
+    def __init__(self, edition: Edition, declared: Mapping[str, FieldType]) -> None:
+        self._edition, self._declared = edition, declared
+        self._choice = lru_cache(maxsize=_KEPT)(self._checked_choice)
+        self._place = lru_cache(maxsize=_KEPT)(self._checked_place)
+
+    def unused(self, columns: tuple[str, ...]) -> list[str]:
+        """The columns of a file that mean nothing here."""
+        known = {*COLUMNS, *NOTES, *self._declared}
+        return [name for name in columns if name and name not in known]
+
+    def read(self, row: Row) -> Incoming:
+        """The row, ready to be stored. A blank leaves what is known as it is, ``-`` takes it back. Raises
+        ``InputError``."""
+        said = row.values
+        address = addresses.normalise(unguarded(said.get("address") or said.get("email") or ""))
+        state = _STATES.get(said.get("state", "").lower())
+        if state is None:
+            raise InputError(f"no state {said['state']!r}", "give active or unsubscribed")
+        name = said.get("name", "")
+        locale, zone, says_place = self._place(said.get("locale", ""), said.get("time_zone", ""))
+        cadence, sections, hour, says_choice = self._choice(
+            said.get("cadence", ""), said.get("sections", ""), said.get("hour", "")
+        )
+        own = self._fields(row) if self._declared else "{}"
+        return Incoming(
+            number=row.line,
+            address_key=addresses.key(address),
+            address=address,
+            state=state.value,
+            name="" if name == NOTHING else choices.one_line(unguarded(name)),
+            locale=locale,
+            time_zone=zone,
+            cadence=cadence,
+            sections=sections,
+            hour=hour,
+            fields=own,
+            says=says_place | says_choice | (SAYS["name"] if name else 0) | (SAYS[FIELDS] if own != "{}" else 0),
+        )
+
+    def _checked_choice(self, cadence: str, sections: str, hour: str) -> tuple[str, str | None, int | None, int]:
+        """``cadence``, ``sections`` and ``hour`` as they are stored, and the sum of ``SAYS`` of those that are said."""
+        listed = None if sections in {"", ALL_SECTIONS} else [] if sections == NOTHING else sections.split(";")
+        choice = choices.choose(self._edition, cadence, listed, "" if hour == NOTHING else hour)
+        stored = subscribers.columns(choice)
+        return (
+            stored["cadence"],
+            stored["sections"],
+            stored["hour"],
+            _said(cadence=cadence, sections=sections, hour=hour),
+        )
+
+    def _checked_place(self, locale: str, zone: str) -> tuple[str, str, int]:
+        found = choices.person("", "", *("" if word == NOTHING else word for word in (locale, zone)))
+        return found.locale, found.time_zone, _said(locale=locale, time_zone=zone)
+
+    def _fields(self, row: Row) -> str:
+        """The row's own fields as a JSON object, ``null`` where one is taken back."""
+        found: dict[str, fields.Value | None] = {}
+        for name, kind in self._declared.items():
+            word = row.values.get(name, "")
+            if word == NOTHING:
+                found[name] = None
+            elif word:
+                try:
+                    found[name] = fields.read(kind, unguarded(word))
+                except InputError as error:
+                    raise InputError(f"{name}: {error.message}", error.hint) from None
+        return json.dumps(found)
+
+
+def _said(**words: str) -> int:
+    return sum(SAYS[name] for name, word in words.items() if word)
