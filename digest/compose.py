@@ -16,8 +16,9 @@ from itertools import groupby
 from digest import ranking
 from digest import stories as news
 from digest.ranking import Ranked, Score, Signals
-from digest.values import Edition, IssueContent, Item, Kind, Rule, Section, Story
+from digest.values import Edition, IssueContent, Item, Kind, Reason, Rule, Section, Story
 
+NEXT = 5  # stories behind a section's last one whose reasons are kept
 SHORTLIST = 200  # stories of each section that are looked at for being told twice; nobody gets further down
 
 
@@ -37,7 +38,9 @@ def compose(
     levels = sorted({covers_from, *cutoffs})
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
     known = tell_once(edition, stories, levels, now)
-    ranked = rank(edition, known, now, replace(signals, affairs=news.affairs(_listed(edition, known, now))))
+    weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
+    affairs = news.affairs(_listed(edition, known, now))
+    ranked = rank(edition, known, now, replace(signals, weights=weights | dict(signals.weights), affairs=affairs))
     depth, candidates = 0, []
     for section in edition.sections:
         depth += section.count
@@ -52,7 +55,29 @@ def compose(
         covers_until=covers_until,
         items={story.id: _item(story, titles) for story in known if story.id in used},
         candidates=tuple(candidates),
+        reasons=_reasons(edition, ranked, covers_from),
     )
+
+
+def _reasons(edition: Edition, ranked: Mapping[str, Ranked], cutoff: int) -> tuple[tuple[Reason, ...], ...]:
+    """Per section, best first: what somebody at ``cutoff`` gets who chose everything, what he got in an earlier section
+    already, and the next few."""
+    told = set[int]()
+    return tuple(_reached(ranked[section.key], section.count, cutoff, told) for section in edition.sections)
+
+
+def _reached(ranked: Ranked, count: int, cutoff: int, told: set[int]) -> tuple[Reason, ...]:
+    """As far as a section's list is looked at for its ``count`` stories and the next few; the former are then told."""
+    reached, own = list[Reason](), list[int]()
+    for story, points in ranked:
+        if len(own) == count + NEXT:
+            break
+        if story.is_for(cutoff):
+            parts = {name: round(value, 3) for name, value in points.parts if round(value, 3)}
+            reached.append(Reason(story.id, story.lead.draft.title, parts))
+            own += [story.id] if story.id not in told else []
+    told.update(own[:count])
+    return tuple(reached)
 
 
 def _caught_up(story: Story, lowest: int) -> Story:

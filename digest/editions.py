@@ -4,7 +4,7 @@
 
     [edition]       name, title, time_zone, from, postal_address; locale, reply_to, tagline, subject, accent,
                     copyright, track_clicks, cadences, feeds (names of feeds declared elsewhere)
-    [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags
+    [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags, weight
     [[section]]     key, title, rule; count, optional, and what the rule needs: sectors, tags, countries, kinds
     [[link]]        role, title, url
     [[schedule]]    cadence, cron or at; time_zone
@@ -84,9 +84,11 @@ class _Feed(_Table):
     sector: Annotated[OptionalLine, StringConstraints(to_lower=True, max_length=80)] = ""
     kind: Kind = Kind.NEWS
     tags: Words = ()
+    weight: Annotated[float, Field(ge=-30, le=30, allow_inf_nan=False)] = 0.0
 
     def value(self) -> FeedSpec:
-        return FeedSpec(self.name, self.url or "", self.title, self.sector, self.kind, self.tags)
+        said = (self.name, self.url or "", self.title, self.sector, self.kind, self.tags)
+        return FeedSpec(*said, weight=self.weight)
 
 
 _NEEDS = {Rule.SECTOR: ("sectors", "tags"), Rule.REGION: ("countries",), Rule.KIND: ("kinds",)}

@@ -119,7 +119,7 @@ def places(stories: Iterable[Story]) -> dict[int, int]:
     """By article id, how many articles its feed listed before it among those that came with it."""
     came: dict[tuple[str, int], list[int]] = defaultdict(list)
     for story in stories:
-        for article in story.articles:
+        for article in () if story.told else story.articles:
             came[article.feed, article.intake].append(article.id)
     return {id_: place for ids in came.values() for place, id_ in enumerate(sorted(ids))}
 

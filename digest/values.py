@@ -152,7 +152,7 @@ class Link:
 class FeedSpec:
     """A feed as an edition declares it. ``url`` is "" for a desk: a source filled by ``digest article``.
     ``sector``, ``kind`` and ``tags`` are given to articles that do not say. ``existing``: the edition only names it;
-    it is declared elsewhere."""
+    it is declared elsewhere. ``weight``: days by which this edition prefers its stories."""
 
     name: str
     url: str = ""
@@ -161,6 +161,7 @@ class FeedSpec:
     kind: Kind = Kind.NEWS
     tags: tuple[str, ...] = ()
     existing: bool = False
+    weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +258,20 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a story stands where it does in a section: the parts of its score by name (``ranking.Score``)."""
+
+    story_id: int
+    title: str
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class IssueContent:
     """What an issue holds, frozen. For each section (same order as ``edition.sections``) the ids of its candidate
     stories, best first. There are more than ``section.count`` of them: what a reader has seen already, or sees in an
-    earlier section, makes room for the next. ``subjects`` and ``preheader`` are an editor's, where he wrote any."""
+    earlier section, makes room for the next. ``subjects`` and ``preheader`` are an editor's, where he wrote any.
+    ``reasons``: per section, in rank order, what a reader of everything gets and the next few."""
 
     edition: Edition
     cadence: str
@@ -271,6 +282,7 @@ class IssueContent:
     candidates: tuple[tuple[int, ...], ...]
     subjects: tuple[str, ...] = ()
     preheader: str = ""
+    reasons: tuple[tuple[Reason, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

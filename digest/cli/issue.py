@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from digest.cli.common import Json, get_app, plain, say, show_json, show_table
+from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError
 from digest.flows import clicks, operate
 from digest.flows.clicks import Following
@@ -34,10 +35,21 @@ def list_(
         show_table(COLUMNS, map(line, found), "Issues")
 
 
-@app.command("show", epilog="Example: digest issue show 12")
-def show(ctx: typer.Context, number: Number, json: Json = False) -> None:
+@app.command("show", epilog="Examples: digest issue show 12\n\ndigest issue show 12 --why")
+def show(
+    ctx: typer.Context,
+    number: Number,
+    why: Annotated[
+        bool, typer.Option("--why", help="Each section's stories with rank and score, and the next few.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """One issue: its sections and headlines, and its deliveries."""
     door = get_app(ctx)
+    if why:
+        reasons = operate.why(door.database, number, door.load)
+        show_json(why_as_json(reasons)) if json else show_why(reasons)
+        return
     (progress,) = operate.progress(door.database, [number])
     contents = operate.contents(door.database, number, door.load)
     following = clicks.following(door.database, door.load, number)

@@ -14,6 +14,7 @@ from digest.store import batches, deliveries, issues
 from digest.store.database import Database
 from digest.values import CompiledIssue, Issue
 from digest.variants import choose
+from digest.why import Placed, explained
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,16 @@ def contents(database: Database, issue_id: int, load: Callable[[int], CompiledIs
         content.edition.sections[index].title: [content.items[story_id].title for story_id in stories]
         for index, stories in choose(content, None, None).shown
     }
+
+
+def why(database: Database, issue_id: int, load: Callable[[int], CompiledIssue]) -> dict[str, list[Placed]]:
+    """Per section of an issue why its stories stand there, for a reader of all sections; none before it is composed."""
+    with database.read() as connection:
+        if _get(connection, issue_id).composed_at is None:
+            return {}
+    content = load(issue_id).content
+    found = explained(content, choose(content, None, None))
+    return {content.edition.sections[index].title: placed for index, placed in found.items()}
 
 
 def pause(database: Database, issue_id: int, now: datetime) -> None:

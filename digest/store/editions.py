@@ -128,7 +128,12 @@ def _save_sections(connection: Connection, edition_id: int, wanted: Sequence[Sec
 def _save_feeds(connection: Connection, edition_id: int, wanted: Sequence[FeedSpec]) -> None:
     connection.execute(delete(edition_feeds).where(edition_feeds.c.edition_id == edition_id))
     rows = [
-        {"edition_id": edition_id, "feed_id": feed_store.ensure(connection, feed), "position": position}
+        {
+            "edition_id": edition_id,
+            "feed_id": feed_store.ensure(connection, feed),
+            "position": position,
+            "weight": feed.weight,
+        }
         for position, feed in enumerate(wanted)
     ]
     connection.execute(insert(edition_feeds), rows)
@@ -137,7 +142,7 @@ def _save_feeds(connection: Connection, edition_id: int, wanted: Sequence[FeedSp
 def _edition(connection: Connection, edition_id: int, spec: dict[str, Any]) -> Edition:
     of_sections = select(sections).where(sections.c.edition_id == edition_id).order_by(sections.c.position)
     of_feeds = (
-        select(feeds)
+        select(feeds, edition_feeds.c.weight)
         .join(edition_feeds, edition_feeds.c.feed_id == feeds.c.id)
         .where(edition_feeds.c.edition_id == edition_id)
         .order_by(edition_feeds.c.position)
@@ -157,4 +162,5 @@ def _section(row: RowMapping) -> Section:
 
 
 def _feed(row: RowMapping) -> FeedSpec:
-    return FeedSpec(row["name"], row["url"], row["title"], row["sector"], Kind(row["kind"]), tuple(row["tags"]))
+    known = (row["name"], row["url"], row["title"], row["sector"], Kind(row["kind"]), tuple(row["tags"]))
+    return FeedSpec(*known, weight=row["weight"])

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -193,6 +194,7 @@ edition_feeds = Table(
     Column("edition_id", _BigId, ForeignKey("editions.id", ondelete="CASCADE"), primary_key=True),
     Column("feed_id", _BigId, ForeignKey("feeds.id"), primary_key=True),
     Column("position", Integer, nullable=False),
+    Column("weight", Float, nullable=False, server_default="0"),  # days by which the edition prefers its stories
 )
 
 subscribers = Table(

@@ -72,5 +72,8 @@ def upgrade() -> None:
     with op.batch_alter_table("updates", schema=None) as batch_op:
         batch_op.create_index("ix_updates_article_id", ["article_id"], unique=False)
 
+    with op.batch_alter_table("edition_feeds", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("weight", sa.Float(), server_default="0", nullable=False))
+
     with op.batch_alter_table("subscribers", schema=None) as batch_op:
         batch_op.add_column(sa.Column("fields", sa.JSON(), server_default="{}", nullable=False))
