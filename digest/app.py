@@ -21,6 +21,7 @@ from digest.fields import FieldType
 from digest.flows import recover
 from digest.flows.deliver import PostOffice
 from digest.gate import Gate, OpenGate, open_gate
+from digest.gate.turnstile import Turnstile
 from digest.personalise import Press
 from digest.queue import Queue, broker_url
 from digest.settings import DkimSettings, Settings, load
@@ -104,6 +105,11 @@ class App:
         """What keeps the limits over all workers."""
         return open_gate(self.settings.limits, broker_url(self.settings))
 
+    @cached_property
+    def turnstile(self) -> Turnstile:
+        """What keeps the limits of the sign-up form over all web processes."""
+        return Turnstile(broker_url(self.settings), time.monotonic)
+
     @property
     def journals(self) -> Path:
         """Where this machine's workers keep their journals."""
@@ -156,6 +162,7 @@ class App:
             now,
             f"b+{token}@{self.bounce_domain(edition)}",
             f"{token}.{now:%Y%m%d%H%M%S}@{_domain(edition)}",
+            again=subscription.confirm_mails > 0,
         )
         return self._signed(written, edition, now)
 

@@ -210,10 +210,13 @@ def confirmation(
     now: datetime,
     return_path: str,
     message_id: str,
+    *,
+    again: bool = False,
 ) -> Envelope:
     """The mail that asks for the second half of a double opt-in: one link, no marketing, nothing of the stranger's
-    text who typed the address. ``url`` confirms, ``return_path`` is where bounces go, ``message_id`` ``left@right``."""
-    context = {"edition": edition, "url": url}
+    text who typed the address. ``url`` confirms, ``return_path`` is where bounces go, ``message_id`` ``left@right``.
+    ``again``: it is not the first."""
+    context = {"edition": edition, "url": url, "again": again}
     subject, text, html = (rendered(environment, f"confirm.{part}.j2", context) for part in ("subject", "txt", "html"))
     mail = plain(edition.sender, ("", recipient), subject, text, html, message_id, now, edition.reply_to)
     return Envelope(return_path, wire_address(recipient), mail)

@@ -14,8 +14,9 @@ import hmac
 from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
+from hashlib import blake2b
 
 _MAC_BYTES = 12
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -28,9 +29,11 @@ class Purpose(Enum):
     READER = (b"m", 0)  # everything a mail's own links offer: unsubscribe, preferences, web version; never expires
     RETURN = (b"m", _MAC_BYTES)  # the return path of one message (VERP): identifies, permits nothing
     CONFIRM = (b"c", 0)  # confirm one sign-up, for a week
+    FORM = (b"f", 0)  # a sign-up form: when it was fetched and from where
 
 
 CONFIRM_WITHIN = timedelta(days=7)
+FORM_WITHIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +76,27 @@ def read_reader(keys: Keys, token: str) -> ReaderToken | None:
 
 def confirm(keys: Keys, subscription_id: int, now: datetime) -> str:
     """The token of a confirmation mail, good for ``CONFIRM_WITHIN``."""
-    kid, secret = keys[0]
-    payload = kid.encode() + _varint(subscription_id) + _varint(int(now.timestamp()))
-    return _text(payload + _mac(secret, Purpose.CONFIRM, payload)).decode()
+    return _sealed(keys, Purpose.CONFIRM, subscription_id, now)
 
 
 def read_confirm(keys: Keys, token: str, now: datetime) -> int | None:
     """The subscription a confirmation token names, or ``None`` if it is forged or too old."""
-    numbers = _verify(keys, Purpose.CONFIRM, _bytes(token))
-    if not numbers or len(numbers) != 2:
+    opened = _opened(keys, Purpose.CONFIRM, token)
+    return opened[0] if opened and opened[1] >= now - CONFIRM_WITHIN else None
+
+
+def form(keys: Keys, place: str, now: datetime) -> str:
+    """What a sign-up form carries: that it was fetched now, by somebody at ``place``."""
+    return _sealed(keys, Purpose.FORM, _number(place), now)
+
+
+def read_form(keys: Keys, token: str, place: str, now: datetime) -> timedelta | None:
+    """How long ago this form was fetched; ``None`` if it is forged, older than ``FORM_WITHIN`` or was fetched elsewhere
+    than at ``place``."""
+    opened = _opened(keys, Purpose.FORM, token)
+    if opened is None or opened[0] != _number(place) or now - opened[1] > FORM_WITHIN:
         return None
-    age = now.timestamp() - numbers[1]
-    return numbers[0] if age <= CONFIRM_WITHIN.total_seconds() else None
+    return now - opened[1]
 
 
 def return_path(keys: Keys, issue_id: int, subscription_id: int) -> str:
@@ -100,6 +112,22 @@ def read_return_path(keys: Keys, token: str) -> ReaderToken | None:
         return None
     numbers = _verify(keys, Purpose.RETURN, raw)
     return ReaderToken(*numbers) if numbers and len(numbers) == 2 else None
+
+
+def _sealed(keys: Keys, purpose: Purpose, number: int, now: datetime) -> str:
+    kid, secret = keys[0]
+    payload = kid.encode() + _varint(number) + _varint(int(now.timestamp()))
+    return _text(payload + _mac(secret, purpose, payload)).decode()
+
+
+def _opened(keys: Keys, purpose: Purpose, token: str) -> tuple[int, datetime] | None:
+    """The number and the moment that a token was sealed with, ``None`` if it is forged."""
+    numbers = _verify(keys, purpose, _bytes(token))
+    return (numbers[0], datetime.fromtimestamp(numbers[1], UTC)) if numbers and len(numbers) == 2 else None
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest())
 
 
 def _mac(secret: bytes, purpose: Purpose, payload: bytes) -> bytes:

@@ -20,8 +20,9 @@ from sqlalchemy import func, select
 from digest import addresses
 from digest.errors import NotFoundError
 from digest.fields import FieldType
-from digest.flows import audience, audience_import, choices
+from digest.flows import audience, audience_import, choices, signup
 from digest.flows.audience_import import Imported, import_subscribers, import_table
+from digest.settings import SignUpSettings
 from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers
 from digest.store.database import Database
@@ -172,8 +173,8 @@ def test_a_reader_of_another_edition_is_the_same_person(database: Database) -> N
 
 
 def test_an_import_activates_who_is_waiting_and_retires_who_left(database: Database) -> None:
-    wish = audience.SignUp(choices.person(ADDRESS), choices.choose(EDITION))
-    audience.sign_up(database, "morning", wish, NOW)
+    wish = signup.SignUp(choices.person(ADDRESS), choices.choose(EDITION))
+    signup.sign_up(database, SignUpSettings(), "morning", wish, NOW)
     assert _import(database, f"address\n{ADDRESS}").changed == 1
     assert (_must(database).state, _must(database).confirm_due_at) == (ACTIVE, None)
     assert _import(database, f"address,state\n{ADDRESS},unsubscribed").changed == 1

@@ -100,6 +100,7 @@ def _web(app: App, _config: Path) -> None:
         host=web.host,
         port=web.port,
         log_level="warning",
+        access_log=False,  # paths carry tokens
         forwarded_allow_ips=web.forwarded_allow_ips,
         server_header=False,
     )

@@ -17,7 +17,7 @@ from celery.schedules import crontab
 
 from digest.app import App
 from digest.errors import DigestError, UnavailableError
-from digest.flows import audience, deliver, publish, recover, retention
+from digest.flows import deliver, publish, recover, retention, signup
 from digest.queue import make_celery
 from digest.settings import Settings
 
@@ -59,9 +59,12 @@ def deliver_batch(app: App, issue_id: int, number: int) -> None:
 
 
 def send_confirmations(app: App) -> None:
-    """Send what sign-ups are owed. Mostly nothing: the courier connects at the first envelope only."""
+    """Look at the sign-up forms that came in and send what is owed. Mostly nothing: the courier connects at the first
+    envelope only."""
+    settings = app.settings.sign_up
+    signup.answer(app.database, settings, app.now())
     with closing(app.courier()) as courier:
-        audience.send_confirmations(app.database, courier, app.write_confirmation, app.now())
+        signup.send_confirmations(app.database, courier, app.write_confirmation, settings, app.now())
 
 
 def collect_feeds(app: App) -> None:
@@ -77,7 +80,7 @@ def collect_feeds(app: App) -> None:
 def sweep(app: App) -> None:
     """Nightly: retention, and sign-ups that nobody confirmed."""
     log.info("retention: %s", dict(retention.sweep(app.database, app.settings.retention, app.now())))
-    audience.expire_pending(app.database, app.now())
+    signup.expire_pending(app.database, app.now())
 
 
 TASKS: dict[str, Callable[..., None]] = {

@@ -44,6 +44,7 @@ COMMANDS = {
     "feed": ("feed", "The sources that are polled."),
     "article": ("article", "Put articles in by hand, from pages or files."),
     "subscriber": ("subscriber", "Readers and what they chose."),
+    "blocklist": ("blocklist", "Domains whose addresses can't be signed up."),
     "suppress": ("suppress", "Addresses never to be mailed."),
     "schedule": ("schedule", "When editions come out."),
     "issue": ("issue", "What was composed, and how its sending goes."),

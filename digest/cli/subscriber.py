@@ -11,7 +11,7 @@ from digest.cli import subscriber_files
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.cli.subscriber_files import hour_word
 from digest.errors import InputError
-from digest.flows import audience, choices
+from digest.flows import audience, choices, signup
 from digest.flows.audience_import import import_subscribers
 from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Subscription
@@ -55,7 +55,8 @@ def add(
         spec = audience.edition_of(door.database, edition)
         person = choices.person(addresses.normalise(address), name, locale, tz)
         choice = choices.choose(spec, cadence, section, hour)
-        audience.sign_up(door.database, edition, audience.SignUp(person, choice, source="operator"), door.now())
+        wish = signup.SignUp(person, choice, source="operator")
+        signup.sign_up(door.database, door.settings.sign_up, edition, wish, door.now())
         say(f"{person.address} will be asked to confirm, unless already subscribed, asked within minutes or suppressed")
         return
     values = {"address": address, "name": name, "sections": ";".join(section or ()), "cadence": cadence}

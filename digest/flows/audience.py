@@ -1,41 +1,24 @@
-"""The reader's side: sign up, confirm, choose, leave, be forgotten. Each is one transaction, committed before the
+"""The reader's side: choose, leave, be forgotten. Each is one transaction, committed before the
 answer goes out, and each can be said twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection
-
-from digest import addresses, tokens
+from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import choices
-from digest.smtp.courier import Courier, in_order
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import clicks, consent, editions, issues, subscribers, suppressions
+from digest.store import clicks, consent, editions, issues, sign_ups, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.store.suppressions import Suppression
-from digest.values import Edition, Envelope, Result
+from digest.values import Edition
 
-COOLDOWN = timedelta(minutes=10)
-RETRY_AFTER = timedelta(minutes=5)
 _SEE = "see `digest subscriber list`"
-_SETTLED = frozenset({Result.ACCEPTED, Result.PERMANENT, Result.UNKNOWN})  # a second one after UNKNOWN would be rude
-
-
-@dataclass(frozen=True, slots=True)
-class SignUp:
-    """A filled-in form. ``wording`` is what the reader agreed to, kept as proof of consent."""
-
-    person: Person
-    choice: Choice
-    wording: str = ""
-    source: str = "form"
-    ip: str = ""
 
 
 def edition_of(database: Database, name: str) -> Edition:
@@ -54,52 +37,6 @@ def compiled_issue(database: Database, issue_id: int) -> str | None:
     """The frozen issue for its web version; ``None`` when it is not kept any more."""
     with database.read() as connection:
         return issues.load_compiled(connection, issue_id)
-
-
-def sign_up(database: Database, edition: str, wish: SignUp, now: datetime) -> None:
-    """sign up: form | not suppressed, not active | remember the request | owe a confirmation.
-
-    Says nothing of what it found, so that nobody can ask whom we know. A stranger can't change what a known reader
-    chose or is called; a second request within ``COOLDOWN`` owes no second mail.
-    """
-    key = addresses.key(wish.person.address)
-    with database.write() as connection:
-        edition_id = editions.get_id(connection, edition)
-        if suppressions.is_suppressed(connection, key):
-            return
-        subscribers.put_people(connection, [wish.person], now)
-        owner = subscribers.find_ids(connection, [key])[key]
-        new = subscribers.put(
-            connection, edition_id, {owner: wish.choice}, SubscriptionState.PENDING, now, confirm_due_at=now
-        )
-        found = subscribers.find(connection, edition_id, [key])[key]
-        if not new and not _asked_again(connection, found, wish.choice, now):
-            return
-        detail = f"{wish.wording} [{choices.described(wish.choice)}]".strip()
-        consent.record(connection, [found.id], "requested", now, wish.source, detail, wish.ip)
-
-
-def _asked_again(connection: Connection, found: Subscription, choice: Choice, now: datetime) -> bool:
-    """Whether a sign-up for a subscription that was there already asks for another confirmation."""
-    if found.state is SubscriptionState.PENDING:
-        if consent.asked_since(connection, found.id, now - COOLDOWN):
-            return False
-        subscribers.owe_confirmation(connection, found.id, now)
-    elif not subscribers.transition(connection, found.id, SubscriptionEvent.REQUEST, confirm_due_at=now):
-        return False
-    subscribers.change_choices(connection, {found.id: choice})
-    return True
-
-
-def confirm(
-    database: Database, subscription_id: int, now: datetime, source: str = "link", ip: str = ""
-) -> Subscription | None:
-    """confirm: link | pending becomes active | proof of consent. Returns the subscription as it then is: not active
-    when it was left or expired in the meantime, ``None`` when it was erased."""
-    with database.write() as connection:
-        if subscribers.transition(connection, subscription_id, SubscriptionEvent.CONFIRM):
-            consent.record(connection, [subscription_id], "confirmed", now, source, ip=ip)
-        return subscribers.get(connection, subscription_id)
 
 
 def unsubscribe(
@@ -138,50 +75,6 @@ def change_preferences(
         if (person, choice) != (found.person, found.choice):
             consent.record(connection, [found.id], "preferences", now, source, choices.described(choice), ip)
         return subscribers.get(connection, subscription_id) or found
-
-
-def expire_pending(database: Database, now: datetime) -> int:
-    """expire: sign-ups nobody confirmed while the link was good | state | proof. Returns how many."""
-    expired = 0
-    while True:
-        with database.write() as connection:
-            ids = subscribers.expire(connection, now - tokens.CONFIRM_WITHIN)
-            consent.record(connection, ids, "expired", now, "time")
-        expired += len(ids)
-        if not ids:
-            return expired
-
-
-def send_confirmations(
-    database: Database,
-    courier: Courier,
-    make_mail: Callable[[Subscription], Envelope],
-    now: datetime,
-    limit: int = 100,
-) -> int:
-    """confirmations: those owed | claim | make | send | settle. Returns how many were accepted.
-
-    Claiming owes them again in ``RETRY_AFTER``, so a crash or a temporary refusal needs nothing more. An address
-    that can't be mailed (``make_mail`` raises ``InputError``) is owed nothing any longer.
-    """
-    until = now + RETRY_AFTER
-    with database.write() as connection:
-        claimed = subscribers.claim_confirmations(connection, now, until, limit)
-        barred = suppressions.among(connection, [addresses.key(one.person.address) for one in claimed])
-    mails, done = [], []
-    for one in claimed:
-        try:
-            if addresses.key(one.person.address) in barred:
-                raise InputError("the address is suppressed")
-            mails.append((one.id, make_mail(one)))
-        except InputError:
-            done.append(one.id)
-    outcomes = in_order(courier.send([mail for _, mail in mails]))
-    results = [(id_, outcome.result) for (id_, _), outcome in zip(mails, outcomes, strict=True)]
-    done += [id_ for id_, result in results if result in _SETTLED]
-    with database.write() as connection:
-        subscribers.settle_confirmations(connection, done, until)
-    return sum(result is Result.ACCEPTED for _, result in results)
 
 
 def listing(
@@ -247,6 +140,7 @@ def erase(database: Database, address: str, now: datetime) -> bool:
     suppressed all the same."""
     key = addresses.key(addresses.normalise(address))
     with database.write() as connection:
+        sign_ups.forget(connection, key)
         known = subscribers.erase(connection, key)
         suppressions.suppress_erased(connection, key, now)
     return known

@@ -12,7 +12,19 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 
 from digest.settings import RetentionSettings
 from digest.store.database import Database
-from digest.store.schema import articles, clicks, deliveries, feedback_events, imports, issue_content, issues, stories
+from digest.store.schema import (
+    articles,
+    clicks,
+    consent_events,
+    deliveries,
+    feedback_events,
+    imports,
+    issue_content,
+    issues,
+    stories,
+    subscribers,
+    subscriptions,
+)
 
 _CHUNK = 500
 _DELIVERIES = 10_000  # narrow rows, deleted along their key: some 50 ms on SQLite, 300 on PostgreSQL
@@ -20,7 +32,8 @@ _DELIVERIES = 10_000  # narrow rows, deleted along their key: some 50 ms on SQLi
 
 def sweep(database: Database, settings: RetentionSettings, now: datetime) -> Mapping[str, int]:
     """Delete old rows and say how many of each table. An article's keys stay when it goes: a feed that still lists it
-    must not make news of it again. Consent and suppressions are kept: they are proof and promise."""
+    must not make news of it again. Consent and suppressions are kept: they are proof and promise. Of who signed up and
+    never confirmed nothing is kept."""
 
     def before(days: int) -> datetime:
         return now - timedelta(days=days)
@@ -34,6 +47,15 @@ def sweep(database: Database, settings: RetentionSettings, now: datetime) -> Map
         "feedback_events": (feedback_events, feedback_events.c.at < before(settings.issues_days)),
         "articles": (articles, articles.c.first_seen_at < before(settings.articles_days)),
         "stories": (stories, (stories.c.first_seen_at < before(settings.articles_days)) & childless),
+    }
+    unconfirmed = before(settings.unconfirmed_days)
+    events = exists().where(consent_events.c.subscription_id == subscriptions.c.id)
+    consented = events.where(consent_events.c.kind.in_(("confirmed", "imported")))
+    never = (subscriptions.c.state == "expired") & ~consented & ~events.where(consent_events.c.at >= unconfirmed)
+    nobody = ~exists().where(subscriptions.c.subscriber_id == subscribers.c.id)
+    old |= {
+        "subscriptions": (subscriptions, never),
+        "subscribers": (subscribers, (subscribers.c.created_at < unconfirmed) & nobody),
     }
     swept = {name: _delete(database, table, where) for name, (table, where) in old.items()}
     return swept | {"issues": _delete_issues(database, before(settings.issues_days))}

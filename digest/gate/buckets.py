@@ -36,7 +36,7 @@ _KEPT = 10_000  # domains whose buckets are remembered
 # granted or nothing (it takes a tenth of a second to come free; crumbs would mean a round trip per message); of
 # another, what is left. With want 0 room is only given back. Answers {now, wait, who refuses, and for each key what
 # was granted and how full the bucket is}. wait -1: a limit has ended, nothing was done.
-_TAKE = """
+TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local buckets, wait, refusing = {}, 0, 0
@@ -125,7 +125,7 @@ class Buckets:
         self._link = link
         self._ramp = ramp
         self._monotonic = monotonic
-        self._take = link.redis.register_script(_TAKE)
+        self._take = link.redis.register_script(TAKE)
         self._purses: dict[str, _Wallet] = {}  # by key
         self._concerned: dict[tuple[str, str], tuple[_Wallet, ...]] = {}
         self._today = ramp.limit(0) if ramp else None  # until Redis has told the time

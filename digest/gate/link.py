@@ -21,11 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class Link:
-    """A Redis client and whether it answers. A command is never repeated by itself: one taken for lost may have been
-    done."""
+    """A Redis client and whether it answers; ``meanwhile`` says what is done when it doesn't. A command is never
+    repeated by itself: one taken for lost may have been done."""
 
-    def __init__(self, url: str, monotonic: Callable[[], float]) -> None:
+    def __init__(self, url: str, monotonic: Callable[[], float], meanwhile: str = "nothing is sent") -> None:
         self.redis = _client(url)
+        self._meanwhile = meanwhile
         self._monotonic = monotonic
         self._rests_until = -math.inf
         self._away = False
@@ -39,7 +40,7 @@ class Link:
         except RedisError as error:
             self._rests_until = self._monotonic() + REST_SECONDS
             if not self._away:
-                log.error("limits: Redis does not answer, so nothing is sent until it does (%s)", error)
+                log.error("limits: Redis does not answer; until it does, %s (%s)", self._meanwhile, error)
             self._away = True
             return None
         if self._away:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from digest.store.schema import consent_events, deliveries, feedback_events, issues, subscriptions
 
@@ -46,6 +46,20 @@ def asked_since(connection: Connection, subscription_id: int, since: datetime) -
         consent_events.c.at > since,
     )
     return connection.execute(query.limit(1)).first() is not None
+
+
+def times_asked(connection: Connection, subscriber_id: int, since: datetime) -> int:
+    """How often the sign-up form asked for any subscription of this person after ``since``."""
+    query = (
+        select(func.count())
+        .select_from(consent_events.join(subscriptions, subscriptions.c.id == consent_events.c.subscription_id))
+        .where(
+            subscriptions.c.subscriber_id == subscriber_id,
+            consent_events.c.kind == "requested",
+            consent_events.c.at > since,
+        )
+    )
+    return connection.execute(query).scalar_one()
 
 
 def events(connection: Connection, subscription_id: int) -> list[dict[str, Any]]:

@@ -223,7 +223,8 @@ subscriptions = Table(
     Column("sections", Text),  # keys of the sections chosen, in the reader's order, comma-separated; null: all
     Column("hour", SmallInteger),  # local hour of day, 0-23; null: when the issue comes out
     Column("covered_until", BigInteger),  # intake served up to; null: never served
-    Column("confirm_due_at", Moment),  # a confirmation mail is owed since; null: none
+    Column("confirm_due_at", Moment),  # a confirmation mail, or its reminder, is owed since; null: none
+    Column("confirm_mails", SmallInteger, nullable=False, server_default="0"),  # of them sent
     Column("created_at", Moment, nullable=False),
     UniqueConstraint("subscriber_id", "edition_id"),
     _subscription_check,
@@ -355,6 +356,26 @@ deliveries = Table(
     Index("ix_deliveries_issue_id_batch", "issue_id", "batch"),
     postgresql_with={"fillfactor": 50},  # settling is a HOT update: the new version fits on the same page
     sqlite_with_rowid=False,
+)
+
+sign_up_requests = Table(  # forms as they came in, until a worker looks at them
+    "sign_up_requests",
+    metadata,
+    _id(),
+    Column("edition_id", _BigId, ForeignKey("editions.id"), nullable=False),
+    Column("address_key", LargeBinary(_KEY_BYTES), nullable=False),
+    Column("wish", JSON, nullable=False),  # flows.signup.SignUp as an object
+    Column("at", Moment, nullable=False),
+    Index("ix_sign_up_requests_address_key", "address_key"),
+    sqlite_autoincrement=True,
+)
+
+blocked_domains = Table(  # whose addresses can't be signed up
+    "blocked_domains",
+    metadata,
+    Column("domain", String(253), primary_key=True),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("at", Moment, nullable=False),
 )
 
 suppressions = Table(

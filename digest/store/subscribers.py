@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, case, delete, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses, states
@@ -60,6 +60,7 @@ class Subscription:
     covered_until: int | None
     confirm_due_at: datetime | None
     created_at: datetime
+    confirm_mails: int = 0
 
 
 # ------------------------------------------------------------------------------------------------ people
@@ -210,14 +211,15 @@ def transition(
     confirm_due_at: datetime | None = None,
 ) -> bool:
     """Move a subscription by ``event`` if its state allows it; false if not. Any confirmation owed is dropped, or
-    owed from ``confirm_due_at``."""
+    owed from ``confirm_due_at``; who asks anew is owed a reminder anew."""
+    fresh = {"confirm_mails": 0} if event is SubscriptionEvent.REQUEST else {}
     result = connection.execute(
         update(subscriptions)
         .where(
             subscriptions.c.id == subscription_id,
             subscriptions.c.state.in_(states.sources(states.SUBSCRIPTION, event)),
         )
-        .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=confirm_due_at)
+        .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=confirm_due_at, **fresh)
     )
     return result.rowcount == 1
 
@@ -273,13 +275,22 @@ def claim_confirmations(connection: Connection, now: datetime, until: datetime, 
     return [_subscription(row) for row in rows]
 
 
-def settle_confirmations(connection: Connection, ids: Collection[int], claimed_until: datetime) -> None:
-    """Nothing is owed any more to those of ``ids`` that are still claimed as we claimed them."""
+def settle_confirmations(
+    connection: Connection,
+    sent: Collection[int],
+    dropped: Collection[int],
+    claimed_until: datetime,
+    remind_at: datetime | None,
+) -> None:
+    """Of those still claimed as we claimed them: nothing is owed any more to ``dropped``, and to ``sent`` a reminder at
+    ``remind_at`` if this was the first mail."""
+    table = subscriptions.c
+    first = case((table.confirm_mails == 0, literal(remind_at, table.confirm_due_at.type)), else_=None)
+    claimed = update(subscriptions).where(table.confirm_due_at == claimed_until)
     connection.execute(
-        update(subscriptions)
-        .where(subscriptions.c.id.in_(ids), subscriptions.c.confirm_due_at == claimed_until)
-        .values(confirm_due_at=None)
+        claimed.where(table.id.in_(sent)).values(confirm_due_at=first, confirm_mails=table.confirm_mails + 1)
     )
+    connection.execute(claimed.where(table.id.in_(dropped)).values(confirm_due_at=None))
 
 
 # ---------------------------------------------------------------------------------------------- plumbing
@@ -312,6 +323,7 @@ def _subscription(row: Row[Any]) -> Subscription:
         covered_until=row.covered_until,
         confirm_due_at=row.confirm_due_at,
         created_at=row.created_at,
+        confirm_mails=row.confirm_mails,
     )
 
 

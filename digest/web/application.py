@@ -27,12 +27,13 @@ def create_app(app: App) -> FastAPI:
     holds up nobody else."""
     pages = Pages(app.template_folders)
     web = FastAPI(title="digest", docs_url=None, redoc_url=None, openapi_url=None)
-    web.add_middleware(Guard)
+    https = app.settings.base_url.startswith("https://")
+    web.add_middleware(Guard, https=https)
     web.include_router(reader_routes(app, pages))
     web.include_router(signup_routes(app, pages))
     web.include_router(link_routes(app))
     _health(web, app)
-    _errors(web, pages)
+    _errors(web, pages, https)
     return web
 
 
@@ -48,7 +49,7 @@ def _health(web: FastAPI, app: App) -> None:
         return JSONResponse({"status": "ok", "database": "answers"})
 
 
-def _errors(web: FastAPI, pages: Pages) -> None:
+def _errors(web: FastAPI, pages: Pages, https: bool) -> None:
     def problem(status: int) -> HTMLResponse:
         return pages.page("problem", status=status, problem=_PAGES.get(status, "broken"))
 
@@ -66,5 +67,5 @@ def _errors(web: FastAPI, pages: Pages) -> None:
     @web.exception_handler(Exception)
     def broken(_request: Request, _error: Exception) -> Response:
         response = problem(500)
-        protect(response.headers)  # this answer goes out around the middleware
+        protect(response.headers, https)  # this answer goes out around the middleware
         return response

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -14,6 +16,7 @@ from babel import Locale, UnknownLocaleError
 from fastapi.responses import HTMLResponse
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
 
 from digest.values import Edition
 
@@ -47,6 +50,7 @@ class Pages:
             "edition": edition,
             "accent": accent,
             "ink": ink(accent),
+            "zone_script": self.zone_script,
         }
         html = self._environment.get_template(f"web/{name}.html.j2").render(**frame, **values)
         return HTMLResponse(html, status)
@@ -54,6 +58,16 @@ class Pages:
     def words(self, edition: Edition | None) -> Words:
         """The strings in the edition's language."""
         return Words(self._strings, edition.locale if edition else _FALLBACK)
+
+    @cached_property
+    def zone_script(self) -> Markup:
+        """The script that guesses the reader's time zone: the only one on any page, and nothing needs it."""
+        return Markup(self._environment.get_template("web/zone.js").render())  # noqa: S704 - our own text
+
+    @cached_property
+    def zone_script_source(self) -> str:
+        """What a Content-Security-Policy calls it by."""
+        return f"'sha256-{b64encode(sha256(self.zone_script.encode()).digest()).decode()}'"
 
     @cached_property
     def time_zones(self) -> tuple[str, ...]:

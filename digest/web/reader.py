@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from digest import personalise, render, tokens, variants
 from digest.app import App
 from digest.errors import InputError
-from digest.flows import audience, choices
+from digest.flows import audience, choices, signup
 from digest.personalise import masked
 from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Person, Subscription
@@ -83,7 +83,7 @@ def reader_routes(app: App, pages: Pages) -> APIRouter:
     @router.post("/c/{token}")
     def confirm(token: str, request: Request) -> Response:
         subscription_id = door.confirmation(token)
-        audience.confirm(app.database, subscription_id, app.now(), ip=client_ip(request))
+        signup.confirm(app.database, subscription_id, app.now(), ip=client_ip(request))
         return door.confirmed(*door.subscribed(ReaderToken(0, subscription_id)))
 
     @router.api_route("/v/{token}", methods=READ)

@@ -1,80 +1,138 @@
-"""The sign-up form. Whatever we know of an address, the answer is the same."""
+"""The sign-up form. It says the same, and takes the same time, whether an address is known, new or never to be mailed.
+
+What holds robots off, without cookies: a field people don't see, a signed mark of when and where the form was fetched,
+limits over all web processes, and a proof by a service of the operator's choice. Who is held off by the mark has
+only to press once more; so a form that stands on somebody else's page works, too.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import addresses
+from digest import addresses, admission, tokens
 from digest.app import App
 from digest.errors import InputError, NotFoundError
-from digest.flows import audience, choices
+from digest.flows import audience, blocklist, choices, signup
+from digest.flows.signup import SignUp
+from digest.gate.turnstile import Refused
+from digest.settings import SignUpSettings
 from digest.store.subscribers import Person
 from digest.values import Edition
+from digest.web import captcha
 from digest.web.forms import Form, Posted
-from digest.web.guard import Limiter, network
+from digest.web.guard import policy
 from digest.web.pages import Pages
 from digest.web.reader import READ, Fields, asked, client_ip, wanted
 
 HONEYPOT = "website"  # people don't see this field; programs fill it in
-PER_VISITOR = (20, timedelta(minutes=10))
-PER_ADDRESS = (5, timedelta(hours=1))
+MARK = "mark"
 
 
 def signup_routes(app: App, pages: Pages) -> APIRouter:
-    """The routes, over one application and its pages."""
+    """The routes, over one application and its pages. Raises ``ConfigError``."""
     router = APIRouter()
-    visitors, mailboxes = Limiter(*PER_VISITOR), Limiter(*PER_ADDRESS)
+    counter = _Counter(app, pages)
 
     @router.api_route("/s/{edition}", methods=READ)
-    def sign_up_page(edition: str) -> Response:
-        return _form_page(pages, _edition(app, edition), Form({}))
+    def sign_up_page(edition: str, request: Request) -> Response:
+        return counter.form(counter.edition(edition), Form({}), client_ip(request))
 
     @router.post("/s/{edition}")
     def sign_up(edition: str, form: Posted, request: Request) -> Response:
-        spec = _edition(app, edition)
-        ip, now = client_ip(request), app.now()
-        if not visitors.allow(network(ip), now):
-            raise HTTPException(429, headers={"Retry-After": str(int(PER_VISITOR[1].total_seconds()))})
-        try:
-            address = addresses.normalise(form.first("address"))
-            person, choice = wanted(spec, Person(address), form)
-        except InputError as error:
-            return _form_page(pages, spec, form, problem=str(error), status=422)
-        wish = audience.SignUp(person, choice, pages.words(spec)("sign_up.consent", edition=spec.title), ip=ip)
-        if not form.first(HONEYPOT) and mailboxes.allow(addresses.key(address).hex(), now):
-            audience.sign_up(app.database, edition, wish, now)
-        return pages.page("check_mail", spec, address=address)
+        return counter.take(counter.edition(edition), form, client_ip(request))
 
     return router
 
 
-def _edition(app: App, name: str) -> Edition:
-    if not name.isprintable():  # PostgreSQL refuses to compare NUL
-        raise HTTPException(404)
-    database = app.database  # a missing database is another matter than a missing edition
-    try:
-        return audience.edition_of(database, name)
-    except NotFoundError:
-        raise HTTPException(404) from None
+class _Counter:
+    """Where forms are handed out and taken."""
 
+    def __init__(self, app: App, pages: Pages) -> None:
+        self._app, self._pages = app, pages
+        self._settings: SignUpSettings = app.settings.sign_up
+        self._is_person = captcha.make_check(self._settings.captcha)
 
-def _form_page(pages: Pages, edition: Edition, form: Form, *, problem: str = "", status: int = 200) -> HTMLResponse:
-    sections = choices.optional_sections(edition)
-    fields = (
-        asked(form, edition) if form.fields else Fields("", tuple(s.key for s in sections), edition.default_cadence)
-    )
-    return pages.page(
-        "sign_up",
-        edition,
-        status=status,
-        sections=sections,
-        fields=fields,
-        zones=pages.time_zones,
-        address=form.first("address"),
-        honeypot=HONEYPOT,
-        problem=problem,
-    )
+    def edition(self, name: str) -> Edition:
+        if not name.isprintable():  # PostgreSQL refuses to compare NUL
+            raise HTTPException(404)
+        database = self._app.database  # a missing database is another matter than a missing edition
+        try:
+            return audience.edition_of(database, name)
+        except NotFoundError:
+            raise HTTPException(404) from None
+
+    def take(self, edition: Edition, form: Form, ip: str) -> HTMLResponse:
+        """check | admit | keep. Nothing here looks whether the address is known."""
+        now, words = self._app.now(), self._pages.words(edition)
+        try:
+            address = addresses.normalise(form.first("address"))
+            person, choice = wanted(edition, Person(address), form)
+            if blocklist.is_blocked(self._app.database, address):
+                raise InputError(words("sign_up.blocked", domain=address.rpartition("@")[2]))
+        except InputError as error:
+            return self.form(edition, form, ip, problem=str(error), status=422)
+        if not self._looks_human(form, ip, now):
+            return self.form(edition, form, ip, once_more=True)
+        refused = self._refused(address, ip)
+        if refused and refused.limit.name != admission.ADDRESS:
+            raise HTTPException(429, headers={"Retry-After": str(int(refused.seconds) + 1)})
+        if not refused and not form.first(HONEYPOT):
+            wish = SignUp(person, choice, words("sign_up.consent", edition=edition.title), ip=ip)
+            signup.ask(self._app.database, edition.name, wish, now)
+        return self._pages.page("check_mail", edition, address=address)
+
+    def form(
+        self,
+        edition: Edition,
+        form: Form,
+        ip: str,
+        *,
+        problem: str = "",
+        once_more: bool = False,
+        status: int = 200,
+    ) -> HTMLResponse:
+        sections = choices.optional_sections(edition)
+        everything = Fields("", tuple(section.key for section in sections), edition.default_cadence)
+        page = self._pages.page(
+            "sign_up",
+            edition,
+            status=status,
+            sections=sections,
+            fields=asked(form, edition) if form.fields else everything,
+            zones=self._pages.time_zones,
+            address=form.first("address"),
+            honeypot=HONEYPOT,
+            mark=self._mark(form, ip),
+            captcha=self._settings.captcha.html,
+            problem=problem,
+            once_more=once_more,
+        )
+        page.headers["Content-Security-Policy"] = policy(
+            scripts=[self._pages.zone_script_source, *self._settings.captcha.sources],
+            frames=self._settings.captcha.sources,
+        )
+        return page
+
+    def _mark(self, form: Form, ip: str) -> str:
+        """Time counts from when the form was first fetched."""
+        keys, place, now, old = self._app.settings.keys, admission.network(ip), self._app.now(), form.first(MARK)
+        return old if tokens.read_form(keys, old, place, now) is not None else tokens.form(keys, place, now)
+
+    def _looks_human(self, form: Form, ip: str, now: datetime) -> bool:
+        if self._settings.form_seconds:
+            age = tokens.read_form(self._app.settings.keys, form.first(MARK), admission.network(ip), now)
+            if age is None or age < timedelta(seconds=self._settings.form_seconds):
+                return False
+        return self._is_person({name: form.first(name) for name in form.fields}, ip)
+
+    def _refused(self, address: str, ip: str) -> Refused | None:
+        turnstile, settings = self._app.turnstile, self._settings
+        own = admission.concerned(settings, ip, addresses.key(address), address.rpartition("@")[2])
+        refused = turnstile.admit([*own, *admission.over_all(settings)])
+        if refused and refused.limit.name == admission.WHOLE and (kept := admission.newcomers(settings, ip)):
+            return turnstile.admit([*own, *kept])
+        return refused

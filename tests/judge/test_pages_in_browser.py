@@ -15,10 +15,11 @@ import pytest
 
 from digest import tokens
 from digest.app import App
+from digest.flows import signup
 from digest.states import SubscriptionState
 from digest.store.subscribers import Choice
 
-from ..test_web import _found, on_sqlite, reader, site, token
+from ..test_web import _found, _mark, on_sqlite, reader, site, token
 
 pytestmark = [pytest.mark.judge, on_sqlite]
 __all__ = ["reader", "site", "token"]  # fixtures of the pages' own tests
@@ -135,7 +136,9 @@ def test_a_reader_finds_his_way_from_signing_up_to_leaving(app: App, site: httpx
     browser.open(f"{base}/s/morning")
     browser.evaluate("document.querySelector('#address').value = 'bob@example.org'")
     browser.evaluate("document.querySelector('[value=rail]').click()")
+    browser.evaluate(f"document.querySelector('[name=mark]').value = '{_mark(app)}'")
     browser.press("document.querySelector('form button').click()")
+    signup.answer(app.database, app.settings.sign_up, app.now())
     assert "Look into your mailbox" in browser.evaluate("document.body.innerText")
     found = _found(app, "bob@example.org")
     assert found and found.state is SubscriptionState.PENDING

@@ -13,6 +13,13 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "blocked_domains",
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("note", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("domain", name=op.f("pk_blocked_domains")),
+    )
+    op.create_table(
         "clicks",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -48,6 +55,20 @@ def upgrade() -> None:
         batch_op.create_index("ix_imports_started_at", ["started_at"], unique=False)
 
     op.create_table(
+        "sign_up_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("edition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("address_key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("wish", sa.JSON(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["edition_id"], ["editions.id"], name=op.f("fk_sign_up_requests_edition_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sign_up_requests")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("sign_up_requests", schema=None) as batch_op:
+        batch_op.create_index("ix_sign_up_requests_address_key", ["address_key"], unique=False)
+
+    op.create_table(
         "import_rejects",
         sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("line", sa.Integer(), autoincrement=False, nullable=False),
@@ -77,3 +98,6 @@ def upgrade() -> None:
 
     with op.batch_alter_table("subscribers", schema=None) as batch_op:
         batch_op.add_column(sa.Column("fields", sa.JSON(), server_default="{}", nullable=False))
+
+    with op.batch_alter_table("subscriptions", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("confirm_mails", sa.SmallInteger(), server_default="0", nullable=False))

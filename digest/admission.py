@@ -1,0 +1,69 @@
+"""The limits that a sign-up falls under: by who asks, for whom, and over all.
+
+Each is a bucket (``digest.limits``) that holds half an hour's worth at once, so that a class or an office can sign up
+together, and drains so that never more than the hour's number is let in during any hour. A flood from many places
+meets the limit over all; a quarter of that is kept for networks that asked for nothing in the last hour, one sign-up
+each, so that a true reader gets in while a flood goes on.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from digest.limits import Limit
+from digest.settings import SignUpSettings
+
+ADDRESS = "sign-ups of one address"
+WHOLE = "sign-ups"
+_HOUR = 3600
+
+
+def visitor(ip: str) -> str:
+    """What counts as one visitor: an IPv4 address, or the /64 an IPv6 customer has to himself."""
+    return _within(ip, 32, 64)
+
+
+def network(ip: str) -> str:
+    """The network a visitor comes from: /24 or /48."""
+    return _within(ip, 24, 48)
+
+
+def concerned(settings: SignUpSettings, ip: str, address_key: bytes, domain: str) -> tuple[Limit, ...]:
+    """The limits that a sign-up for an address at ``domain`` falls under, but for the one over all."""
+    found = [
+        _per_hour("sign-ups from one visitor", f"sign-up:visitor:{visitor(ip)}", settings.visitor_per_hour),
+        _per_hour("sign-ups from one network", f"sign-up:network:{network(ip)}", settings.network_per_hour),
+        _per_hour(ADDRESS, f"sign-up:address:{address_key.hex()}", settings.address_per_hour),
+        _per_hour("sign-ups to one domain", f"sign-up:domain:{domain}", settings.domain_per_hour),
+    ]
+    return tuple(limit for limit in found if limit)
+
+
+def over_all(settings: SignUpSettings) -> tuple[Limit, ...]:
+    """The limit over all, less what is kept for newcomers."""
+    limit = _per_hour(WHOLE, "sign-up:whole", settings.per_hour - settings.per_hour // 4)
+    return (limit,) if limit else ()
+
+
+def newcomers(settings: SignUpSettings, ip: str) -> tuple[Limit, ...]:
+    """What is kept for networks that asked for nothing in the last hour: one sign-up each, out of a common store."""
+    store = _per_hour(WHOLE, "sign-up:newcomers", settings.per_hour // 4)
+    first = _per_hour("first sign-ups from one network", f"sign-up:first:{network(ip)}", 1)
+    return (store, first) if store and first else ()
+
+
+def _per_hour(name: str, key: str, allowed: int) -> Limit | None:
+    if not allowed:
+        return None
+    capacity = max(1.0, allowed / 2)
+    return Limit(name, key, capacity, max(1.0, allowed - capacity) / _HOUR, 1)
+
+
+def _within(ip: str, bits: int, bits6: int) -> str:
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ip
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(ip_network((address, bits if isinstance(address, IPv4Address) else bits6), strict=False))

@@ -1,0 +1,4 @@
+{
+  const field = document.getElementById("time_zone");
+  if (field && !field.value) field.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
+}
