@@ -35,11 +35,11 @@ def edition_toml(name: str, edition: Edition = samples.EDITION) -> str:
         "from": "{} <{}>".format(*edition.sender),
         "reply_to": "{} <{}>".format(*edition.reply_to) if edition.reply_to else "",
         "postal_address": edition.postal_address,
-        "accent": edition.accent,
         "copyright": edition.copyright,
         "cadences": list(edition.cadences),
     }
-    tables = [("[edition]", head)]
+    look: dict[str, object] = {"accent": edition.look.light.accent}
+    tables = [("[edition]", head), ("[look]", look)]
     tables += [("[[feed]]", {"name": feed}) for feed in FEEDS]
     keys = {"kind": "kinds", "sector": "sectors", "region": "countries"}
     for section in edition.sections:

@@ -19,7 +19,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 from redis import Redis
 
-from digest import render
+from digest import render, themes
 from digest.app import template_folders
 from digest.values import IssueContent
 from tests import samples
@@ -34,7 +34,7 @@ app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1, broker_co
 
 @cache
 def _parts() -> tuple[Environment, IssueContent]:
-    return render.environment(template_folders(None)), samples.content()
+    return themes.environment(template_folders(None)), samples.content()
 
 
 @cache

@@ -14,7 +14,7 @@ from pathlib import Path
 from jinja2 import Environment
 from sqlalchemy import make_url
 
-from digest import dkim, message, render, tokens
+from digest import dkim, message, render, themes, tokens
 from digest.dkim import PrivateKey, Signer
 from digest.errors import NotFoundError, StateError
 from digest.fields import FieldType
@@ -83,7 +83,7 @@ class App:
     @cached_property
     def templates(self) -> Environment:
         """The Jinja environment of the mails."""
-        return render.environment(self.template_folders)
+        return themes.environment(self.template_folders)
 
     @property
     def declared(self) -> dict[str, FieldType]:

@@ -1,13 +1,19 @@
-"""Times as an edition's readers write them: its language, its time zone."""
+"""Times, numbers and lists as an edition's readers write them: its language, its numerals, its time zone."""
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_skeleton, get_datetime_format
+from babel.lists import format_list
+
+# The zero of each numbering system a locale may write by default (CLDR); its other digits follow it in Unicode.
+_ZEROS = {"arab": "\u0660", "arabext": "\u06f0", "beng": "\u09e6", "deva": "\u0966", "mymr": "\u1040", "tibt": "\u0f20"}
 
 
 @lru_cache(maxsize=64)
@@ -27,9 +33,26 @@ def direction(locale: str) -> str:
     return "rtl" if locale_of(locale).character_order == "right-to-left" else "ltr"
 
 
+def numerals(text: str, locale: str) -> str:
+    """``text`` with its digits in the numerals that ``locale`` writes by default; Babel's dates keep European ones."""
+    zero = _ZEROS.get(locale_of(locale).default_numbering_system)
+    return text.translate({ord("0") + digit: ord(zero) + digit for digit in range(10)}) if zero else text
+
+
+def listed(names: Sequence[str], locale: str) -> str:
+    """``A, B and C``."""
+    return format_list(names, locale=locale_of(locale))
+
+
+def written_direction(text: str) -> str:
+    """``ltr`` or ``rtl`` by the first letter that has a direction, "" without one."""
+    kinds = (unicodedata.bidirectional(char) for char in text)
+    return next(({"L": "ltr"}.get(kind, "rtl") for kind in kinds if kind in {"L", "R", "AL"}), "")
+
+
 def day(at: datetime, locale: str, zone: str) -> str:
     """``Monday, 23 November 2026`` in the words and order of ``locale``."""
-    return format_date(at.astimezone(ZoneInfo(zone)), "full", locale=locale_of(locale))
+    return numerals(format_date(at.astimezone(ZoneInfo(zone)), "full", locale=locale_of(locale)), locale)
 
 
 def date(at: datetime, locale: str, zone: str) -> str:
@@ -39,12 +62,26 @@ def date(at: datetime, locale: str, zone: str) -> str:
 
 def clock(at: datetime, locale: str, zone: str) -> str:
     """``15:45``: the hour in ``zone``."""
-    return format_skeleton("Hm", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale))
+    return numerals(format_skeleton("Hm", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale)), locale)
+
+
+def lately(at: datetime, now: datetime, locale: str, zone: str) -> str:
+    """``15:45`` of the same day as ``now``; ``22 Nov, 15:45`` of another; with the year, if that is another too."""
+    local, today = at.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    if local.date() == today.date():
+        return clock(at, locale, zone)
+    written = format_skeleton("MMMd" if local.year == today.year else "yMMMd", local, locale=locale_of(locale))
+    return _joined(numerals(written, locale), clock(at, locale, zone), locale)
 
 
 def moment(at: datetime, locale: str, zone: str) -> str:
     """``4 Nov 2024, 15:45 IST``: date, hour and the zone's short name, or its distance from UTC where it has none."""
     local = at.astimezone(ZoneInfo(zone))
-    written = format_skeleton("yMMMd", local, locale=locale_of(locale))
+    written = numerals(format_skeleton("yMMMd", local, locale=locale_of(locale)), locale)
     name = local.tzname() or ""
-    return f"{written}, {clock(at, locale, zone)} {name if name.isalpha() else 'UTC' + name}"
+    return _joined(written, f"{clock(at, locale, zone)} {name if name.isalpha() else 'UTC' + name}", locale)
+
+
+def _joined(date: str, time: str, locale: str) -> str:
+    pattern = str(get_datetime_format("medium", locale=locale_of(locale)))
+    return pattern.replace("'", "").format(time, date)

@@ -2,8 +2,9 @@
 
 ::
 
-    [edition]       name, title, time_zone, from, postal_address; locale, reply_to, tagline, subject, accent,
-                    copyright, track_clicks, cadences, feeds (names of feeds declared elsewhere)
+    [edition]       name, title, time_zone, from, postal_address; locale, reply_to, tagline, subject, copyright,
+                    track_clicks, cadences, feeds (names of feeds declared elsewhere)
+    [look]          theme, colours, fonts, logo: see ``dress``
     [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags, weight
     [[section]]     key, title, rule; count, optional, and what the rule needs: sectors, tags, countries, kinds
     [[link]]        role, title, url
@@ -15,7 +16,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -50,6 +51,7 @@ from digest.checks import (
     web_url,
     written_moment,
 )
+from digest.dress import DarkTable, LogoTable, LookTable
 from digest.errors import ConfigError, InputError
 from digest.values import Edition, FeedSpec, Kind, Link, Rule, ScheduleSpec, Section
 
@@ -70,7 +72,6 @@ class _Edition(_Table):
     reply_to: Mailbox | None = None
     tagline: OptionalLine = ""
     subject: Annotated[Line, AfterValidator(subject_template)] = "{headline} ({more})"
-    accent: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] = "#0b5394"
     copyright: OptionalLine = ""
     track_clicks: bool = False
     cadences: Annotated[tuple[Cadence, ...], Field(min_length=1), AfterValidator(distinct)] = ("daily",)
@@ -151,6 +152,7 @@ class _Schedule(_Table):
 
 class _File(_Table):
     edition: _Edition
+    look: LookTable = LookTable()
     feed: tuple[_Feed, ...] = ()
     section: tuple[_Section, ...] = ()
     link: tuple[_Link, ...] = ()
@@ -161,6 +163,7 @@ class _File(_Table):
         name, address = read_mailbox(head.sender)
         return Edition(
             **head.model_dump(exclude={"sender", "reply_to", "feeds"}),
+            look=self.look.value(),
             sender=(name or head.title, address),
             reply_to=read_mailbox(head.reply_to) if head.reply_to else None,
             sections=tuple(section.value() for section in self.section),
@@ -170,9 +173,9 @@ class _File(_Table):
         )
 
 
-def parse(text: str, where: str) -> Edition:
+def parse(text: str, where: str, themes: Collection[str] = ()) -> Edition:
     """The edition that ``text``, the contents of the file ``where``, declares. Raises ``ConfigError`` with every
-    fault, each naming its table."""
+    fault, each naming its table; with ``themes``, also for a theme that is not among them."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -182,14 +185,23 @@ def parse(text: str, where: str) -> Edition:
         declared = _File(**raw)
     except ValidationError as error:
         faults = [_fault(item, raw) for item in error.errors()]
-    faults += _faults_between_tables(raw)
+    faults += [*_faults_between_tables(raw), *_unknown_theme(raw, themes)]
     if faults:
         raise ConfigError(where, faults)
     return declared.value()
 
 
-_MODELS: Mapping[str, type[_Table]]
-_MODELS = {"edition": _Edition, "feed": _Feed, "section": _Section, "link": _Link, "schedule": _Schedule}
+_MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
+    (): _File,
+    ("edition",): _Edition,
+    ("look",): LookTable,
+    ("look", "logo"): LogoTable,
+    ("look", "dark"): DarkTable,
+    ("feed",): _Feed,
+    ("section",): _Section,
+    ("link",): _Link,
+    ("schedule",): _Schedule,
+}
 _PLAINLY = {"missing": "is missing", "model_type": "must be a table", "tuple_type": "must be a list"}
 
 
@@ -204,7 +216,7 @@ def _fault(item: Any, raw: Mapping[str, Any]) -> str:
     elif kind in _PLAINLY:
         message = _PLAINLY[kind]
     elif kind == "string_pattern_mismatch":
-        shape = "a colour such as #0b5394" if "#" in item["ctx"]["pattern"] else "small letters, digits and hyphens"
+        shape = "small letters, digits and hyphens" if item["ctx"]["pattern"] == WORD else "a font's name"
         message = f"{item['input']!r} must be {shape}"
     if "postal_address" in place:
         message += " (mail to many must give the sender's postal address)"
@@ -216,8 +228,8 @@ def _place(loc: Sequence[Any], raw: Mapping[str, Any]) -> str:
     table, *keys = loc
     if table not in _File.model_fields:
         return str(table)
-    if table == "edition":
-        return " ".join(["[edition]", *map(str, keys)])
+    if table in {"edition", "look"}:
+        return " ".join([f"[{table}]", *map(str, keys)])
     if not keys or not isinstance(keys[0], int):
         return f"[[{table}]]"
     entry = raw[table][keys[0]]
@@ -226,15 +238,29 @@ def _place(loc: Sequence[Any], raw: Mapping[str, Any]) -> str:
 
 
 def _suggestion(loc: Sequence[Any]) -> str:
-    fields = (_MODELS[loc[0]] if len(loc) > 1 else _File).model_fields
-    known = [field.alias or name for name, field in fields.items()]
+    table = tuple(key for key in loc[:-1] if isinstance(key, str))
+    known = _keys(_MODELS[table])
     close = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.75)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"
+    if close:
+        return f"; did you mean {close[0]}?"
+    elsewhere = [".".join(other) for other, model in _MODELS.items() if other and loc[-1] in _keys(model)]
+    return f"; it belongs under [{elsewhere[0]}]" if elsewhere else f"; there are {', '.join(known)}"
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
     """What no table shows on its own. Looks at the raw file, so that it is told along with the other faults."""
     return [*_doubled(raw), *_schedule_faults(raw), *_absent(raw)]
+
+
+def _unknown_theme(raw: Mapping[str, Any], themes: Collection[str]) -> Iterator[str]:
+    look = raw.get("look")
+    theme = look.get("theme") if isinstance(look, dict) else None
+    if themes and isinstance(theme, str) and theme not in themes:
+        yield f"[look] theme: there is no theme {theme!r}; there are {', '.join(sorted(themes))}"
 
 
 def _tables(raw: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ def inlined(html: str) -> str:
     write ``height="auto"``."""
     document = etree.HTML(html, etree.HTMLParser(huge_tree=True, encoding="utf-8"))
     if any(link.get("rel", "").lower() == "stylesheet" for link in document.iter("link")):
-        raise InputError("a template links a style sheet", "mail clients load none: put it into inline.css.j2")
+        raise InputError("a template links a style sheet", "mail clients load none: put it into own.css.j2")
     _Inliner(document, **_OPTIONS).transform()
     kept = sum(len(style.text or "") for style in document.iter("style"))
     if kept > _STYLE_MOST:

@@ -157,13 +157,15 @@ def _undotted(encoded: str) -> str:
 
 def part_header(kind: str, encoding: str) -> str:
     """The header of one alternative, with the empty line after it."""
-    return f"Content-Type: text/{kind}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    flowed = "; format=flowed" if kind == "plain" else ""  # RFC 3676
+    return f"Content-Type: text/{kind}; charset=utf-8{flowed}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
 
 
 def rendered(environment: Environment, name: str, context: Mapping[str, Any]) -> str:
-    """The template ``name`` with ``context``. Raises ``InputError`` for whatever its author got wrong."""
+    """The template ``name`` of the edition's theme with ``context``. Raises ``InputError`` for whatever its author got
+    wrong."""
     try:
-        return environment.get_template(name).render(context)
+        return environment.get_template(f"{context['edition'].look.theme}/{name}").render(context)
     except TemplateNotFound as error:
         raise InputError(f"there is no template {error}", "check templates_dir") from None
     except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

@@ -26,7 +26,8 @@ _PERSONAL = {"token": 40, "name": 40, "address": 60}  # bytes a filled slot is c
 _WRITTEN_TWICE = {"name", "address"}  # slots whose value is written differently in HTML and text
 
 Values = Mapping[str, bytes]
-Shown = Sequence[tuple[int, tuple[int, ...]]]
+Ids = tuple[int, ...]
+Shown = Sequence[tuple[int, Ids]]
 
 
 class Press:
@@ -46,8 +47,8 @@ class Press:
         self._subject = lru_cache(maxsize=_HEADS_KEPT)(self._made_subject)
         self._preheader = lru_cache(maxsize=_HEADS_KEPT)(self._made_preheader)
         self._headers = _type([compiled.headers])
-        self._text = _Form(compiled.text, "text:")
-        self._html = _Form(compiled.html, "html:")
+        self._text = _Form(compiled.text, "text:", compiled.numerals)
+        self._html = _Form(compiled.html, "html:", compiled.numerals)
         self._before_text = f"--{boundary}\r\n{mime.part_header('plain', 'quoted-printable')}".encode()
         self._before_html = f"\r\n--{boundary}\r\n{mime.part_header('html', '7bit')}".encode()
         self._end = f"\r\n--{boundary}--\r\n".encode()
@@ -60,8 +61,9 @@ class Press:
         self._seal = _Seal(compiled.headers, signers, all(map(wrap.settled, blocks))) if signers else None
 
     def message(self, variant: Variant, reader: Reader, now: datetime) -> Envelope:
-        """``reader``'s own message with his ``variant`` and its VERP return path. Stories end where the HTML would pass
-        the size budget; then comes the link to the rest on the web. Message-ID and tokens are the same on every try.
+        """``reader``'s own message with his ``variant`` and its VERP return path. Where the HTML would pass the size
+        budget, stories are told shorter, the last sections first; if that is not enough they end, with a link to the
+        rest on the web. Message-ID and tokens are the same on every try.
 
         Raises ``InputError`` when the reader's address can't stand in a header, ``ValueError`` for a variant without
         stories: that makes no mail.
@@ -96,14 +98,14 @@ class Press:
         return "\r\n&#183; ".join(map(wrap.html_text, parts)).encode()
 
     def _filled(self, shown: Shown, values: dict[str, bytes], now: datetime) -> bytes:
-        fitting, whole = self._html.within(shown, self._budget - len(values["preheader"]))
+        fitting = self._html.within(shown, self._budget - len(values["preheader"]))
         head: list[bytes] = []
         _set(head, self._headers, values)
         head.append(b"\r\n")
         body = [self._before_text]
-        self._text.fill(body, fitting, whole, values)
+        self._text.fill(body, fitting, values)
         body.append(self._before_html)
-        self._html.fill(body, fitting, whole, values)
+        self._html.fill(body, fitting, values)
         body.append(self._end)
         if not self._seal:
             return b"".join(head + body)
@@ -121,7 +123,7 @@ def web_page(compiled: CompiledIssue, variant: Variant, token: str, name: str = 
         "html:address": _html(masked(address)),
     }
     page: list[bytes] = []
-    _Form(compiled.html, "html:").fill(page, variant.shown, True, values)
+    _Form(compiled.html, "html:", compiled.numerals).fill(page, _Cut(variant.shown), values)
     return b"".join(page).decode("ascii")
 
 
@@ -156,6 +158,8 @@ def _address(reader: Reader) -> str:
     return reader.address
 
 
+_ENCODED: Mapping[str, Callable[[str], str]]
+_ENCODED = {"html:": lambda text: text.encode("ascii", "xmlcharrefreplace").decode(), "text:": mime.quoted_printable}
 _WRITTEN: Mapping[str, tuple[Callable[[str], bytes], Callable[[Reader], str]]] = {
     "html:name": (_html, _name),
     "text:name": (_text, _name),
@@ -197,60 +201,95 @@ def _set(out: list[bytes], type_: _Type, values: Values) -> None:
         out.append(literal)
 
 
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a mail shows of a variant: ``shown`` in full, then ``short`` in short form (the very first story of a mail
+    is always in full); ``more``: and there is more."""
+
+    shown: Shown
+    short: Shown = ()
+    more: bool = False
+
+
 class _Form:
     """A MIME part in bytes, ready to be filled. A section's stories are set together when they are first wanted so:
     readers with different choices have most of their sections in common."""
 
-    def __init__(self, part: CompiledPart, kind: str) -> None:
+    def __init__(self, part: CompiledPart, kind: str, numerals: str) -> None:
         self._part, self._kind = part, kind
+        self._digits = {ord("0") + digit: _ENCODED[kind](numeral) for digit, numeral in enumerate(numerals)}
         self._head, self._more, self._tail = (_type([block], kind) for block in (part.head, part.more, part.tail))
         self._frame = self._head.size + self._more.size + self._tail.size
         self._section = lru_cache(maxsize=_SECTIONS_KEPT)(self._set_section)
+        self._brief = lru_cache(maxsize=_SECTIONS_KEPT)(self._set_brief)
         self.own = {kind + slot for block in _blocks(part) for slot in block.slots if slot in _WRITTEN_TWICE}
 
-    def within(self, shown: Shown, budget: int) -> tuple[Shown, bool]:
-        """As much of ``shown`` as fits ``budget`` bytes, at least its first story, and whether that is all."""
+    def within(self, shown: Shown, budget: int) -> _Cut:
+        """What of ``shown`` fits ``budget`` bytes, at least its first story."""
         room = budget - self._frame
         if sum(self._section(index, ids).size for index, ids in shown) <= room:
-            return shown, True
-        return self._cut(shown, room), False
+            return _Cut(shown)
+        return self._shortened(shown, room)
 
-    def _cut(self, shown: Shown, room: int) -> Shown:
-        kept: list[tuple[int, tuple[int, ...]]] = []
+    def _shortened(self, shown: Shown, room: int) -> _Cut:
+        """Sections in short form from the last one up, as far as needed; if all are, and too long still, they end
+        early."""
+        size = sum(self._section(index, ids).size for index, ids in shown)
+        for place in range(len(shown) - 1, -1, -1):
+            size += self._brief(*shown[place], not place).size - self._section(*shown[place]).size
+            if size <= room:
+                return _Cut(shown[:place], shown[place:])
+        return _Cut((), self._ended(shown, room), more=True)
+
+    def _ended(self, shown: Shown, room: int) -> Shown:
+        kept: list[tuple[int, Ids]] = []
         for index, ids in shown:
-            fitting = next((n for n in range(len(ids), 0, -1) if self._section(index, ids[:n]).size <= room), 0)
-            if not kept:
-                fitting = max(fitting, 1)
+            sizes = (self._brief(index, ids[:n], not kept).size for n in range(len(ids), 0, -1))
+            fitting = next((len(ids) - n for n, size in enumerate(sizes) if size <= room), 0) or int(not kept)
             if fitting:
                 kept.append((index, ids[:fitting]))
-                room -= self._section(index, ids[:fitting]).size
+                room -= self._brief(index, ids[:fitting], len(kept) == 1).size
             if fitting < len(ids):
                 break
         return kept
 
-    def fill(self, out: list[bytes], shown: Shown, whole: bool, values: Values) -> None:
+    def fill(self, out: list[bytes], cut: _Cut, values: Values) -> None:
         """Add the part to ``out``, with ``values`` in its slots."""
         _set(out, self._head, values)
-        for index, ids in shown:
+        for index, ids in cut.shown:
             _set(out, self._section(index, ids), values)
-        if not whole:
+        for place, (index, ids) in enumerate(cut.short, len(cut.shown)):
+            _set(out, self._brief(index, ids, not place), values)
+        if cut.more:
             _set(out, self._more, values)
         _set(out, self._tail, values)
 
-    def _set_section(self, index: int, ids: tuple[int, ...]) -> _Type:
+    def _set_section(self, index: int, ids: Ids) -> _Type:
+        return self._set_stories(index, ids, len(ids))
+
+    def _set_brief(self, index: int, ids: Ids, leads: bool) -> _Type:
+        """A section in short form, but for its first story if that ``leads`` the mail."""
+        return self._set_stories(index, ids, int(leads))
+
+    def _set_stories(self, index: int, ids: Ids, in_full: int) -> _Type:
         part = self._part
-        stories = (_ranked(part.stories[index][story_id], rank) for rank, story_id in enumerate(ids, 1))
+        stories = (
+            _formed(part.stories[index][story_id], str(rank).translate(self._digits), rank <= in_full)
+            for rank, story_id in enumerate(ids, 1)
+        )
         return _type([part.opening[index], *stories, part.closing[index]], self._kind)
 
 
-def _ranked(block: Block, rank: int) -> Block:
-    """``block`` with its place in the section filled in."""
-    if "rank" not in block.slots:
-        return block
-    literals, slots = [block.literals[0]], list[str]()
+def _formed(block: Block, rank: str, in_full: bool) -> Block:
+    """``block`` with its place in the section filled in and, unless ``in_full``, without what is between folds."""
+    literals, slots, folded = [block.literals[0]], list[str](), False
     for name, literal in zip(block.slots, block.literals[1:], strict=True):
-        if name == "rank":
-            literals[-1] += f"{rank}{literal}"
+        if name in wrap.FOLDS:
+            folded = name == "fold" and not in_full
+        if folded:
+            continue
+        if name == "rank" or name in wrap.FOLDS:
+            literals[-1] += rank * (name == "rank") + literal
         else:
             slots.append(name)
             literals.append(literal)
@@ -262,8 +301,10 @@ def _size(block: Block) -> int:
 
 
 def _blocks(part: CompiledPart) -> Iterator[Block]:
-    stories = (blocks.values() for blocks in part.stories)
-    return chain((part.head, part.more, part.tail), part.opening, part.closing, *stories)
+    """All blocks of ``part``, stories in both forms."""
+    stories = [block for blocks in part.stories for block in blocks.values()]
+    forms = (_formed(block, "0", in_full) for block in stories for in_full in (True, False))
+    return chain((part.head, part.more, part.tail), part.opening, part.closing, forms)
 
 
 # ----------------------------------------------------------------------------------------------- signing

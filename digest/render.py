@@ -8,16 +8,11 @@ personal values will stand. Both are written with the issue's nonce, so that no 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import Environment
 from markupsafe import Markup
 from pydantic import TypeAdapter
 
@@ -39,57 +34,6 @@ _URL_MOST = 900  # bytes; a longer one could not stand on a mail's line
 _ALT_MOST = 100
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ADAPTER: TypeAdapter[CompiledIssue] = TypeAdapter(CompiledIssue)
-
-
-def environment(folders: Sequence[Path]) -> Environment:
-    """The Jinja environment for mails: ``folders`` are searched in order, so a publisher overrides one file at a time.
-    Sandboxed, since those overrides are not our code; autoescaping, but in ``.txt`` and ``.subject`` templates."""
-    env = ImmutableSandboxedEnvironment(
-        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
-        autoescape=lambda name: not (name or "").endswith((".txt.j2", ".subject.j2")),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    strings = _strings(folders)
-    env.globals["texts"] = lambda locale: _texts(strings, locale)
-    env.globals["readable"] = wrap.readable
-    env.globals["direction"] = dates.direction
-    for name, function in (("moment", dates.moment), ("day", dates.day), ("clock", dates.clock)):
-        env.filters[name] = _dated(function)
-    return env
-
-
-def _dated(function: Callable[[datetime, str, str], str]) -> Callable[[Context, datetime], str]:
-    """A filter that writes a time as the edition being rendered does."""
-
-    @pass_context
-    def written(context: Context, at: datetime) -> str:
-        edition = context["edition"]
-        return function(at, edition.locale, edition.time_zone)
-
-    return written
-
-
-def _strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """The frame's fixed words per language; a publisher's ``strings.toml`` may change some and add languages."""
-    merged: dict[str, dict[str, str]] = {}
-    for path in (folder / "strings.toml" for folder in reversed(folders)):
-        if not path.is_file():
-            continue
-        try:
-            read = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: {error}", "mend the TOML") from None
-        for locale, words in read.items():
-            merged.setdefault(locale, {}).update(words)
-    return merged
-
-
-def _texts(strings: Mapping[str, Mapping[str, str]], locale: str) -> dict[str, str]:
-    """The words for ``locale``: its own, else its language's, else English, word by word."""
-    full = locale.replace("-", "_")
-    return {**strings.get("en", {}), **strings.get(full.partition("_")[0], {}), **strings.get(full, {})}
 
 
 def compile_issue(
@@ -120,6 +64,7 @@ def compile_issue(
         text=_part(text, content, nonce, wrap.text_block, {"rank": "story", "preheader": "no text part"}),
         date=dates.date(content.slot, locale, content.edition.time_zone),
         more=_line(words["and_more"]),
+        numerals=dates.numerals("0123456789", content.edition.locale),
     )
 
 
@@ -227,6 +172,7 @@ def _part(
 ) -> CompiledPart:
     """Cut ``markup`` at its marks and ``encode`` the blocks; ``only_in`` says where a slot may stand alone. Raises
     ``InputError`` unless every block an issue needs is there once."""
+    markup = re.sub(rf"<!--{nonce}:({'|'.join(wrap.FOLDS)})-->", rf"\n@@{nonce}:\1@@", markup)
     pieces = re.split(rf"<!--{nonce}:([a-z]+(?::\d+)*)-->\n?", markup)
     blocks = {"head": encode(pieces[0], nonce)}
     for key, chunk in zip(pieces[1::2], pieces[2::2], strict=True):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from digest.look import DEFAULT, Look
 from digest.states import IssueState
 
 # --------------------------------------------------------------------------------------------- articles
@@ -192,7 +193,7 @@ class Edition:
     reply_to: tuple[str, str] | None = None
     tagline: str = ""
     subject: str = "{headline} ({more})"
-    accent: str = "#0b5394"
+    look: Look = DEFAULT
     copyright: str = ""
     track_clicks: bool = False
     cadences: tuple[str, ...] = ("daily",)
@@ -306,7 +307,7 @@ class CompiledPart:
     more: Block  # "read more online", put in where the size budget cuts
     opening: tuple[Block, ...]  # per section
     closing: tuple[Block, ...]
-    stories: tuple[Mapping[int, Block], ...]  # per section: story id -> block; slot ``rank`` may stand here
+    stories: tuple[Mapping[int, Block], ...]  # per section: story id -> block; ``rank`` and folds may stand here
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +315,7 @@ class CompiledIssue:
     """An issue as workers need it: rendered, inlined and MIME-encoded once, to be joined and filled per reader.
 
     ``headers`` is the header block, in which what differs by reader or variant is a slot. ``date`` and ``more`` ("and
-    {count} more") are for the subject line, in the edition's language.
+    {count} more") are for the subject line, in the edition's language. ``numerals`` are the digits of ranks.
     """
 
     content: IssueContent
@@ -324,6 +325,7 @@ class CompiledIssue:
     text: CompiledPart
     date: str = ""
     more: str = ""
+    numerals: str = "0123456789"
 
 
 @dataclass(frozen=True, slots=True)

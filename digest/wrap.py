@@ -22,8 +22,10 @@ from digest.values import Block
 LINE = 998
 _AIM = 900  # where wrapping starts
 _WORD = 400  # the longest unbroken run of text
+FOLDS = ("fold", "unfold")  # slots that are never filled: what stands between them is left out of a story's short form
 _WIDTH = {"token": 64, "rank": 4, "name": 540, "address": 940, "preheader": 440}  # the most a filled slot can take
-_MAY_BE_EMPTY = {"name", "preheader"}
+_WIDTH |= dict.fromkeys(FOLDS, 0)
+_MAY_BE_EMPTY = {"name", "preheader", *FOLDS}
 _TOKEN = re.compile(r"<!--.*?-->|<[^>]*>|[^<]+", re.DOTALL)
 _IN_TAG = re.compile(r'"[^"]*"|\s+')
 _LOOSE = ("\t", "  ", " \r\n")
@@ -68,7 +70,7 @@ def html_text(text: str) -> str:
 
 def html_block(markup: str, nonce: str) -> Block:
     """A block of HTML: non-ASCII as numeric references, no line over 998 bytes whatever stands in its slots, ending
-    with a line end. White space means what it means in HTML outside ``pre``."""
+    with a line end. White space means what it means in HTML outside ``pre``. What can be left out is whole lines."""
     prepared = "".join(_prepared(token) for token in _TOKEN.findall(_ascii(markup)))
     lines = (line.strip(" ") for line in prepared.split("\n"))
     wrapped = "".join(part + "\n" for line in lines if line for part in _wrapped(line, nonce))
@@ -147,31 +149,3 @@ def _width(text: str, nonce: str) -> int:
     """The most bytes ``text`` can take once its slots are filled."""
     slots = re.findall(rf"@@{nonce}:([a-z_]+)@@", text) if "@@" in text else ()
     return len(text) + sum(_WIDTH[name] for name in slots)
-
-
-def readable(colour: str, background: str) -> str:
-    """``colour`` (``#rrggbb``), moved towards black or white until text in it has the contrast of 4.5 to 1 with
-    ``background`` that WCAG 2 asks for."""
-    ground = _luminance(_rgb(background))
-    target = 0.0 if ground > 0.18 else 255.0
-    rgb = _rgb(colour)
-    for step in range(21):
-        mixed = tuple(channel + (target - channel) * step / 20 for channel in rgb)
-        high, low = sorted((_luminance(mixed), ground), reverse=True)
-        if (high + 0.05) / (low + 0.05) >= 4.5:
-            break
-    return "#" + "".join(f"{round(channel):02x}" for channel in mixed)
-
-
-def _rgb(colour: str) -> tuple[float, ...]:
-    digits = colour.removeprefix("#")
-    if len(digits) == 3:
-        digits = "".join(2 * digit for digit in digits)
-    if not re.fullmatch("[0-9a-fA-F]{6}", digits):
-        raise InputError(f"{colour!r} is not a colour", "write it as #rrggbb")
-    return tuple(float(int(digits[i : i + 2], 16)) for i in (0, 2, 4))
-
-
-def _luminance(rgb: tuple[float, ...]) -> float:
-    linear = [c / 255 / 12.92 if c <= 10.3 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from digest import compose, render
+from digest import compose, render, themes
 from digest.app import template_folders
+from digest.look import Colours, Look
 from digest.values import (
     Article,
     ArticleDraft,
@@ -73,7 +74,7 @@ EDITION = Edition(
     reply_to=("Readers' desk", "desk@news.example.org"),
     postal_address="Harbour Post Media\n14 Lighthouse Road\nKochi 682001, India",
     tagline="What moved the world while you slept",
-    accent="#b3261e",
+    look=Look(light=Colours(accent="#b3261e")),
     copyright="© 2026 Harbour Post Media. All rights reserved.",
     cadences=("daily", "weekly"),
     sections=SECTIONS,
@@ -169,7 +170,7 @@ def content(
 
 def compiled(issue: IssueContent | None = None, folders: Sequence[Path] = ()) -> CompiledIssue:
     """The sample issue compiled with the packaged templates, under those of ``folders``."""
-    environment = render.environment([*folders, *template_folders(None)])
+    environment = themes.environment([*folders, *template_folders(None)])
     return render.compile_issue(issue or content(), environment, BASE_URL, NONCE, LIST_DOMAIN)
 
 

@@ -128,7 +128,7 @@ def test_an_edition_survives_json() -> None:
         ('locale = "en_IN"', 'subject = "{weather}"', r"subject: unknown placeholder {weather}"),
         ('locale = "en_IN"', 'subject = "{edition.sender}"', r"subject: unknown placeholder"),
         ('locale = "en_IN"', 'subject = "{"', r"subject: a brace stands alone"),
-        ('locale = "en_IN"', 'accent = "blue"', r"accent: 'blue' must be a colour"),
+        ('locale = "en_IN"', 'accent = "#0b5394"', r"\[edition\] accent: unknown key; it belongs under \[look\]"),
         ('["daily", "weekly"]', '["daily", "daily"]', r"\[edition\] cadences: 'daily' stands twice"),
         ("https://wire.example/rss", "file:///etc/passwd", r"\[\[feed\]\] 1 \(wire\) url: .* is no http\(s\) URL"),
         ('name = "desk"', 'name = "wire"', r"feed 'wire' stands 2 times"),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from digest import message, render, tokens, variants
+from digest import message, render, themes, tokens, variants
 from digest.app import template_folders
 from digest.errors import InputError
 from digest.personalise import Press
@@ -103,7 +103,7 @@ def test_a_try_again_is_the_same_message(compiled: CompiledIssue) -> None:
 
 
 def test_the_unsubscribe_link_stays_on_its_line() -> None:
-    environment = render.environment(template_folders(None))
+    environment = themes.environment(template_folders(None))
     base = "https://a-rather-long-name-for-a-newsroom.mailings.example.org/" + "readers/" * 20
     issue = render.compile_issue(samples.content(), environment, base.rstrip("/"), samples.NONCE, "example.org")
     raw = send(issue).message
@@ -216,7 +216,7 @@ def test_quoted_printable_keeps_text_and_line_length(text: str) -> None:
 @pytest.mark.parametrize("locale", ["en_IN", "de", "ar"])
 def test_a_confirmation_is_short_and_its_own(locale: str) -> None:
     edition = replace(EDITION, locale=locale)
-    environment = render.environment(template_folders(None))
+    environment = themes.environment(template_folders(None))
     url = "https://news.example.org/c/" + tokens.confirm(KEYS, 5, NOW)
     envelope = message.confirmation(
         edition, "new@exämple.org", url, environment, NOW, "b+x@bounces.example.org", "c5@news.example.org"

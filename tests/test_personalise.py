@@ -43,7 +43,7 @@ def greeting(tmp_path_factory: pytest.TempPathFactory) -> CompiledIssue:
     folder: Path = tmp_path_factory.mktemp("templates")
     name = '{{ slot("name") }}'
     for kind in ("html", "txt"):
-        source = (template_folders(None)[0] / f"issue.{kind}.j2").read_text(encoding="utf-8")
+        source = (template_folders(None)[0] / "themes" / "classic" / f"issue.{kind}.j2").read_text(encoding="utf-8")
         cut = '{{ cut("tail") }}\n'
         assert cut in source
         told = source.replace(cut, f"{cut}{name}.hidden {name} .x\n.y\t \n{name}\n")

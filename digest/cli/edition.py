@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from digest import editions
+from digest import editions, themes
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.errors import InputError
 from digest.flows import editions as flow
@@ -22,8 +23,9 @@ Name = Annotated[str, typer.Argument(help="The edition's name.")]
 @app.command("apply", epilog="Example: digest edition apply world.toml india.toml")
 def apply(ctx: typer.Context, files: Files, json: Json = False) -> None:
     """Store the editions that FILEs declare; apply again after each change."""
-    declared = [_read(file) for file in files]  # all of them, before any is stored
     door = get_app(ctx)
+    known = themes.themes(door.template_folders)
+    declared = [_read(file, known) for file in files]  # all of them, before any is stored
     reports = [flow.apply(door.database, edition, door.now()) for edition in declared]
     if json:
         show_json(reports)
@@ -66,9 +68,9 @@ def show(ctx: typer.Context, name: Name, json: Json = False) -> None:
     show_table(("schedule",), [(flow.described(spec),) for spec in edition.schedules], "Declared schedules")
 
 
-def _read(file: Path) -> Edition:
+def _read(file: Path, known: Collection[str] = ()) -> Edition:
     try:
-        return editions.parse(file.read_text(encoding="utf-8"), str(file))
+        return editions.parse(file.read_text(encoding="utf-8"), str(file), known)
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not UTF-8 ({error.reason} at byte {error.start})", "save it as UTF-8") from None
 
@@ -111,6 +113,7 @@ def _head(row: EditionRow) -> list[tuple[str, object]]:
         ("reply to", mailbox(*edition.reply_to) if edition.reply_to else None),
         ("postal address", edition.postal_address),
         ("subject", edition.subject),
+        ("theme", edition.look.theme),
         ("cadences", ", ".join(edition.cadences)),
         ("readers", row.readers),
     ]

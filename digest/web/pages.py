@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -18,11 +18,13 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
+from digest import themes
+from digest.dress import Dress, dress
+from digest.errors import InputError
+from digest.look import DEFAULT
 from digest.values import Edition
 
 _FALLBACK = "en"
-_ACCENT = "#0b5394"
-_HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 class Pages:
@@ -38,22 +40,28 @@ class Pages:
             lstrip_blocks=True,
         )
         self._strings = _read_strings(folders)
+        self._dressed = themes.dresser(folders)
 
     def page(self, name: str, edition: Edition | None = None, /, *, status: int = 200, **values: Any) -> HTMLResponse:
         """The page ``name``, framed for ``edition`` (plain without one)."""
         words = self.words(edition)
-        accent = edition.accent if edition and _HEX.fullmatch(edition.accent) else _ACCENT
         frame = {
             "t": words,
             "lang": words.language.replace("_", "-"),
             "dir": _direction(words.language),
             "edition": edition,
-            "accent": accent,
-            "ink": ink(accent),
+            "look": self._look(edition),
             "zone_script": self.zone_script,
         }
         html = self._environment.get_template(f"web/{name}.html.j2").render(**frame, **values)
         return HTMLResponse(html, status)
+
+    def _look(self, edition: Edition | None) -> Dress:
+        """The edition's look; the usual one when its theme is gone: nobody's way out may hang on that."""
+        with suppress(InputError):
+            if edition:
+                return self._dressed(edition)
+        return dress(DEFAULT)
 
     def words(self, edition: Edition | None) -> Words:
         """The strings in the edition's language."""
@@ -95,14 +103,6 @@ class Words:
         """A cadence's name; the word itself where no language knows it."""
         known = any(f"cadence.{cadence}" in table for table in self._tables)
         return self(f"cadence.{cadence}") if known else cadence.capitalize()
-
-
-def ink(accent: str) -> str:
-    """Black or white, whichever reads better on ``accent`` (WCAG 2 relative luminance)."""
-    channels = [int(accent[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#ffffff" if luminance < 0.179 else "#000000"  # where both have the same contrast
 
 
 def _read_strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:
