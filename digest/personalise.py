@@ -44,6 +44,7 @@ class Press:
     ) -> None:
         boundary = compiled.boundary
         self._compiled = compiled
+        self._written = subjects.template(compiled.content)
         self._subject = lru_cache(maxsize=_HEADS_KEPT)(self._made_subject)
         self._preheader = lru_cache(maxsize=_HEADS_KEPT)(self._made_preheader)
         self._headers = _type([compiled.headers])
@@ -71,30 +72,30 @@ class Press:
         if not variant.shown:
             raise ValueError("nothing in this issue is new to this reader: no mail to make")
         recipient = mime.wire_address(reader.address)
+        written = reader.subject or self._written
         ids = tuple(chain.from_iterable(ids for _, ids in variant.shown))
         token, return_path = self._mint.pair(reader.issue_id, reader.subscription_id)
         values = {
             "to": mime.mailbox(reader.name, recipient).encode(),
-            "subject": self._subject(ids[0], len(ids) - 1),
+            "subject": self._subject(written, ids[0], len(ids) - 1),
             "date": _date(now.replace(microsecond=0)),
             "return_path": return_path,
             "token": token,
-            "preheader": self._preheader(ids[: subjects.LEADING]),
+            "preheader": self._preheader(written, ids[: subjects.LEADING]),
         }
         for slot, encoded, of in self._own:
             values[slot] = encoded(of(reader))
         message = self._filled(variant.shown, values, now)
         return Envelope(f"b+{return_path.decode()}{self._bounces}", recipient, message, self._dotless)
 
-    def _made_subject(self, first: int, others: int) -> bytes:
-        content = self._compiled.content
-        written = subjects.subject(subjects.template(content), self._compiled, content.items[first], others)
-        return mime.header_text(written).encode()
+    def _made_subject(self, written: str, first: int, others: int) -> bytes:
+        subject = subjects.subject(written, self._compiled, self._compiled.content.items[first], others)
+        return mime.header_text(subject).encode()
 
-    def _made_preheader(self, leading: Sequence[int]) -> bytes:
+    def _made_preheader(self, written: str, leading: Sequence[int]) -> bytes:
         content = self._compiled.content
         items = [content.items[story_id] for story_id in leading]
-        parts = subjects.preheader(subjects.template(content), content, items)
+        parts = subjects.preheader(written, content, items)
         return "\r\n&#183; ".join(map(wrap.html_text, parts)).encode()
 
     def _filled(self, shown: Shown, values: dict[str, bytes], now: datetime) -> bytes:

@@ -348,6 +348,7 @@ class Reader:
     name: str = ""
     sections: tuple[str, ...] | None = None
     covered_until: int | None = None
+    subject: str = ""
 
 
 # ---------------------------------------------------------------------------------------------- delivery

@@ -17,7 +17,7 @@ from celery.schedules import crontab
 
 from digest.app import App
 from digest.errors import DigestError, UnavailableError
-from digest.flows import deliver, publish, recover, retention, signup
+from digest.flows import deliver, publish, recover, retention, signup, trials
 from digest.queue import make_celery
 from digest.settings import Settings
 
@@ -36,6 +36,8 @@ def tick(app: App) -> None:
     app.replay_journals()
     for issue_id, number in recover.rest(app.database, app.settings.deliver, now):
         log.warning("issue %d batch %d: its worker's lease ran out; what was on the wire is in doubt", issue_id, number)
+    for trial in trials.decide_due(app.database, now):
+        log.info("issue %d: the rest gets subject %s: %s", trial.issue_id, trial.winner, trial.why)
     for issue_id in publish.waiting(app.database):
         app.queue.poke("publish", issue_id)
     app.queue.poke("confirm")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from digest.cli import trial
 from digest.cli.common import Json, get_app, plain, say, show_json, show_table
 from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError
@@ -15,6 +16,7 @@ from digest.flows.operate import Progress
 from digest.states import DeliveryEvent, DeliveryState
 
 app = typer.Typer()
+trial.register(app)
 Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
 Last = Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many issues, the newest first.")]
 COLUMNS = ("id", "edition", "slot (UTC)", "state", "accepted", "notes")

@@ -17,8 +17,9 @@ from digest.app import App
 from digest.cli import COMMANDS
 from digest.cli import issue as issues
 from digest.cli.common import Door, Json, get_app, local_time, plain, say, show_json, show_table, warn
+from digest.cli.trial import show_trial
 from digest.errors import InputError, UnavailableError
-from digest.flows import clicks, operate, publish, schedules
+from digest.flows import clicks, operate, publish, schedules, trials
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
@@ -145,10 +146,12 @@ def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> Non
     account = operate.account(app.database, number)
     progress, issue = account.progress, account.progress.issue
     following = clicks.following(app.database, app.load, number)
+    tried = trials.standing(app.database, number)
     if json:
         reasons = [{"state": state, "reason": reason, "count": count} for state, reason, count in account.reasons]
         doubt = [{"address": address, "reason": reason} for address, reason in account.in_doubt]
-        show_json(issues.as_json(progress) | {"reasons": reasons, "in_doubt": doubt, "clicks": plain(following)})
+        read = {"clicks": plain(following), "trial": plain(tried)}
+        show_json(issues.as_json(progress) | {"reasons": reasons, "in_doubt": doubt} | read)
         return
     show_table(issues.COLUMNS, [issues.line(progress)], f"Issue {issue.id}")
     show_table(("deliveries", "count"), [(state, count) for state, count in sorted(progress.counts.items())])
@@ -157,6 +160,8 @@ def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> Non
         accepted = progress.counts.get(DeliveryState.ACCEPTED, 0)
         say(f"sent in {seconds:.1f} s, {accepted / max(seconds, 0.001):.0f} accepted a second")
     issues.show_following(following)
+    if tried:
+        show_trial(tried)
     if account.reasons:
         show_table(("state", "reason", "count"), account.reasons, "Why mail was not accepted")
     if account.in_doubt:

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from digest import retry
 from digest.errors import DigestError, UnavailableError
+from digest.flows import trials
 from digest.retry import Stop
 from digest.settings import DeliverSettings
 from digest.smtp.courier import Answers, Courier
@@ -30,6 +31,7 @@ from digest.store import batches, deliveries, issues
 from digest.store.batches import Lease
 from digest.store.database import Database
 from digest.store.deliveries import Settled, Turn
+from digest.trials import Trial
 from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
 from digest.variants import Chooser
 
@@ -71,9 +73,10 @@ def deliver(office: PostOffice, issue_id: int, number: int) -> int:
     lease, issue = _claim(office, issue_id, number)
     if not lease or not issue:
         return 0
+    trial = trials.for_batch(office.database, issue_id, number, office.clock())
     done, stop = 0, Stop.NOTHING
     with Journal(office.journals, issue_id, number, lease.owner) as journal:
-        run = _Run(office, lease, issue, compiled, Chooser(compiled.content), journal)
+        run = _Run(office, lease, issue, compiled, Chooser(compiled.content), journal, trial)
         more = True
         while more and stop is Stop.NOTHING:
             group, more = _take(run)
@@ -124,6 +127,7 @@ class _Run:
     compiled: CompiledIssue
     chooser: Chooser
     journal: Journal
+    trial: Trial | None
 
     def ours(self) -> bool:
         """Lengthen the lease. False: it was lost, or the issue is no longer to be sent."""
@@ -226,7 +230,7 @@ class _Hand:
                     return
             mail = self._group.popleft()
             try:
-                envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run.issue, mail.turn), now)
+                envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run, mail.turn), now)
             except (DigestError, ValueError) as error:  # one reader's data must not stop the others' mail
                 fault = Outcome(Result.PERMANENT, f"the mail could not be written: {error}", stage=Stage.LOCAL)
                 self._results.append((mail, fault))
@@ -253,8 +257,10 @@ class _Hand:
         return [(mail, held) for mail in self._group]
 
 
-def _reader(issue: Issue, turn: Turn) -> Reader:
-    return Reader(issue.id, turn.subscription_id, turn.address, turn.name, turn.sections, turn.covered_until)
+def _reader(run: _Run, turn: Turn) -> Reader:
+    subscription_id = turn.subscription_id
+    subject = run.trial.subject_of(run.lease.batch, subscription_id) if run.trial else ""
+    return Reader(run.issue.id, subscription_id, turn.address, turn.name, turn.sections, turn.covered_until, subject)
 
 
 def _worse(one: Stop, other: Stop) -> Stop:

@@ -17,7 +17,7 @@ from digest.errors import DigestError, InputError, NotFoundError
 from digest.ranking import Signals
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
-from digest.store import articles, clicks, editions, expansion, issues, schedules
+from digest.store import articles, clicks, editions, expansion, issues, schedules, trials
 from digest.store.database import Database
 from digest.values import Issue, IssueContent
 
@@ -151,7 +151,7 @@ def expand(database: Database, issue: Issue, settings: DeliverSettings, now: dat
             (zone, hour): max(_due_at(issue, zone, edition.time_zone, hour), now)
             for zone, hour in expansion.local_hours(connection, issue)
         }
-        expansion.expand(connection, issue, wishes, now, settings.batch)
+        expansion.expand(connection, issue, wishes, now, settings.batch, trials.get(connection, issue.id))
         expansion.start_serving(connection, issue)
         expansion.supersede(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)

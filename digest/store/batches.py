@@ -133,6 +133,12 @@ def wake(connection: Connection, issue_id: int, now: datetime) -> None:
     connection.execute(update(batches).where(batches.c.issue_id == issue_id, again).values(due_at=now))
 
 
+def hasten(connection: Connection, issue_id: int, first: int, due_at: datetime, now: datetime) -> None:
+    """Make an issue's batches from number ``first`` on that wait for just this moment due at once."""
+    waiting = and_(batches.c.issue_id == issue_id, batches.c.number >= first, batches.c.due_at == due_at)
+    connection.execute(update(batches).where(waiting).values(due_at=now))
+
+
 def _batch(issue_id: int, number: int) -> ColumnElement[bool]:
     return and_(batches.c.issue_id == issue_id, batches.c.number == number)
 

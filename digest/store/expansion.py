@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -12,10 +12,12 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    case,
     column,
     func,
     insert,
     literal,
+    not_,
     or_,
     select,
     update,
@@ -24,8 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
+from digest.store import trials
 from digest.store.deliveries import move_where
 from digest.store.schema import batches, deliveries, issues, subscribers, subscriptions
+from digest.trials import Trial, takes_part
 from digest.values import Issue
 
 _PER_MOMENT = 10_000_000  # numbers kept for the batches due at one moment, of which there are some hundred at most
@@ -39,15 +43,25 @@ def local_hours(connection: Connection, issue: Issue) -> list[tuple[str, int]]:
 
 
 def expand(
-    connection: Connection, issue: Issue, wishes: Mapping[tuple[str, int], datetime], now: datetime, size: int
+    connection: Connection,
+    issue: Issue,
+    wishes: Mapping[tuple[str, int], datetime],
+    now: datetime,
+    size: int,
+    trial: Trial | None = None,
 ) -> int:
     """Create the deliveries of the issue's whole audience in one statement, in batches of at most ``size``, and the
     batches. ``wishes``: when each (time zone, hour) has come, not before ``now``; everybody else's batches are due now,
-    and so may be those of a reader who wishes another hour in this very moment. Returns how many batches."""
-    moments = sorted({now, *wishes.values()})
+    and so may be those of a reader who wishes another hour in this very moment. Of those who would get it before the
+    end of a ``trial`` only its share does; the others wait for it. Returns how many batches."""
+    decide_at = now + timedelta(minutes=trial.minutes) if trial else now
+    moments = sorted({now, *wishes.values(), decide_at})
     places = {wish: moments.index(due_at) for wish, due_at in wishes.items()}
+    rest = moments.index(decide_at)
     columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
-    connection.execute(insert(deliveries).from_select(columns, _numbered(issue, places, size)))
+    connection.execute(insert(deliveries).from_select(columns, _numbered(issue, places, size, trial, rest)))
+    if trial:
+        trials.begin(connection, issue.id, decide_at, rest * _PER_MOMENT)
     made = select(deliveries.c.batch).where(deliveries.c.issue_id == issue.id).distinct()
     rows = [
         {"issue_id": issue.id, "number": number, "due_at": moments[number // _PER_MOMENT], "failures": 0}
@@ -58,8 +72,11 @@ def expand(
     return len(rows)
 
 
-def _numbered(issue: Issue, places: Mapping[tuple[str, int], int], size: int) -> Select[Any]:
-    """The audience with the numbers of its batches: those of the moment in ``places`` n begin at n × _PER_MOMENT."""
+def _numbered(
+    issue: Issue, places: Mapping[tuple[str, int], int], size: int, trial: Trial | None, rest: int
+) -> Select[Any]:
+    """The audience with the numbers of its batches: those of the moment in ``places`` n begin at n × _PER_MOMENT. Who
+    does not take part in the ``trial`` has no earlier place than ``rest``."""
     source = _audience_from()
     place: ColumnElement[int] = literal(0, Integer)
     if places:
@@ -67,6 +84,9 @@ def _numbered(issue: Issue, places: Mapping[tuple[str, int], int], size: int) ->
         table = wished.data([(*wish, number) for wish, number in places.items()]).cte()
         same = and_(table.c.zone == subscribers.c.time_zone, table.c.hour == subscriptions.c.hour)
         source, place = source.outerjoin(table, same), func.coalesce(table.c.place, 0)
+    if trial:
+        waits = and_(place < rest, not_(takes_part(trial, subscriptions.c.id)))
+        place = case((waits, rest), else_=place)
     position = func.row_number().over(partition_by=place, order_by=subscriptions.c.id) - 1
     return (
         select(

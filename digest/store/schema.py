@@ -404,6 +404,24 @@ clicks = Table(
     sqlite_with_rowid=False,
 )
 
+trials = Table(
+    "trials",
+    metadata,
+    Column("issue_id", _BigId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
+    Column("subject_a", Text, nullable=False),  # "": the one that would go out without a trial
+    Column("subject_b", Text, nullable=False),
+    Column("share", SmallInteger, nullable=False),  # per cent of the audience
+    Column("minutes", Integer, nullable=False),
+    Column("rest_from", Integer),  # the first batch of those who wait for the decision
+    Column("decide_at", Moment),
+    Column("winner", String(1)),
+    Column("decided_at", Moment),
+    Column("why", Text, nullable=False, server_default=""),
+    CheckConstraint("winner IN ('a', 'b')", "winner"),
+    CheckConstraint("(winner IS NULL) = (decided_at IS NULL)", "decided"),
+    CheckConstraint("share BETWEEN 1 AND 100", "share"),
+)
+
 feedback_events = Table(
     "feedback_events",
     metadata,

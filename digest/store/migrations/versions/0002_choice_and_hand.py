@@ -81,6 +81,24 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "trials",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subject_a", sa.Text(), nullable=False),
+        sa.Column("subject_b", sa.Text(), nullable=False),
+        sa.Column("share", sa.SmallInteger(), nullable=False),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("rest_from", sa.Integer(), nullable=True),
+        sa.Column("decide_at", Moment(), nullable=True),
+        sa.Column("winner", sa.String(length=1), nullable=True),
+        sa.Column("decided_at", Moment(), nullable=True),
+        sa.Column("why", sa.Text(), server_default="", nullable=False),
+        sa.CheckConstraint("winner IN ('a', 'b')", name=op.f("ck_trials_winner")),
+        sa.CheckConstraint("(winner IS NULL) = (decided_at IS NULL)", name=op.f("ck_trials_decided")),
+        sa.CheckConstraint("share BETWEEN 1 AND 100", name=op.f("ck_trials_share")),
+        sa.ForeignKeyConstraint(["issue_id"], ["issues.id"], name=op.f("fk_trials_issue_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_trials")),
+    )
+    op.create_table(
         "updates",
         sa.Column("story_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("article_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

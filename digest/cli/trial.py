@@ -1,0 +1,70 @@
+"""``digest issue trial``: two subjects on a part of the audience, the better one for the rest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from digest.cli.common import get_app, local_time, say, show_table
+from digest.errors import InputError
+from digest.flows import trials
+from digest.flows.trials import Standing
+from digest.trials import Arm, Trial
+
+Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
+COLUMNS = ("arm", "subject", "accepted", "followed a story", "rate")
+
+
+def register(app: typer.Typer) -> None:
+    app.command(
+        "trial",
+        epilog='Examples: digest issue trial 12 --a "{headline}" --b "Good morning: {headline}" --share 20\n\n'
+        "digest issue trial 12 --pick b",
+    )(trial)
+
+
+def trial(
+    ctx: typer.Context,
+    number: Number,
+    a: Annotated[str, typer.Option(help="The first subject; without it, the one that would go out anyway.")] = "",
+    b: Annotated[str, typer.Option(help="The second subject. Placeholders as in the edition's file.")] = "",
+    share: Annotated[int, typer.Option(min=1, max=100, help="Per cent of the audience, half of it for each.")] = 20,
+    hours: Annotated[float, typer.Option(min=0.1, max=24, help="How long readers' clicks are counted.")] = 2.0,
+    pick: Annotated[Arm | None, typer.Option(help="End the trial now: this one for the rest.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="No trial after all, before the issue goes out.")] = False,
+) -> None:
+    """Try two subjects on a part of the audience; the rest waits, and gets the one that more readers followed."""
+    door = get_app(ctx)
+    if sum((bool(a or b), pick is not None, off)) > 1:
+        raise InputError("say either what to try, or --pick, or --off")
+    if pick:
+        trials.pick(door.database, number, pick, door.now())
+        say(f"issue {number}: the rest gets subject {pick.upper()}")
+    elif off:
+        was = trials.drop(door.database, number)
+        say(f"issue {number} goes out {'without its trial' if was else 'without a trial, as it would have'}")
+    elif a or b:
+        trials.plan(door.database, Trial(number, (a.strip(), b.strip()), share, round(hours * 60)))
+        say(f"issue {number}: {share} % of its audience gets one of two subjects, the rest waits {hours:g} hours")
+    else:
+        found = trials.standing(door.database, number)
+        if found is None:
+            raise InputError(f"issue {number} has no trial", 'give it one: --a "…" --b "…"')
+        show_trial(found)
+
+
+def show_trial(standing: Standing) -> None:
+    """What was tried, what came of it, and how it was decided."""
+    of = standing.trial
+    rows = [
+        (arm.upper(), subject or "(as composed)", tally.accepted, tally.followed, f"{100 * tally.rate:.2f} %")
+        for arm, subject, tally in zip(Arm, of.subjects, (standing.a, standing.b), strict=True)
+    ]
+    show_table(COLUMNS, rows, f"Trial of two subjects on {of.share} % of the audience, by readers who followed a story")
+    if of.winner and of.decided_at:
+        say(f"decided {local_time(of.decided_at)}: the rest gets {of.winner.upper()}. {of.why}")
+    elif of.decide_at:
+        say(f"to be decided {local_time(of.decide_at)}")
+    else:
+        say(f"to be decided {of.minutes} minutes after the issue goes out")

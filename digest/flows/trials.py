@@ -1,0 +1,112 @@
+"""trial : two subjects | part of the audience | count | decide once | the rest"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from digest import checks
+from digest.errors import InputError, NotFoundError, StateError
+from digest.states import IssueState
+from digest.store import batches, editions, issues, trials
+from digest.store.database import Database
+from digest.trials import Arm, Tally, Trial, decision
+
+_BEFORE = (IssueState.SCHEDULED, IssueState.COMPOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A trial and what has come of its arms so far; after its decision clicks go on coming in."""
+
+    trial: Trial
+    a: Tally
+    b: Tally
+
+
+def plan(database: Database, trial: Trial) -> None:
+    """Try two subjects when the issue goes out. Raises ``InputError`` for subjects that can't stand or don't differ,
+    and where clicks are not tracked: nothing would tell which is better; ``StateError`` once the issue has gone out."""
+    for written in filter(None, trial.subjects):
+        try:
+            checks.subject_template(checks.one_line(written))
+        except ValueError as error:
+            raise InputError(f"{written!r} can't be a subject: {error}") from None
+    if trial.subjects[0] == trial.subjects[1]:
+        raise InputError("both subjects are the same", "there would be nothing to try")
+    with database.write() as connection:
+        issue = _open(connection, trial.issue_id)
+        if not editions.get(connection, issue).track_clicks:
+            raise InputError(
+                f"{issue} does not track clicks, and nothing else would tell which subject is better",
+                "set track_clicks = true under [edition] and apply it",
+            )
+        trials.put(connection, trial)
+
+
+def drop(database: Database, issue_id: int) -> bool:
+    """Send the issue without a trial after all. False if there was none; raises ``StateError`` once it has gone out."""
+    with database.write() as connection:
+        _open(connection, issue_id)
+        return trials.drop(connection, issue_id)
+
+
+def _open(connection: Connection, issue_id: int) -> str:
+    """The edition of an issue that has not gone out yet, and won't before the transaction ends."""
+    issues.lock(connection, issue_id)
+    issue = issues.get(connection, issue_id)
+    if issue is None:
+        raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
+    if issue.state not in _BEFORE:
+        raise StateError(f"issue {issue_id} is {issue.state}", "a trial is set before an issue goes out")
+    return issue.edition
+
+
+def pick(database: Database, issue_id: int, arm: Arm, now: datetime) -> None:
+    """Decide by hand, before the time is over: the rest goes out now. Raises ``StateError`` when there is nothing to be
+    decided, or not any more."""
+    with database.write() as connection:
+        trial = trials.get(connection, issue_id, lock=True)
+        if trial is None or trial.decide_at is None or trial.rest_from is None:
+            raise StateError(f"issue {issue_id} has no trial on its way", "see `digest report`")
+        if not trials.decide(connection, issue_id, arm, "picked by hand", now):
+            raise StateError(f"the trial of issue {issue_id} is decided: {trial.winner} ({trial.why})")
+    with database.write() as connection:  # by itself: whoever holds a batch may be waiting for the trial
+        batches.hasten(connection, issue_id, trial.rest_from, trial.decide_at, now)
+
+
+def decide_due(database: Database, now: datetime) -> list[Trial]:
+    """Decide the trials whose time is over. Returns them as decided."""
+    with database.read() as connection:
+        due = trials.due(connection, now)
+    return [trial for issue_id in due if (trial := decide(database, issue_id, now))]
+
+
+def decide(database: Database, issue_id: int, now: datetime) -> Trial | None:
+    """Decide a trial, unless somebody has: of several who come at once one decides, the others get to know."""
+    with database.write() as connection:
+        trial = trials.get(connection, issue_id, lock=True)
+        if trial and trial.winner is None:
+            winner, why = decision(*trials.tallies(connection, trial))
+            trials.decide(connection, issue_id, winner, why, now)
+            return trials.get(connection, issue_id)
+    return trial
+
+
+def for_batch(database: Database, issue_id: int, number: int, now: datetime) -> Trial | None:
+    """The trial that says which subjects a batch gets, ``None`` for an issue without one. Whoever comes first to send
+    to the rest decides."""
+    with database.read() as connection:
+        trial = trials.get(connection, issue_id)
+    if trial and trial.winner is None and trial.rest_from is not None and number >= trial.rest_from:
+        return decide(database, issue_id, now)
+    return trial
+
+
+def standing(database: Database, issue_id: int) -> Standing | None:
+    """How an issue's trial stands; ``None`` when it has none."""
+    with database.read() as connection:
+        trial = trials.get(connection, issue_id)
+        return Standing(trial, *trials.tallies(connection, trial)) if trial else None
