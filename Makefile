@@ -2,9 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo test lint format lock diagram judge faults bench clean
+.PHONY: help demo test lint format lock diagram judge faults bench bench-import clean
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 .venv/ready: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
@@ -50,6 +50,9 @@ build/faults/ready:
 
 bench: .venv/ready ## how fast, against whom, and how cost grows (QUICK=1: under five minutes; PARTS=speed,wire: some)
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(PARTS),--parts $(PARTS)) $(if $(QUICK)$(PARTS),,--write)
+
+bench-import: .venv/ready ## import a million readers, 1 % of them bad, into both databases (ROWS=…)
+	$(BIN)/python -m bench.importing $(if $(ROWS),--rows $(ROWS),--write)
 
 diagram: .venv/ready ## draw the state diagram into ARCHITECTURE.md
 	$(BIN)/python docs/diagram.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from unicodedata import normalize
@@ -14,6 +15,7 @@ from digest.errors import InputError
 KEY_BYTES = 16
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)")  # RFC 5322 dot-atom at an ASCII domain
+_ANY = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]*[^\s<>()\[\]\"',;:.]")
 _MOST_LOCAL, _MOST = 64, 254  # characters (RFC 5321 4.5.3.1)
 
 
@@ -38,6 +40,20 @@ def key(address: str) -> bytes:
     """What a normalised address is compared and remembered by, 16 bytes: case does not count, in the local part
     neither, since no provider of note tells ``Ann@`` from ``ann@`` and a reader types both."""
     return blake2b(normalize("NFC", address.casefold()).encode(), digest_size=KEY_BYTES).digest()
+
+
+def spellings(address: str) -> frozenset[str]:
+    """A normalised address as it may stand in a text that somebody else wrote, in lower case: its domain as A-labels
+    and as Unicode."""
+    local, _, domain = address.casefold().rpartition("@")
+    with suppress(UnicodeError):
+        return frozenset({f"{local}@{domain}", f"{local}@{domain.encode('ascii').decode('idna')}"})
+    return frozenset({f"{local}@{domain}"})
+
+
+def hidden(text: str) -> str:
+    """``text`` without mail addresses, for what is kept or logged: servers' replies like to quote them."""
+    return _ANY.sub("(address)", text)
 
 
 def _checked(text: str) -> str:

@@ -70,3 +70,15 @@ def test_the_short_way_for_plain_addresses_comes_to_what_the_library_says(local:
             addresses.normalise(text)
     else:
         assert addresses.normalise(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("550 5.1.1 <ann@example.org>: no such user", "550 5.1.1 <(address)>: no such user"),
+        ("to jörg@exämple.org, (ann@x.test.)", "to (address), ((address).)"),
+        ("connect to mx.example.org[192.0.2.1]:25: @ 12:00", "connect to mx.example.org[192.0.2.1]:25: @ 12:00"),
+    ],
+)
+def test_addresses_are_hidden_in_what_servers_say(said: str, kept: str) -> None:
+    assert addresses.hidden(said) == kept

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import pytest
-from sqlalchemy import insert, select
 
 from digest import addresses
 from digest.errors import NotFoundError
@@ -15,7 +14,7 @@ from digest.flows import audience, choices, signup
 from digest.flows.audience_import import Imported, import_subscribers
 from digest.settings import SignUpSettings
 from digest.states import SubscriptionState
-from digest.store import consent, editions, schema, subscribers, suppressions
+from digest.store import consent, editions, subscribers
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.tables import read_csv
@@ -114,40 +113,7 @@ def test_naming_every_optional_section_as_the_edition_has_them_means_all(
     assert choices.choose(EDITION, "", sections).sections == chosen
 
 
-# ---------------------------------------------------------------------------------------- erasure, export
-
-
-def test_erasing_leaves_a_hash_and_nothing_else(database: Database) -> None:
-    found, other = _active(database), _active(database, "bob@example.org")
-    with database.write() as connection:
-        connection.execute(
-            insert(schema.issues).values(id=1, edition_id=1, cadence="daily", slot=NOW, state="sent", created_at=NOW)
-        )
-        for one in (found, other):
-            values = {
-                "issue_id": 1,
-                "subscription_id": one.id,
-                "batch": 1,
-                "state": "failed",
-                "reason": f"<{ADDRESS}>?",
-            }
-            connection.execute(insert(schema.deliveries).values(values))
-            connection.execute(
-                insert(schema.feedback_events).values(
-                    subscription_id=one.id, kind="bounce", at=NOW, detail=f"to {ADDRESS}"
-                )
-            )
-    audience.suppress(database, ADDRESS, NOW, note="asked Ann")
-    assert audience.erase(database, "Ann@example.org", NOW)
-    assert _found(database) is None
-    with database.read() as connection:
-        assert suppressions.is_suppressed(connection, addresses.key(ADDRESS))
-        for table in schema.metadata.sorted_tables:
-            for row in connection.execute(select(table)):
-                if getattr(row, "subscription_id", None) != other.id:
-                    assert "ann" not in str(row).lower(), table.name
-    assert _import(database, f"address\n{ADDRESS}").first_rejected[0].reason == "is suppressed"
-    assert not audience.erase(database, "unknown@example.org", NOW)
+# ---------------------------------------------------------------------------------------- export
 
 
 def test_an_export_holds_all_that_is_known(database: Database) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from digest import clicks as rules
 from digest import personalise, variants
 from digest.clicks import Click, judged
-from digest.flows import audience, clicks, publish, retention
+from digest.flows import audience, clicks, erasure, publish, retention
 from digest.personalise import Press
 from digest.settings import RetentionSettings, Settings
 from digest.store import clicks as store
@@ -260,7 +260,7 @@ def test_when_the_content_is_gone_the_link_leads_to_the_article_and_then_home(wo
     assert followed(story_id) == "https://news.example.org/s/tide"
     world.edition(TRACKED + '\n[[link]]\nrole = "home"\ntitle = "Home"\nurl = "https://tide.example/"\n')
     assert followed(story_id) == "https://tide.example/"
-    audience.erase(world.app.database, "ann@x.example", world.app.now())
+    erasure.erase(world.app.database, world.app.settings.state_dir, "ann@x.example", world.app.now())
     assert followed(story_id) is None
 
 
@@ -281,7 +281,7 @@ def test_a_reader_is_told_gets_it_exported_and_takes_it_with_him(
     site.get(link)
     (theirs,) = audience.export(world.app.database, "ann@x.example")["subscriptions"]
     assert [click["story_id"] for click in theirs["clicks"]] == [int(link.rpartition("/")[2])]
-    audience.erase(world.app.database, "ann@x.example", world.app.now())
+    erasure.erase(world.app.database, world.app.settings.state_dir, "ann@x.example", world.app.now())
     assert kept(world) == []
     assert site.get(link).status_code == 302, "an erased reader's old mail still works"
     assert kept(world) == []

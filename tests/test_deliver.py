@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
-from digest.flows import audience, operate
+from digest.flows import audience, erasure, operate
 from digest.settings import Settings
 from digest.states import DeliveryState, IssueState
 from digest.store import schema
@@ -108,7 +108,7 @@ def test_unsubscribed_suppressed_and_erased_are_held_back_at_the_last_moment(wor
     left = world.subscription(READERS[0])
     audience.unsubscribe(world.app.database, left.id, NOW, issue_id=issue.id, source="one-click")
     audience.suppress(world.app.database, READERS[1], NOW)
-    audience.erase(world.app.database, READERS[2], NOW)
+    erasure.erase(world.app.database, world.app.settings.state_dir, READERS[2], NOW)
     courier = ToldCourier()
     world.deliver(courier)
     assert sorted(courier.recipients) == READERS[3:]

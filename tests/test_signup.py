@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
 from digest.errors import InputError, NotFoundError
-from digest.flows import audience, blocklist, retention, signup
+from digest.flows import audience, blocklist, erasure, retention, signup
 from digest.settings import RetentionSettings, SignUpSettings
 from digest.smtp.courier import Answers, OnWire
 from digest.states import SubscriptionState
@@ -197,9 +198,9 @@ def test_a_form_is_answered_before_anybody_looks_whom_it_names(database: Databas
     assert _found(database, "eve@example.org") is None
 
 
-def test_erasing_empties_the_box_too(database: Database) -> None:
+def test_erasing_empties_the_box_too(database: Database, tmp_path: Path) -> None:
     signup.ask(database, "morning", _wish(), NOW)
-    audience.erase(database, ADDRESS, NOW)
+    erasure.erase(database, tmp_path, ADDRESS, NOW)
     assert signup.answer(database, SETTINGS, NOW) == 0
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import func, insert, select
 
 from digest import addresses, admission, compose, render, themes, tokens
 from digest.app import App
-from digest.flows import audience, signup
+from digest.flows import erasure, signup
 from digest.flows.audience_import import import_subscribers
 from digest.look import Colours, Look
 from digest.settings import Settings
@@ -164,7 +164,7 @@ def test_the_pages_of_one_who_left_or_was_erased(app: App, site: httpx.Client, t
     site.post(f"/p/{token}", data={"cadence": "weekly"})
     found = _found(app)
     assert found and found.choice.cadence == "daily"
-    audience.erase(app.database, ADDRESS, NOW)
+    erasure.erase(app.database, app.settings.state_dir, ADDRESS, NOW)
     assert site.post(f"/u/{token}", data=ONE_CLICK).status_code == 200
     assert site.get(f"/u/{token}").status_code == site.get(f"/p/{token}").status_code == 410
 

@@ -11,7 +11,7 @@ from digest.cli import subscriber_files
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.cli.subscriber_files import hour_word
 from digest.errors import InputError
-from digest.flows import audience, choices, signup
+from digest.flows import audience, choices, erasure, signup
 from digest.flows.audience_import import import_subscribers
 from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Subscription
@@ -144,12 +144,16 @@ def unsubscribe(ctx: typer.Context, address: Address, edition: AnyEdition = None
 def erase(
     ctx: typer.Context, address: Address, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False
 ) -> None:
-    """Forget a person for good; only a hash stays, so that no import brings the address back."""
+    """Forget a person for good: tables, kept mails, previews, rejected lines. Only a hash stays, so that no import
+    brings the address back. Your own files, exports and backups are yours to look through."""
     door = get_app(ctx)
     if not yes:
         typer.confirm(f"Delete everything known of {address}?", abort=True, err=True)
-    known = audience.erase(door.database, address, door.now())
-    say(f"{address} is forgotten" if known else f"{address} was not known; it is suppressed now")
+    done = erasure.erase(door.database, door.settings.state_dir, address, door.now())
+    files = f", and {done.files} files with it" if done.files else ""
+    say(f"{address} is forgotten{files}" if done.known else f"{address} was not known; it is suppressed now{files}")
+    if not done.log_is_clean:
+        warn("the database's write-ahead log was in use and may hold the address for a while; say it again later")
 
 
 def _show_subscription(data: dict[str, Any]) -> None:

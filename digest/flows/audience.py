@@ -12,7 +12,7 @@ from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import choices
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import clicks, consent, editions, issues, sign_ups, subscribers, suppressions
+from digest.store import clicks, consent, editions, issues, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.store.suppressions import Suppression
@@ -133,17 +133,6 @@ def unsuppress(database: Database, address: str) -> bool:
     """unsuppress: let the address be mailed again, if it is subscribed. False if it was not suppressed."""
     with database.write() as connection:
         return suppressions.unsuppress(connection, addresses.key(addresses.normalise(address)))
-
-
-def erase(database: Database, address: str, now: datetime) -> bool:
-    """erase: forget a person | keep the hashed address, so that no import brings him back. False if unknown; he is
-    suppressed all the same."""
-    key = addresses.key(addresses.normalise(address))
-    with database.write() as connection:
-        sign_ups.forget(connection, key)
-        known = subscribers.erase(connection, key)
-        suppressions.suppress_erased(connection, key, now)
-    return known
 
 
 def export(database: Database, address: str) -> dict[str, Any]:

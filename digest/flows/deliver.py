@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from digest import retry
+from digest import addresses, retry
 from digest.errors import DigestError, UnavailableError
 from digest.flows import trials
 from digest.retry import Stop
@@ -232,7 +232,8 @@ class _Hand:
             try:
                 envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run, mail.turn), now)
             except (DigestError, ValueError) as error:  # one reader's data must not stop the others' mail
-                fault = Outcome(Result.PERMANENT, f"the mail could not be written: {error}", stage=Stage.LOCAL)
+                why = addresses.hidden(f"the mail could not be written: {error}")
+                fault = Outcome(Result.PERMANENT, why, stage=Stage.LOCAL)
                 self._results.append((mail, fault))
                 continue
             self._handed.append(mail)

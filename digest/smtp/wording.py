@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 
+from digest.addresses import hidden
 from digest.values import Envelope, Outcome, Result, Stage
 
 _LEADING_DOT = re.compile(rb"(?m)^\.")
@@ -90,5 +91,5 @@ def outcome(result: Result, code: int, lines: Sequence[bytes], stage: Stage) -> 
 
 
 def said(lines: Sequence[bytes]) -> str:
-    """What a reply says, in a line."""
-    return " ".join(" ".join(line[4:].decode("utf-8", "replace").split()) for line in lines)[:_TEXT_LIMIT]
+    """What a reply says, in a line and without the address it may quote: it is kept longer than the reader may be."""
+    return hidden(" ".join(" ".join(line[4:].decode("utf-8", "replace").split()) for line in lines))[:_TEXT_LIMIT]

@@ -81,7 +81,7 @@ def rejects(connection: Connection, import_id: int) -> Iterator[Reject]:
     """The rejected rows of an import as they stand in its file, fetched as they are taken."""
     query = select(import_rejects.c.line, import_rejects.c.reason, import_rejects.c.row)
     query = query.where(import_rejects.c.import_id == import_id).order_by(import_rejects.c.line)
-    for row in connection.execution_options(yield_per=1000).execute(query):
+    for row in connection.execute(query.execution_options(yield_per=1000)):
         yield Reject(*row)
 
 

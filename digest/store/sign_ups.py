@@ -33,11 +33,6 @@ def take(connection: Connection) -> tuple[str, Any, datetime] | None:
     return name, row.wish, row.at
 
 
-def forget(connection: Connection, key: bytes) -> None:
-    """Delete what is in the box of one address."""
-    connection.execute(delete(sign_up_requests).where(sign_up_requests.c.address_key == key))
-
-
 # ----------------------------------------------------------------------------------------------- domains
 
 

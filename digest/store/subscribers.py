@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, literal, select, update
+from sqlalchemy import Connection, Row, Select, case, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses, states
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.schema import (
-    clicks,
     consent_events,
-    deliveries,
     editions,
-    feedback_events,
-    issues,
     subscribers,
     subscriptions,
 )
@@ -103,29 +99,6 @@ def find_people(connection: Connection, keys: Collection[bytes]) -> dict[bytes, 
     """Subscribers' ids and what is known of them, by address key."""
     rows = connection.execute(select(subscribers).where(subscribers.c.address_key.in_(keys)))
     return {row.address_key: (row.id, Person(row.address, row.name, row.locale, row.time_zone)) for row in rows}
-
-
-def erase(connection: Connection, key: bytes) -> bool:
-    """Delete a subscriber with all consent and clicks; the ledger keeps numbers only. False if there is none."""
-    subscriber_id = find_ids(connection, [key]).get(key)
-    if subscriber_id is None:
-        return False
-    theirs = select(subscriptions.c.id).where(subscriptions.c.subscriber_id == subscriber_id)
-    their_issues = (
-        select(issues.c.id)
-        .join(subscriptions, subscriptions.c.edition_id == issues.c.edition_id)
-        .where(subscriptions.c.subscriber_id == subscriber_id)
-    )
-    # A server's reply and a bounce may quote the address.
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.issue_id.in_(their_issues), deliveries.c.subscription_id.in_(theirs))
-        .values(reason=None)
-    )
-    connection.execute(delete(clicks).where(clicks.c.subscription_id.in_(theirs)))  # behind the deliveries' locks
-    connection.execute(update(feedback_events).where(feedback_events.c.subscription_id.in_(theirs)).values(detail=""))
-    connection.execute(delete(subscribers).where(subscribers.c.id == subscriber_id))
-    return True
 
 
 # ----------------------------------------------------------------------------------------- subscriptions
