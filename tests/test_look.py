@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import replace
 from datetime import datetime
 from html import unescape
@@ -24,6 +25,7 @@ from .samples import EDITION
 from .test_editions import FILE, HEAD
 
 THEMES = ("classic", "plain")
+LOCALES = ("es", "fr", "de", "pt", "hi", "ar")
 
 
 def page(compiled: CompiledIssue) -> str:
@@ -205,3 +207,21 @@ def test_a_paragraph_flows() -> None:
     assert " ".join(row.strip() for row in rows) == text
     assert lines.flowed("a b") == "a b"
     assert lines.underlined("長い") == "長い\n----"
+
+
+def test_the_pages_say_everything_in_every_language() -> None:
+    folder = template_folders(None)[0] / "web" / "strings"
+
+    def words(locale: str) -> dict[str, str]:
+        tables = tomllib.loads((folder / f"{locale}.toml").read_text(encoding="utf-8"))
+        return {f"{table}.{name}": text for table, words in tables.items() for name, text in words.items()}
+
+    english = words("en")
+    assert {path.stem for path in folder.glob("*.toml")} == {"en", *LOCALES}
+    for locale in LOCALES:
+        own = words(locale)
+        assert english.keys() <= own.keys(), locale
+        for name in english:
+            text = own[name]
+            assert sorted(re.findall(r"\{\w*\}", text)) == sorted(re.findall(r"\{\w*\}", english[name])), (locale, name)
+            assert text != english[name] or name == "choice.name", (locale, name)
