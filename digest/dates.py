@@ -65,6 +65,14 @@ def clock(at: datetime, locale: str, zone: str) -> str:
     return numerals(format_skeleton("Hm", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale)), locale)
 
 
+def briefly(at: datetime, now: datetime, locale: str, zone: str) -> str:
+    """``15:45`` of the same day as ``now``, ``22 Nov`` of another."""
+    local, today = at.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    if local.date() == today.date():
+        return clock(at, locale, zone)
+    return numerals(format_skeleton("MMMd", local, locale=locale_of(locale)), locale)
+
+
 def lately(at: datetime, now: datetime, locale: str, zone: str) -> str:
     """``15:45`` of the same day as ``now``; ``22 Nov, 15:45`` of another; with the year, if that is another too."""
     local, today = at.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))

@@ -54,7 +54,7 @@ def environment(folders: Sequence[Path]) -> Environment:
     env.filters["underlined"] = lines.underlined
     for name, function in (("day", dates.day), ("clock", dates.clock), ("moment", dates.moment)):
         env.filters[name] = _dated(function)
-    env.filters["lately"] = _lately
+    env.filters["lately"], env.filters["briefly"] = _near(dates.lately), _near(dates.briefly)
     env.filters["numeral"] = _numeral
     env.filters["listed"] = _listed
     return env
@@ -156,11 +156,15 @@ def _dated(function: Callable[[datetime, str, str], str]) -> Callable[[Context, 
     return written
 
 
-@pass_context
-def _lately(context: Context, at: datetime) -> str:
-    """The hour of what happened on the day of the issue, day and hour of what is older."""
-    edition = context["edition"]
-    return dates.lately(at, context["issue_date"], edition.locale, edition.time_zone)
+def _near(function: Callable[[datetime, datetime, str, str], str]) -> Callable[[Context, datetime], str]:
+    """A filter that writes a time by its distance from the issue."""
+
+    @pass_context
+    def written(context: Context, at: datetime) -> str:
+        edition = context["edition"]
+        return function(at, context["issue_date"], edition.locale, edition.time_zone)
+
+    return written
 
 
 @pass_context
