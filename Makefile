@@ -29,14 +29,11 @@ format: .venv/ready ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-judge: .venv/ready build/judge/ready ## other people's programs judge mails and pages: mailparser, the W3C checker, Chromium
-	$(BIN)/python -m pytest -m judge -rs
+judge: .venv/ready build/judge/ready ## other people's programs judge mails and pages: parsers, the W3C checker, axe, caniemail, SpamAssassin, Chromium
+	$(BIN)/python -m pytest -m judge -rs -n 2 tests/judge
 
-# What the judges need, by package name; what can't be had here is skipped with a message by its tests.
-build/judge/ready:
-	mkdir -p build/judge
-	-command -v npm >/dev/null && npm install --no-save --silent --prefix build/judge mailparser vnu-jar
-	-command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+build/judge/ready: tests/judge/install.sh
+	tests/judge/install.sh
 	touch $@
 
 faults: .venv/ready build/faults/ready ## real processes killed, flushed, filled up in mid-send; each fault's account in build/faults.md (FAULT_SEED=… repeats one, FAULT_JOBS=1 has one at a time)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,22 +9,20 @@ import pytest
 from ..smtp_server import SmtpServer
 from ..test_real_feeds import real_issue, server, web, world
 from ..world import World
-from .test_mail_judges import MODULES, _needed
+from .tools import module, node
 
 pytestmark = pytest.mark.judge
 __all__ = ["server", "web", "world"]  # fixtures
-SCRIPT = """require('mailparser').simpleParser(require('fs').readFileSync(0)).then(m => console.log(JSON.stringify({
-  to: m.to.value[0], text: m.text, html: m.html, files: m.attachments.length,
-  list: m.headers.get('list'), type: m.headers.get('content-type').value})))"""
+_READ = """require('mailparser').simpleParser(require('fs').readFileSync(process.argv[1])).then(m =>
+  console.log(JSON.stringify({to: m.to.value[0], text: m.text, html: m.html, files: m.attachments.length,
+    list: m.headers.get('list'), type: m.headers.get('content-type').value})))"""
 
 
 def test_mailparser_reads_the_issue_of_real_feeds(world: World, server: SmtpServer, tmp_path: Path) -> None:
-    node = _needed("node", shutil.which("node"))
-    _needed("mailparser (npm)", MODULES / "mailparser")
-    raw = real_issue(world, server)
-    environment = {**os.environ, "NODE_PATH": str(MODULES)}
-    done = subprocess.run([node, "-e", SCRIPT], input=raw, env=environment, capture_output=True, check=True)
-    read = json.loads(done.stdout)
+    module("mailparser")
+    mail = tmp_path / "issue.eml"
+    mail.write_bytes(real_issue(world, server))
+    read = node(_READ, mail)
     assert read["to"] == {"address": "ana@x.example", "name": 'Ana Ñandú, "x"'}
     assert (read["type"], read["files"]) == ("multipart/alternative", 0)
     assert read["list"]["unsubscribe"]["url"].startswith("https://news.example.org/u/")
