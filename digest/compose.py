@@ -32,19 +32,22 @@ def compose(
     cutoffs: Collection[int],
     now: datetime,
     signals: Signals = ranking.NONE,
+    standing: Collection[int] = (),
+    spare: int = 0,
 ) -> IssueContent:
     """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest cut-off;
-    ``covers_from`` always counts as one. A reader who stands at a cut-off gets the best ``count`` of each section."""
+    ``covers_from`` always counts as one. A reader who stands at a cut-off, or comes to stand where ``standing`` says
+    before the issue goes out, gets the best ``count`` of each section; even if editors drop ``spare`` stories."""
     levels = sorted({covers_from, *cutoffs})
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
     known = tell_once(edition, stories, levels, now)
     weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
     affairs = news.affairs(_listed(edition, known, now))
     ranked = rank(edition, known, now, replace(signals, weights=weights | dict(signals.weights), affairs=affairs))
-    depth, candidates = 0, []
+    depth, candidates, deep = spare, [], sorted({*levels, *standing})
     for section in edition.sections:
         depth += section.count
-        candidates.append(_deep_enough([story for story, _ in ranked[section.key]], depth, levels))
+        candidates.append(_deep_enough([story for story, _ in ranked[section.key]], depth, deep))
     used = {story_id for ids in candidates for story_id in ids}
     titles = {feed.name: feed.title or (feed.name if feed.url else "") for feed in edition.feeds}
     return IssueContent(

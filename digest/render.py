@@ -111,6 +111,7 @@ def _linkable(url: str) -> bool:
 
 def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]:
     """What the templates see."""
+    from digest import intro  # here, as above: what it is made with
 
     def slot(name: str) -> Markup:
         if name not in SLOTS:
@@ -131,6 +132,8 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
         "edition": content.edition,
         "cadence": content.cadence,
         "issue_date": content.slot,
+        "intro_html": Markup(intro.as_html(content.intro)),  # noqa: S704 - sanitised
+        "intro_text": intro.as_text(content.intro),
         "sections": [
             {
                 "index": index,

@@ -181,7 +181,8 @@ class Edition:
 
     ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}``, ``{headline}``,
     ``{more}`` and ``{date}``. ``default_cadence`` is what a new subscription gets. ``track_clicks``: story links of
-    mails lead through our pages, which count who followed them.
+    mails lead through our pages, which count who followed them. ``review_minutes``: how long before
+    their slots its issues can be looked at; ``approval``: none is sent before an editor approved of it.
     """
 
     name: str
@@ -197,6 +198,8 @@ class Edition:
     copyright: str = ""
     track_clicks: bool = False
     cadences: tuple[str, ...] = ("daily",)
+    review_minutes: int = 0
+    approval: bool = False
     sections: tuple[Section, ...] = ()
     links: tuple[Link, ...] = ()
     feeds: tuple[FeedSpec, ...] = ()
@@ -213,7 +216,9 @@ class Edition:
 @dataclass(frozen=True, slots=True)
 class Issue:
     """What was or will be composed for one slot of an edition and cadence. It covers the stories with
-    ``covers_from < intake <= covers_until`` (``None`` until it is composed)."""
+    ``covers_from < intake <= covers_until`` (``None`` until it is composed).
+
+    Until it is sent editors may change it: ``revision`` counts their changes."""
 
     id: int
     edition_id: int
@@ -228,6 +233,9 @@ class Issue:
     composed_at: datetime | None = None
     sending_at: datetime | None = None
     ended_at: datetime | None = None
+    held_at: datetime | None = None
+    approved_at: datetime | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +279,8 @@ class Reason:
 class IssueContent:
     """What an issue holds, frozen. For each section (same order as ``edition.sections``) the ids of its candidate
     stories, best first. There are more than ``section.count`` of them: what a reader has seen already, or sees in an
-    earlier section, makes room for the next. ``subjects`` and ``preheader`` are an editor's, where he wrote any.
-    ``reasons``: per section, in rank order, what a reader of everything gets and the next few."""
+    earlier section, makes room for the next. ``subjects``, ``preheader`` and ``intro`` (Markdown) are an editor's,
+    where he wrote any. ``reasons``: per section, in rank order, what a reader of everything gets and the next few."""
 
     edition: Edition
     cadence: str
@@ -284,6 +292,7 @@ class IssueContent:
     subjects: tuple[str, ...] = ()
     preheader: str = ""
     reasons: tuple[tuple[Reason, ...], ...] = ()
+    intro: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,13 +253,13 @@ def test_a_publisher_that_died_half_way_is_continued(world: World) -> None:
     world.articles(draft(1))
     world.readers("a@x.example")
     issue = publish.open_now(world.app.database, "tide", "daily", NOW)
-    assert publish.waiting(world.app.database) == [issue.id]
+    assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
     chosen = publish.choose(world.app.database, "tide", "daily", issue.slot, world.app.settings.deliver, NOW)
     publish._freeze(world.app.database, issue, chosen, world.app.compile(chosen), NOW)  # composed, not expanded
-    assert publish.waiting(world.app.database) == [issue.id]
+    assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
     done = publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)
     assert done.state is IssueState.SENDING
-    assert publish.waiting(world.app.database) == []
+    assert publish.waiting(world.app.database, world.app.now()) == []
 
 
 def test_a_task_lost_on_the_way_is_sent_again_after_a_while(world: World) -> None:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from digest.cli import trial
-from digest.cli.common import Json, get_app, plain, say, show_json, show_table
+from digest.cli import review, trial
+from digest.cli.common import Json, Number, get_app, plain, say, show_json, show_table
 from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError
 from digest.flows import clicks, operate
 from digest.flows.clicks import Following
-from digest.flows.operate import Progress
+from digest.flows.operate import Contents, Progress
+from digest.outlook import outlook
 from digest.states import DeliveryEvent, DeliveryState
+from digest.store.changes import Kind
+from digest.values import Item
 
 app = typer.Typer()
 trial.register(app)
-Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
 Last = Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many issues, the newest first.")]
 COLUMNS = ("id", "edition", "slot (UTC)", "state", "accepted", "notes")
 
@@ -29,38 +32,41 @@ def list_(
     last: Last = 20,
     json: Json = False,
 ) -> None:
-    """The newest issues and how many of their deliveries stand where."""
-    found = operate.progress(get_app(ctx).database, edition=edition or None, limit=last)
+    """The newest issues: what comes next of those under review, and how many of the others' deliveries stand where."""
+    door = get_app(ctx)
+    found = operate.progress(door.database, edition=edition or None, limit=last)
     if json:
-        show_json([as_json(progress) for progress in found])
+        show_json([coming_json(progress, door.now()) for progress in found])
     else:
-        show_table(COLUMNS, map(line, found), "Issues")
+        show_table(COLUMNS, [line(progress, door.now()) for progress in found], "Issues")
 
 
-@app.command("show", epilog="Examples: digest issue show 12\n\ndigest issue show 12 --why")
+@app.command(
+    "show", epilog="Examples: digest issue show 12\n\ndigest issue show 12 --all\n\ndigest issue show 12 --why"
+)
 def show(
     ctx: typer.Context,
     number: Number,
+    all_: Annotated[bool, typer.Option("--all", help="The stories in reserve, too: pin or move them.")] = False,
     why: Annotated[
         bool, typer.Option("--why", help="Each section's stories with rank and score, and the next few.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """One issue: its sections and headlines, and its deliveries."""
+    """One issue: its subject, sections and headlines, what editors changed, and its deliveries."""
     door = get_app(ctx)
     if why:
         reasons = operate.why(door.database, number, door.load)
         show_json(why_as_json(reasons)) if json else show_why(reasons)
         return
     (progress,) = operate.progress(door.database, [number])
-    contents = operate.contents(door.database, number, door.load)
+    contents = operate.contents(door.database, number)
     following = clicks.following(door.database, door.load, number)
     if json:
-        show_json(as_json(progress) | {"sections": contents, "clicks": plain(following)})
+        show_json(coming_json(progress, door.now()) | contents_json(contents) | {"clicks": plain(following)})
         return
-    show_table(COLUMNS, [line(progress)])
-    for section, headlines in contents.items():
-        show_table(("headline",), [(headline,) for headline in headlines], section)
+    show_table(COLUMNS, [line(progress, door.now())])
+    show_contents(contents, all_)
     show_following(following)
 
 
@@ -114,18 +120,53 @@ def retry(ctx: typer.Context, number: Number) -> None:
     say(f"issue {number}: {count} failed deliveries are in line again")
 
 
-def line(progress: Progress) -> tuple[object, ...]:
+def line(progress: Progress, now: datetime) -> tuple[object, ...]:
     """An issue as a row under ``COLUMNS``."""
     issue, counts = progress.issue, progress.counts
     name = issue.edition if issue.cadence == "daily" else f"{issue.edition} {issue.cadence}"
     accepted = f"{counts.get(DeliveryState.ACCEPTED, 0)}/{progress.total}" if progress.total else "-"
-    return issue.id, name, f"{issue.slot:%Y-%m-%d %H:%M}", issue.state, accepted, _notes(progress)
+    return issue.id, name, f"{issue.slot:%Y-%m-%d %H:%M}", issue.state, accepted, _notes(progress, now)
 
 
-def _notes(progress: Progress) -> str:
-    """Why an issue stands as it does, and all its deliveries that are not simply accepted."""
+def _notes(progress: Progress, now: datetime) -> str:
+    """Why an issue stands as it does, what comes next, and all its deliveries that are not simply accepted."""
     standing = [f"{n} {state}" for state, n in progress.counts.items() if state is not DeliveryState.ACCEPTED]
-    return "; ".join(filter(None, [progress.issue.reason, ", ".join(sorted(standing)).replace("_", " ")]))
+    deliveries = ", ".join(sorted(standing)).replace("_", " ")
+    return "; ".join(filter(None, [progress.issue.reason, review.coming(progress, now), deliveries]))
+
+
+def show_contents(contents: Contents, all_: bool) -> None:
+    """What an issue holds, for an editor: every story with the number he names it by."""
+    frame = [("subject", contents.subject), ("preheader", contents.preheader), ("introduction", contents.intro)]
+    if contents.subject:
+        show_table(("what a reader of everything sees", ""), [(name, text) for name, text in frame if text])
+    for section in contents.sections:
+        rows: list[tuple[object, ...]] = [(item.story_id, item.title, item.source) for item in section.shown]
+        rows += [(item.story_id, item.title, f"{item.source} (in reserve)") for item in section.reserve if all_]
+        if rows:
+            show_table(("story", "headline", "source"), rows, f"{section.title} ({section.key})")
+    standing = [change for change in contents.changes if change.kind is Kind.EDIT and not change.undone]
+    if standing:
+        rows = [(change.revision, change.told, change.by, change.at) for change in standing]
+        show_table(("change", "what", "by", "when"), rows, "Editors' changes")
+
+
+def contents_json(contents: Contents) -> dict[str, Any]:
+    """``contents`` for a program."""
+
+    def stories(items: tuple[Item, ...]) -> list[dict[str, Any]]:
+        return [{"id": item.story_id, "title": item.title, "source": item.source, "url": item.url} for item in items]
+
+    return {
+        "subject": contents.subject,
+        "preheader": contents.preheader,
+        "intro": contents.intro,
+        "sections": [
+            {"key": one.key, "title": one.title, "stories": stories(one.shown), "reserve": stories(one.reserve)}
+            for one in contents.sections
+        ],
+        "changes": plain(contents.changes),
+    }
 
 
 def show_following(following: Following | None) -> None:
@@ -144,3 +185,11 @@ def show_following(following: Following | None) -> None:
 def as_json(progress: Progress) -> dict[str, Any]:
     issue: dict[str, Any] = plain(progress.issue)
     return issue | {"deliveries": plain(progress.counts), "total": progress.total, "open": progress.open}
+
+
+def coming_json(progress: Progress, now: datetime) -> dict[str, Any]:
+    """``as_json`` with what comes next."""
+    return as_json(progress) | {"outlook": outlook(progress.issue, progress.approval, now)}
+
+
+review.register(app)

@@ -16,10 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from digest.app import App
 from digest.cli import COMMANDS
 from digest.cli import issue as issues
-from digest.cli.common import Door, Json, get_app, local_time, plain, say, show_json, show_table, warn
+from digest.cli.common import Door, Json, Number, get_app, local_time, plain, say, show_json, show_table, warn
 from digest.cli.trial import show_trial
 from digest.errors import InputError, UnavailableError
 from digest.flows import clicks, operate, publish, schedules, trials
+from digest.outlook import Outlook, outlook
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
@@ -55,7 +56,9 @@ def send(
     if json:
         show_json(made)
     else:
-        say(f"issue {made.id} of {edition} ({made.cadence}) is due; follow it with `digest status --watch`")
+        (progress,) = operate.progress(app.database, [made.id])
+        then = f"it goes out after `digest issue approve {made.id}`" if progress.approval else "it goes out now"
+        say(f"issue {made.id} of {edition} ({made.cadence}): {then}; follow it with `digest status --watch`")
     try:
         app.queue.poke("publish", made.id)
     except UnavailableError as error:
@@ -81,7 +84,7 @@ def status(
     planned = sorted((s for s in schedules.listing(app.database) if s.next_slot_at), key=lambda s: str(s.next_slot_at))
     workers = _workers(app)
     if json:
-        issues_json = [issues.as_json(progress) for progress in recent]
+        issues_json = [issues.coming_json(progress, app.now()) for progress in recent]
         answered = None if isinstance(workers, UnavailableError) else workers
         show_json({"workers": answered, "issues": issues_json, "schedules": plain(planned)})
         return
@@ -91,7 +94,7 @@ def status(
         warn("no worker answers; start one with `digest up` or `digest worker`")
     else:
         say(f"{workers} worker(s) at work")
-    show_table(issues.COLUMNS, map(issues.line, recent), "Issues")
+    show_table(issues.COLUMNS, [issues.line(progress, app.now()) for progress in recent], "Issues")
     rows = [
         (s.id, s.edition, s.cadence, "paused" if s.paused else local_time(s.next_slot_at, s.time_zone)) for s in planned
     ]
@@ -121,10 +124,17 @@ def _watch(app: App) -> None:
                     total = progress.total or None
                     text = f"issue {progress.issue.id} {progress.issue.edition}: {_standing(progress)}"
                     shown.update(bars[progress.issue.id], description=text, total=total, completed=progress.settled)
-            sending = any(p.issue.state in OPEN_ISSUE - {IssueState.PAUSED} for p in found)
-            if not sending and not near:
+            if not near and not any(_goes_on(progress, app) for progress in found):
                 return
             time.sleep(_WATCH_SECONDS)
+
+
+def _goes_on(progress: operate.Progress, app: App) -> bool:
+    """Whether something will happen to the issue by itself, and soon."""
+    issue = progress.issue
+    return issue.state in OPEN_ISSUE - {IssueState.PAUSED} and (
+        outlook(issue, progress.approval, app.now()) in {None, Outlook.DUE}
+    )
 
 
 def _slot_is_near(app: App) -> bool:
@@ -140,7 +150,7 @@ def _standing(progress: operate.Progress) -> str:
 # ----------------------------------------------------------------------------------------------- report
 
 
-def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> None:
+def report(ctx: typer.Context, number: Number, json: Json = False) -> None:
     """The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt."""
     app = get_app(ctx)
     account = operate.account(app.database, number)
@@ -153,7 +163,7 @@ def report(ctx: typer.Context, number: issues.Number, json: Json = False) -> Non
         read = {"clicks": plain(following), "trial": plain(tried)}
         show_json(issues.as_json(progress) | {"reasons": reasons, "in_doubt": doubt} | read)
         return
-    show_table(issues.COLUMNS, [issues.line(progress)], f"Issue {issue.id}")
+    show_table(issues.COLUMNS, [issues.line(progress, app.now())], f"Issue {issue.id}")
     show_table(("deliveries", "count"), [(state, count) for state, count in sorted(progress.counts.items())])
     if issue.composed_at and issue.ended_at:
         seconds = (issue.ended_at - issue.composed_at).total_seconds()

@@ -8,21 +8,26 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from digest import render, subjects
 from digest.errors import NotFoundError, StateError
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
-from digest.store import batches, deliveries, issues
+from digest.store import batches, changes, deliveries, editions, issues
+from digest.store.changes import Change
 from digest.store.database import Database
-from digest.values import CompiledIssue, Issue
+from digest.values import CompiledIssue, Issue, Item
 from digest.variants import choose
 from digest.why import Placed, explained
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """An issue and how many of its deliveries stand in each state."""
+    """An issue and how many of its deliveries stand in each state. Of one that is not on its way yet, whether its
+    edition asks for ``approval``, and the edition's ``time_zone``."""
 
     issue: Issue
     counts: Mapping[DeliveryState, int]
+    approval: bool = False
+    time_zone: str = "UTC"
 
     @property
     def total(self) -> int:
@@ -47,6 +52,28 @@ class Account:
     in_doubt: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A section of an issue with the stories that a reader of everything gets, and those in reserve behind them."""
+
+    key: str
+    title: str
+    shown: tuple[Item, ...]
+    reserve: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What an issue holds, as a reader of everything gets it. ``subject`` and ``preheader`` are his; ``intro`` is
+    Markdown. ``changes``: what editors did to it."""
+
+    sections: tuple[Listing, ...] = ()
+    subject: str = ""
+    preheader: str = ""
+    intro: str = ""
+    changes: tuple[Change, ...] = ()
+
+
 def progress(
     database: Database, issue_ids: list[int] | None = None, edition: str | None = None, limit: int = 20
 ) -> list[Progress]:
@@ -58,7 +85,14 @@ def progress(
             else issues.newest(connection, edition, limit)
         )
         counts = deliveries.counts(connection, [issue.id for issue in found])
-    return [Progress(issue, counts[issue.id]) for issue in found]
+        return [_progress(connection, issue, counts[issue.id]) for issue in found]
+
+
+def _progress(connection: Connection, issue: Issue, counts: Mapping[DeliveryState, int]) -> Progress:
+    if issue.state not in {IssueState.SCHEDULED, IssueState.COMPOSED}:
+        return Progress(issue, counts)
+    _, edition = editions.require(connection, issue.edition)
+    return Progress(issue, counts, edition.approval, edition.time_zone)
 
 
 def account(database: Database, issue_id: int) -> Account:
@@ -71,16 +105,34 @@ def account(database: Database, issue_id: int) -> Account:
         )
 
 
-def contents(database: Database, issue_id: int, load: Callable[[int], CompiledIssue]) -> dict[str, list[str]]:
-    """The headlines of an issue by section, as a reader of all sections gets them; none before it is composed."""
+def contents(database: Database, issue_id: int) -> Contents:
+    """What an issue holds; nothing before it is composed and past its retention."""
     with database.read() as connection:
-        if _get(connection, issue_id).composed_at is None:
-            return {}
-    content = load(issue_id).content
-    return {
-        content.edition.sections[index].title: [content.items[story_id].title for story_id in stories]
-        for index, stories in choose(content, None, None).shown
-    }
+        _get(connection, issue_id)
+        compiled = issues.load_compiled(connection, issue_id)
+        done = tuple(changes.of_issue(connection, issue_id))
+    if compiled is None:
+        return Contents(changes=done)
+    issue = render.loads(compiled)
+    content, items = issue.content, issue.content.items
+    shown = dict(choose(content, None, None).shown)
+    ids = [story_id for stories in shown.values() for story_id in stories]
+    written, leading = subjects.template(content), [items[story_id] for story_id in ids[: subjects.LEADING]]
+    return Contents(
+        tuple(
+            Listing(
+                section.key,
+                section.title,
+                tuple(items[story_id] for story_id in shown.get(place, ())),
+                tuple(items[story_id] for story_id in content.candidates[place] if story_id not in ids),
+            )
+            for place, section in enumerate(content.edition.sections)
+        ),
+        subjects.subject(written, issue, leading[0], len(ids) - 1) if ids else "",
+        " · ".join(subjects.preheader(written, content, leading)) if ids else "",
+        content.intro,
+        done,
+    )
 
 
 def why(database: Database, issue_id: int, load: Callable[[int], CompiledIssue]) -> dict[str, list[Placed]]:

@@ -1,7 +1,8 @@
-"""publish : due slot | claim | choose | compose | render | freeze | expand into batches.
+"""publish : due slot | claim | choose | compose | render | freeze | (review) | expand into batches.
 
 Each arrow may be walked by several processes at once or again after a crash: the issue's state says how far it got,
-and every step is one guarded transaction.
+and every step is one guarded transaction. An issue may be composed ahead of its slot, to be reviewed; what is then
+frozen is what goes out.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from digest import schedule
 from digest.compose import compose, is_empty
-from digest.errors import DigestError, InputError, NotFoundError
+from digest.errors import DigestError, InputError, NotFoundError, StateError
+from digest.outlook import Outlook, outlook
 from digest.ranking import Signals
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
-from digest.store import articles, clicks, editions, expansion, issues, schedules, trials
+from digest.store import articles, changes, clicks, editions, expansion, issues, schedules, trials
 from digest.store.database import Database
-from digest.values import Issue, IssueContent
+from digest.values import Edition, Issue, IssueContent
+
+_SETTLING = timedelta(days=2)  # after its end an issue's last mail may still be retried or assumed sent
+_SPARE = 8  # stories an editor can drop before a section gets shorter
 
 Compiler = Callable[[IssueContent], str]
 """Renders, inlines and freezes an issue: ``render.compile_issue`` and ``render.dumps`` with all they need."""
@@ -48,16 +55,37 @@ def open_due_slots(database: Database, now: datetime) -> list[int]:
     return [issue_id for issue_id in opened if issue_id]
 
 
+def open_for_review(database: Database, now: datetime) -> list[int]:
+    """Make the issue of every slot that comes within its edition's review time; its schedule finds it there when the
+    slot has come. Returns the new issues' ids."""
+    with database.read() as connection:
+        minutes = editions.review_minutes(connection)
+        slots = [
+            (plan.edition_id, plan.cadence, plan.next_slot_at)
+            for plan in schedules.upcoming(connection, now, now + timedelta(minutes=max(minutes.values(), default=0)))
+            if plan.next_slot_at and plan.next_slot_at <= now + timedelta(minutes=minutes[plan.edition_id])
+        ]
+        missing = [slot for slot in slots if issues.find(connection, *slot) is None]
+    if not missing:
+        return []
+    with database.write() as connection:
+        opened = [issues.create(connection, *slot, now) for slot in missing]
+    return [issue_id for issue_id in opened if issue_id]
+
+
 def open_now(database: Database, edition_name: str, cadence: str, now: datetime) -> Issue:
     """Make an issue for this very minute, as ``digest send --now`` asks. Raises when there is no such edition or
-    cadence, or when the minute has its issue already."""
+    cadence, when the minute has its issue already, or when one waits that holds what this one would."""
     with database.write() as connection:
         edition_id, edition = editions.require(connection, edition_name)
-        cadence = cadence or edition.default_cadence
-        if cadence not in edition.cadences:
-            raise InputError(
-                f"edition {edition_name} has no cadence {cadence}", f"one of {', '.join(edition.cadences)}"
-            )
+        cadence = cadence_of(edition, cadence)
+        for other in issues.waiting(connection, edition_id, cadence):
+            next_step = outlook(other, edition.approval, now)
+            if other.state is IssueState.COMPOSED and next_step is not Outlook.DUE:
+                raise StateError(
+                    f"issue {other.id} of {edition_name} ({cadence}) has what is new and {next_step}",
+                    f"see `digest issue show {other.id}`; end it with `digest issue cancel {other.id}` to send another",
+                )
         slot = now.replace(second=0, microsecond=0)
         issue_id = issues.create(connection, edition_id, cadence, slot, now)
         if issue_id is None:
@@ -69,20 +97,26 @@ def open_now(database: Database, edition_name: str, cadence: str, now: datetime)
     return issue
 
 
+def cadence_of(edition: Edition, wanted: str) -> str:
+    """``wanted``, or the edition's first; raises ``InputError`` for one it does not have."""
+    cadence = wanted or edition.default_cadence
+    if cadence not in edition.cadences:
+        raise InputError(f"edition {edition.name} has no cadence {cadence}", f"one of {', '.join(edition.cadences)}")
+    return cadence
+
+
 def publish(database: Database, issue_id: int, compiler: Compiler, settings: DeliverSettings, now: datetime) -> Issue:
-    """claim | choose | compose | render | freeze | expand, from wherever the issue stands. Returns it as it is then."""
-    issue = _get(database, issue_id)
+    """claim | choose | compose | render | freeze | expand, from wherever the issue stands to where it waits or is on
+    its way. Returns it as it is then."""
+    issue = get(database, issue_id)
     if issue.state is IssueState.SCHEDULED:
         content = choose(database, issue.edition, issue.cadence, issue.slot, settings, now)
         if is_empty(content):
             _skip(database, issue, now)
         else:
-            _freeze(database, issue, content, _compiled(database, issue, content, compiler), now)
-        issue = _get(database, issue_id)
-    if issue.state is IssueState.COMPOSED:
-        expand(database, issue, settings, now)
-        issue = _get(database, issue_id)
-    return issue
+            _freeze(database, issue, content, compiled(database, issue, content, compiler), now)
+    expand(database, issue_id, settings, now)
+    return get(database, issue_id)
 
 
 def choose(
@@ -93,22 +127,41 @@ def choose(
     settings: DeliverSettings,
     now: datetime,
     anew: bool = False,
+    again: int | None = None,
 ) -> IssueContent:
     """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing.
-    ``anew``: as if it were the edition's first, for a look at it when nothing is new.
+    ``anew``: as if it were the edition's first, for a look at it when nothing is new. ``again``: the issue that this
+    is to replace.
 
     The intake lock is held meanwhile: whoever took an earlier number has committed, and no article gets newer words
-    than belong to the last one."""
+    than belong to the last one. What waits for its slot or its editors is composed deeper: until it goes out readers
+    move (an older issue's mail is accepted, one changes his cadence), and editors drop stories."""
     with database.write() as connection:
         until = articles.current_intake(connection)
         edition_id, edition = editions.require(connection, edition_name)
-        oldest = issues.intake_before(connection, now - timedelta(days=settings.catch_up_days))
-        previous = None if anew else issues.covered(connection, edition_id, cadence)
+        since = now - timedelta(days=settings.catch_up_days)
+        oldest = issues.intake_before(connection, since)
+        previous = None if anew else issues.covered(connection, edition_id, cadence, now, again)
         window = _window(until, previous, oldest, issues.cutoffs(connection, edition_id, cadence, oldest))
-        feeds = editions.feed_ids(connection, edition_id)
-        stories = articles.stories_between(connection, feeds, window.oldest, until)
+        waits = slot > now or edition.approval or again is not None
+        standing = issues.standing(connection, edition_id, now - _SETTLING) if waits else ()
+        dropped = changes.dropped(connection, edition_id, cadence, since, again)
+        found = articles.stories_between(connection, editions.feed_ids(connection, edition_id), window.oldest, until)
+        stories = [story for story in found if story.intake > dropped.get(story.id, 0)]
         signals = Signals(clicks=clicks.by_story(connection, [story.id for story in stories]))
-    return compose(edition, cadence, slot, stories, window.covers_from, until, window.cutoffs, now, signals)
+    return compose(
+        edition,
+        cadence,
+        slot,
+        stories,
+        window.covers_from,
+        until,
+        window.cutoffs,
+        now,
+        signals,
+        standing={max(at, window.oldest) for at in standing},
+        spare=_SPARE if waits else 0,
+    )
 
 
 def _window(until: int, previous: int | None, oldest: int, cutoffs: set[int]) -> Window:
@@ -117,7 +170,7 @@ def _window(until: int, previous: int | None, oldest: int, cutoffs: set[int]) ->
     return Window(min({oldest, start}), start, until, frozenset(cutoffs | {start}))
 
 
-def _compiled(database: Database, issue: Issue, content: IssueContent, compiler: Compiler) -> str:
+def compiled(database: Database, issue: Issue, content: IssueContent, compiler: Compiler) -> str:
     """The compiled issue. A fault in the edition's templates is noted on the issue, where the operator looks; beat
     tries again until it is mended or the issue cancelled."""
     try:
@@ -129,7 +182,11 @@ def _compiled(database: Database, issue: Issue, content: IssueContent, compiler:
 
 
 def _skip(database: Database, issue: Issue, now: datetime) -> None:
+    """Nothing is new. Before its slot that may change: it is looked at again then."""
     with database.write() as connection:
+        if issue.slot > now:
+            issues.note(connection, issue.id, "nothing new yet")
+            return
         issues.move(connection, issue.id, IssueEvent.SKIP, now, reason="nothing new since the issue before")
 
 
@@ -140,11 +197,15 @@ def _freeze(database: Database, issue: Issue, content: IssueContent, compiled: s
             issues.save_compiled(connection, issue.id, compiled)
 
 
-def expand(database: Database, issue: Issue, settings: DeliverSettings, now: datetime) -> None:
-    """expand into batches: a delivery for every reader, due at his hour. All in SQL and in one transaction, so there
-    is no half-expanded issue; a million readers take seconds."""
+def expand(database: Database, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
+    """expand into batches: a delivery for every reader, due at his hour, if the issue may go. All in SQL and in one
+    transaction, so there is no half-expanded issue; a million readers take seconds."""
     with database.write() as connection:
-        if not issues.move(connection, issue.id, IssueEvent.EXPAND, now):
+        issues.lock(connection, issue_id)  # an editor's change comes before or is too late
+        issue = issues.get(connection, issue_id)
+        if issue is None or not _may_go(connection, issue, now):
+            return
+        if not issues.move(connection, issue_id, IssueEvent.EXPAND, now):
             return
         _, edition = editions.require(connection, issue.edition)
         wishes = {
@@ -154,6 +215,7 @@ def expand(database: Database, issue: Issue, settings: DeliverSettings, now: dat
         expansion.expand(connection, issue, wishes, now, settings.batch, trials.get(connection, issue.id))
         expansion.start_serving(connection, issue)
         expansion.supersede(connection, issue, now)
+        _overtake(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)
 
 
@@ -164,13 +226,42 @@ def _due_at(issue: Issue, zone: str, default: str, hour: int) -> datetime:
     return schedule.local_due(issue.slot, default, hour)
 
 
-def waiting(database: Database) -> list[int]:
-    """The issues that are not yet on their way: newly opened, or left lying by a worker that died."""
+def _may_go(connection: Connection, issue: Issue, now: datetime) -> bool:
+    """Whether its slot has come and no editor keeps it, nor a newer issue for the same readers is about to go: when
+    nothing ran for a while, only the newest comes out."""
+    _, edition = editions.require(connection, issue.edition)
+    if issue.state is not IssueState.COMPOSED or outlook(issue, edition.approval, now) is not Outlook.DUE:
+        return False
+    others = issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id)
+    return not any(
+        other.slot > issue.slot
+        and other.slot <= now
+        and (other.state is IssueState.SCHEDULED or outlook(other, edition.approval, now) is Outlook.DUE)
+        for other in others
+    )
+
+
+def _overtake(connection: Connection, issue: Issue, now: datetime) -> None:
+    """End the issues that still waited for an editor or their slot: this one holds their stories for their readers."""
+    for other in issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id):
+        if other.covers_until is not None and other.covers_until <= (issue.covers_until or 0):
+            issues.move(connection, other.id, IssueEvent.CANCEL, now, reason=f"overtaken by issue {issue.id}")
+
+
+def waiting(database: Database, now: datetime) -> list[int]:
+    """The issues that a worker can bring further: to be composed, or due; newly so, or left lying by one that died.
+    What could not be composed ahead of its slot is tried again then."""
     with database.read() as connection:
-        return [issue.id for issue in issues.in_states(connection, [IssueState.SCHEDULED, IssueState.COMPOSED])]
+        found = issues.in_states(connection, [IssueState.SCHEDULED, IssueState.COMPOSED])
+        return [
+            issue.id
+            for issue in found
+            if (issue.state is IssueState.SCHEDULED and (issue.slot <= now or not issue.reason))
+            or _may_go(connection, issue, now)
+        ]
 
 
-def _get(database: Database, issue_id: int) -> Issue:
+def get(database: Database, issue_id: int) -> Issue:
     with database.read() as connection:
         issue = issues.get(connection, issue_id)
     if issue is None:

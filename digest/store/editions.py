@@ -75,6 +75,12 @@ def feed_ids(connection: Connection, edition_id: int) -> list[int]:
     return list(connection.scalars(statement.order_by(edition_feeds.c.position)))
 
 
+def review_minutes(connection: Connection) -> dict[int, int]:
+    """How long before their slots the issues of each edition, by its id, can be looked at."""
+    rows = connection.execute(select(editions.c.id, editions.c.spec))
+    return {row.id: row.spec.get("review_minutes", 0) for row in rows}
+
+
 def readers(connection: Connection) -> dict[int, int]:
     """Active subscriptions per edition id."""
     statement = (

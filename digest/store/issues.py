@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import states
@@ -32,6 +32,13 @@ def create(connection: Connection, edition_id: int, cadence: str, slot: datetime
 def get(connection: Connection, issue_id: int) -> Issue | None:
     row = connection.execute(_selected().where(issues.c.id == issue_id)).one_or_none()
     return _issue(row) if row else None
+
+
+def find(connection: Connection, edition_id: int, cadence: str, slot: datetime) -> int | None:
+    """The id of the issue of that slot, if there is one."""
+    same = (issues.c.edition_id == edition_id, issues.c.cadence == cadence, issues.c.slot == slot)
+    found: int | None = connection.execute(select(issues.c.id).where(*same)).scalar_one_or_none()
+    return found
 
 
 def newest(connection: Connection, edition: str | None = None, limit: int = 20) -> list[Issue]:
@@ -83,10 +90,27 @@ def finish_if_settled(connection: Connection, issue_id: int, now: datetime) -> b
     return move(connection, issue_id, IssueEvent.FINISH, now)
 
 
-def covered(connection: Connection, edition_id: int, cadence: str) -> int | None:
-    """The intake up to which the newest composed issue of this edition and cadence goes; ``None``: there is none."""
+def waiting(connection: Connection, edition_id: int, cadence: str, but: int = 0) -> list[Issue]:
+    """The issues of an edition and cadence, other than ``but``, that are not on their way yet."""
+    statement = _selected().where(
+        issues.c.edition_id == edition_id,
+        issues.c.cadence == cadence,
+        issues.c.state.in_((IssueState.SCHEDULED, IssueState.COMPOSED)),
+        issues.c.id != but,
+    )
+    return [_issue(row) for row in connection.execute(statement.order_by(issues.c.slot))]
+
+
+def covered(connection: Connection, edition_id: int, cadence: str, now: datetime, but: int | None = None) -> int | None:
+    """The intake up to which the newest composed issue of this edition and cadence, other than ``but``, goes;
+    ``None``: there is none. One that an editor keeps back past its slot does not count: the next has its stories."""
+    kept_back = and_(issues.c.state == IssueState.COMPOSED, issues.c.slot <= now)
     statement = select(func.max(issues.c.covers_until)).where(
-        issues.c.edition_id == edition_id, issues.c.cadence == cadence, issues.c.state != IssueState.CANCELLED
+        issues.c.edition_id == edition_id,
+        issues.c.cadence == cadence,
+        issues.c.state != IssueState.CANCELLED,
+        ~kept_back,
+        issues.c.id != (but or 0),
     )
     until: int | None = connection.execute(statement).scalar_one()
     return until
@@ -114,8 +138,32 @@ def cutoffs(connection: Connection, edition_id: int, cadence: str, oldest: int) 
     return {max(until, oldest) for until in connection.execute(statement).scalars()}
 
 
+def standing(connection: Connection, edition_id: int, since: datetime) -> set[int]:
+    """Where readers may stand by the time an issue of this edition that is composed now goes out: where readers of any
+    cadence stand, since they may change to this one, and where issues lead to that are not over since then."""
+    theirs = select(subscriptions.c.covered_until).where(subscriptions.c.edition_id == edition_id)
+    ahead = select(issues.c.covers_until).where(
+        issues.c.edition_id == edition_id, or_(issues.c.ended_at.is_(None), issues.c.ended_at > since)
+    )
+    found = {*connection.execute(theirs.distinct()).scalars(), *connection.execute(ahead).scalars()}
+    return {until for until in found if until is not None}
+
+
 def save_compiled(connection: Connection, issue_id: int, compiled: str) -> None:
     connection.execute(insert(issue_content).values(issue_id=issue_id, compiled=compiled))
+
+
+def replace_compiled(connection: Connection, issue_id: int, compiled: str, composed: str | None) -> None:
+    """Keep what editors made of an issue, beside what was ``composed``."""
+    mine = update(issue_content).where(issue_content.c.issue_id == issue_id)
+    connection.execute(mine.values(compiled=compiled, composed=composed))
+
+
+def load_composed(connection: Connection, issue_id: int) -> str | None:
+    """The content as it was composed, if editors changed it."""
+    return connection.execute(
+        select(issue_content.c.composed).where(issue_content.c.issue_id == issue_id)
+    ).scalar_one_or_none()
 
 
 def load_compiled(connection: Connection, issue_id: int) -> str | None:

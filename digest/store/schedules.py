@@ -79,6 +79,12 @@ def due(connection: Connection, now: datetime) -> list[Schedule]:
     return _read(connection, _all().where(condition).order_by(schedules.c.next_slot_at, schedules.c.id))
 
 
+def upcoming(connection: Connection, after: datetime, until: datetime) -> list[Schedule]:
+    """The schedules whose next slot comes in that time, unless they are paused."""
+    condition = (schedules.c.next_slot_at > after) & (schedules.c.next_slot_at <= until) & (schedules.c.paused == 0)
+    return _read(connection, _all().where(condition).order_by(schedules.c.next_slot_at, schedules.c.id))
+
+
 def advance(connection: Connection, schedule_id: int, expected: datetime, following: datetime | None) -> bool:
     """Move the next slot from ``expected`` to ``following``. False: somebody else was first."""
     condition = (schedules.c.id == schedule_id) & (schedules.c.next_slot_at == expected)

@@ -312,6 +312,9 @@ issues = Table(
     Column("composed_at", Moment),
     Column("sending_at", Moment),
     Column("ended_at", Moment),
+    Column("held_at", Moment),  # null: not held by an editor
+    Column("approved_at", Moment),  # of the revision as it is; null: not
+    Column("revision", Integer, nullable=False, server_default="0"),  # the number of its last change
     UniqueConstraint("edition_id", "cadence", "slot"),
     _issue_check,
     Index("ix_issues_state", "state"),
@@ -323,6 +326,21 @@ issue_content = Table(
     metadata,
     Column("issue_id", _BigId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
     Column("compiled", Text, nullable=False),  # values.CompiledIssue as JSON; holds the IssueContent
+    Column("composed", Text),  # the IssueContent before editors changed it; null: they did not
+)
+
+issue_changes = Table(
+    "issue_changes",
+    metadata,
+    Column("issue_id", _BigId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("told", Text, nullable=False),
+    Column("edit", JSON(none_as_null=True)),  # edits.Edit as an object, of an edit
+    Column("undone", SmallInteger, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('edit', 'undo', 'redraft', 'hold', 'release', 'approve')", "kind"),
 )
 
 batches = Table(

@@ -81,6 +81,24 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "issue_changes",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("told", sa.Text(), nullable=False),
+        sa.Column("edit", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("undone", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('edit', 'undo', 'redraft', 'hold', 'release', 'approve')", name=op.f("ck_issue_changes_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["issue_id"], ["issues.id"], name=op.f("fk_issue_changes_issue_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("issue_id", "revision", name=op.f("pk_issue_changes")),
+    )
+    op.create_table(
         "trials",
         sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("subject_a", sa.Text(), nullable=False),
@@ -113,6 +131,14 @@ def upgrade() -> None:
 
     with op.batch_alter_table("edition_feeds", schema=None) as batch_op:
         batch_op.add_column(sa.Column("weight", sa.Float(), server_default="0", nullable=False))
+
+    with op.batch_alter_table("issue_content", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("composed", sa.Text(), nullable=True))
+
+    with op.batch_alter_table("issues", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("held_at", Moment(), nullable=True))
+        batch_op.add_column(sa.Column("approved_at", Moment(), nullable=True))
+        batch_op.add_column(sa.Column("revision", sa.Integer(), server_default="0", nullable=False))
 
     with op.batch_alter_table("subscribers", schema=None) as batch_op:
         batch_op.add_column(sa.Column("fields", sa.JSON(), server_default="{}", nullable=False))
