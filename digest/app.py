@@ -16,19 +16,21 @@ from sqlalchemy import make_url
 
 from digest import dkim, message, render, themes, tokens
 from digest.dkim import PrivateKey, Signer
-from digest.errors import NotFoundError, StateError
+from digest.errors import InputError, NotFoundError, StateError
 from digest.fields import FieldType
 from digest.flows import recover
 from digest.flows.deliver import PostOffice
+from digest.flows.errands import Kind
 from digest.gate import Gate, OpenGate, open_gate
 from digest.gate.turnstile import Turnstile
 from digest.personalise import Press
 from digest.queue import Queue, broker_url
 from digest.settings import DkimSettings, Settings, load
 from digest.smtp.courier import Courier, SmtpCourier
-from digest.store import editions, issues
+from digest.store import editions, issues, subscribers
 from digest.store.clock import DatabaseClock
 from digest.store.database import Database
+from digest.store.errands import Errand
 from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, Edition, Envelope, IssueContent, Reader, Variant
 
@@ -149,20 +151,33 @@ class App:
 
     def write_confirmation(self, subscription: Subscription) -> Envelope:
         """The mail that asks to confirm a sign-up."""
+        kind = "confirm_again" if subscription.confirm_mails else "confirm"
+        path = f"/c/{tokens.confirm(self.settings.keys, subscription.id, self.now())}"
+        return self._letter(kind, subscription, subscription.person.address, path)
+
+    def write_errand(self, errand: Errand) -> Envelope:
+        """The mail of an errand. Raises ``InputError`` when it has come to nothing."""
+        with self.database.read() as connection:
+            subscription = subscribers.get(connection, errand.subscription_id)
+        if subscription is None:
+            raise InputError("the subscription was erased")
+        path = "" if errand.kind == Kind.MOVED else f"/e/{tokens.errand(self.settings.keys, errand.id, self.now())}"
+        return self._letter(errand.kind, subscription, errand.address, path)
+
+    def _letter(self, kind: str, subscription: Subscription, address: str, path: str) -> Envelope:
         with self.database.read() as connection:
             edition = editions.get(connection, subscription.edition)
-        now, keys = self.now(), self.settings.keys
-        url = f"{self.settings.base_url}/c/{tokens.confirm(keys, subscription.id, now)}"
-        token = tokens.return_path(keys, 0, subscription.id)
-        written = message.confirmation(
+        now = self.now()
+        token = tokens.return_path(self.settings.keys, 0, subscription.id)
+        written = message.letter(
+            kind,
             edition,
-            subscription.person.address,
-            url,
+            address,
+            f"{self.settings.base_url}{path}" if path else "",
             self.templates,
             now,
             f"b+{token}@{self.bounce_domain(edition)}",
             f"{token}.{now:%Y%m%d%H%M%S}@{_domain(edition)}",
-            again=subscription.confirm_mails > 0,
         )
         return self._signed(written, edition, now)
 

@@ -50,6 +50,13 @@ def written_direction(text: str) -> str:
     return next(({"L": "ltr"}.get(kind, "rtl") for kind in kinds if kind in {"L", "R", "AL"}), "")
 
 
+def weekdays(locale: str) -> list[tuple[str, str]]:
+    """The days of the week as a number from 0 and a name, in the order of the locale, Monday being 0."""
+    found = locale_of(locale)
+    names, first = found.days["stand-alone"]["wide"], found.first_week_day
+    return [(str(day % 7), names[day % 7]) for day in range(first, first + 7)]
+
+
 def day(at: datetime, locale: str, zone: str) -> str:
     """``Monday, 23 November 2026`` in the words and order of ``locale``."""
     return numerals(format_date(at.astimezone(ZoneInfo(zone)), "full", locale=locale_of(locale)), locale)

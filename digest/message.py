@@ -204,7 +204,8 @@ def plain(
     return f"{header_block(headers)}\r\n{parts}--{boundary}--\r\n".encode()
 
 
-def confirmation(
+def letter(
+    kind: str,
     edition: Edition,
     recipient: str,
     url: str,
@@ -212,13 +213,14 @@ def confirmation(
     now: datetime,
     return_path: str,
     message_id: str,
-    *,
-    again: bool = False,
 ) -> Envelope:
-    """The mail that asks for the second half of a double opt-in: one link, no marketing, nothing of the stranger's
-    text who typed the address. ``url`` confirms, ``return_path`` is where bounces go, ``message_id`` ``left@right``.
-    ``again``: it is not the first."""
-    context = {"edition": edition, "url": url, "again": again}
+    """A mail that asks to confirm what was asked for on a page: one link, no marketing, nothing of the text of whoever
+    asked. ``kind``: ``confirm`` a sign-up (``confirm_again``: not for the first time), ``move`` to a new address, show
+    the ``data``, ``erase`` it; ``moved`` tells the old address, without a link. ``return_path`` is where bounces go,
+    ``message_id`` ``left@right``."""
+    about = kind.removesuffix("_again")
+    subject_name = f"{kind}_subject" if about == "confirm" else f"{kind}_title"
+    context = {"edition": edition, "url": url, "kind": about, "subject": subject_name}
     subject, text, html = (rendered(environment, f"confirm.{part}.j2", context) for part in ("subject", "txt", "html"))
     mail = plain(edition.sender, ("", recipient), subject, text, html, message_id, now, edition.reply_to)
     return Envelope(return_path, wire_address(recipient), mail)

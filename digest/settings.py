@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -197,7 +198,8 @@ class RetentionSettings(_Part):
 
 class Settings(BaseSettings):
     """The whole configuration, frozen. ``secret_keys`` are ``id:secret`` with a one-character id, newest first: the
-    first signs, all verify, so a key is rotated by putting a new one in front."""
+    first signs, all verify, so a key is rotated by putting a new one in front (``digest key rotate``). ``old_keys``
+    verify what must never expire: leaving, and where a bounce belongs."""
 
     model_config = SettingsConfigDict(
         env_prefix="DIGEST_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
@@ -211,6 +213,7 @@ class Settings(BaseSettings):
     state_dir: Path = Path("var")
     templates_dir: Path | None = None
     secret_keys: tuple[SecretStr, ...]
+    old_keys: tuple[SecretStr, ...] = ()
     smtp: SmtpSettings = SmtpSettings()
     smtp_routes: tuple[SmtpSettings, ...] = ()
     dkim: tuple[DkimSettings, ...] = ()
@@ -223,10 +226,10 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldKind] = {}
 
-    @field_validator("secret_keys")
+    @field_validator("secret_keys", "old_keys")
     @classmethod
-    def _keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        seen = set()
+    def _keys(cls, keys: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        seen = {key.get_secret_value()[:1] for key in info.data.get("secret_keys", ())}
         for key in keys:
             kid, colon, secret = key.get_secret_value().partition(":")
             if not colon or len(kid) != 1 or not (kid.isascii() and kid.isalnum()) or len(secret) < 32:
@@ -234,7 +237,7 @@ class Settings(BaseSettings):
             if kid in seen:
                 raise ValueError(f"key id {kid!r} stands twice")
             seen.add(kid)
-        if not keys:
+        if not keys and info.field_name == "secret_keys":
             raise ValueError("at least one key is needed")
         return keys
 
@@ -293,8 +296,12 @@ class Settings(BaseSettings):
     @property
     def keys(self) -> tuple[tuple[str, bytes], ...]:
         """The signing keys as (id, secret), the one that signs first."""
-        pairs = (key.get_secret_value().partition(":") for key in self.secret_keys)
-        return tuple((kid, secret.encode()) for kid, _, secret in pairs)
+        return _pairs(self.secret_keys)
+
+    @property
+    def all_keys(self) -> tuple[tuple[str, bytes], ...]:
+        """Those too that verify only what must never expire."""
+        return _pairs((*self.secret_keys, *self.old_keys))
 
     @property
     def embedded_broker(self) -> bool:
@@ -321,6 +328,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings
+
+
+def _pairs(keys: tuple[SecretStr, ...]) -> tuple[tuple[str, bytes], ...]:
+    pairs = (key.get_secret_value().partition(":") for key in keys)
+    return tuple((kid, secret.encode()) for kid, _, secret in pairs)
 
 
 def load(path: Path) -> Settings:

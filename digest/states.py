@@ -74,6 +74,7 @@ class SubscriptionEvent(StrEnum):
     EXPIRE = "confirmation too old"
     UNSUBSCRIBE = "unsubscribe"
     REQUEST = "sign up again"
+    RESTORE = "undo"
 
 
 S = TypeVar("S", bound=StrEnum)
@@ -127,6 +128,7 @@ SUBSCRIPTION: Table[SubscriptionState, SubscriptionEvent] = {
     (_S.ACTIVE, _SE.UNSUBSCRIBE): _S.UNSUBSCRIBED,
     (_S.UNSUBSCRIBED, _SE.REQUEST): _S.PENDING,
     (_S.EXPIRED, _SE.REQUEST): _S.PENDING,
+    (_S.UNSUBSCRIBED, _SE.RESTORE): _S.ACTIVE,
 }
 
 OPEN_ISSUE = frozenset({_I.SCHEDULED, _I.COMPOSED, _I.SENDING, _I.PAUSED})

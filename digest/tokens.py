@@ -29,11 +29,14 @@ class Purpose(Enum):
     READER = (b"m", 0)  # everything a mail's own links offer: unsubscribe, preferences, web version; never expires
     RETURN = (b"m", _MAC_BYTES)  # the return path of one message (VERP): identifies, permits nothing
     CONFIRM = (b"c", 0)  # confirm one sign-up, for a week
+    ERRAND = (b"e", 0)  # do what a reader asked for, for a week
+    UNDO = (b"u", 0)  # take back an unsubscription, for an hour
     FORM = (b"f", 0)  # a sign-up form: when it was fetched and from where
 
 
 CONFIRM_WITHIN = timedelta(days=7)
 FORM_WITHIN = timedelta(days=1)
+UNDO_WITHIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def read_reader(keys: Keys, token: str) -> ReaderToken | None:
 
 def confirm(keys: Keys, subscription_id: int, now: datetime) -> str:
     """The token of a confirmation mail, good for ``CONFIRM_WITHIN``."""
-    return _sealed(keys, Purpose.CONFIRM, subscription_id, now)
+    return _sealed(keys, Purpose.CONFIRM, now, subscription_id)
 
 
 def read_confirm(keys: Keys, token: str, now: datetime) -> int | None:
@@ -85,9 +88,31 @@ def read_confirm(keys: Keys, token: str, now: datetime) -> int | None:
     return opened[0] if opened and opened[1] >= now - CONFIRM_WITHIN else None
 
 
+def errand(keys: Keys, errand_id: int, now: datetime) -> str:
+    """The token of a mail that asks a reader to confirm an errand, good for ``CONFIRM_WITHIN``."""
+    return _sealed(keys, Purpose.ERRAND, now, errand_id)
+
+
+def read_errand(keys: Keys, token: str, now: datetime) -> tuple[int, datetime] | None:
+    """The errand a token names and when it was sent, or ``None`` if it is forged or too old."""
+    opened = _opened(keys, Purpose.ERRAND, token)
+    return opened if opened and opened[1] >= now - CONFIRM_WITHIN else None
+
+
+def undo(keys: Keys, subscription_ids: Sequence[int], now: datetime) -> str:
+    """What the page after an unsubscription carries: these were left just now."""
+    return _sealed(keys, Purpose.UNDO, now, *subscription_ids)
+
+
+def read_undo(keys: Keys, token: str, now: datetime) -> Sequence[int]:
+    """The subscriptions that may be restored: none for a forged token or one older than ``UNDO_WITHIN``."""
+    numbers = _verify(keys, Purpose.UNDO, _bytes(token)) or [0]
+    return numbers[1:] if numbers[0] >= int((now - UNDO_WITHIN).timestamp()) else []
+
+
 def form(keys: Keys, place: str, now: datetime) -> str:
     """What a sign-up form carries: that it was fetched now, by somebody at ``place``."""
-    return _sealed(keys, Purpose.FORM, _number(place), now)
+    return _sealed(keys, Purpose.FORM, now, _number(place))
 
 
 def read_form(keys: Keys, token: str, place: str, now: datetime) -> timedelta | None:
@@ -114,16 +139,16 @@ def read_return_path(keys: Keys, token: str) -> ReaderToken | None:
     return ReaderToken(*numbers) if numbers and len(numbers) == 2 else None
 
 
-def _sealed(keys: Keys, purpose: Purpose, number: int, now: datetime) -> str:
+def _sealed(keys: Keys, purpose: Purpose, now: datetime, *named: int) -> str:
     kid, secret = keys[0]
-    payload = kid.encode() + _varint(number) + _varint(int(now.timestamp()))
+    payload = kid.encode() + b"".join(_varint(number) for number in (int(now.timestamp()), *named))
     return _text(payload + _mac(secret, purpose, payload)).decode()
 
 
 def _opened(keys: Keys, purpose: Purpose, token: str) -> tuple[int, datetime] | None:
-    """The number and the moment that a token was sealed with, ``None`` if it is forged."""
+    """The one number that a token names and when it was made, ``None`` if it is forged."""
     numbers = _verify(keys, purpose, _bytes(token))
-    return (numbers[0], datetime.fromtimestamp(numbers[1], UTC)) if numbers and len(numbers) == 2 else None
+    return (numbers[1], datetime.fromtimestamp(numbers[0], UTC)) if numbers and len(numbers) == 2 else None
 
 
 def _number(text: str) -> int:

@@ -218,8 +218,8 @@ def test_a_confirmation_is_short_and_its_own(locale: str) -> None:
     edition = replace(EDITION, locale=locale)
     environment = themes.environment(template_folders(None))
     url = "https://news.example.org/c/" + tokens.confirm(KEYS, 5, NOW)
-    envelope = message.confirmation(
-        edition, "new@exämple.org", url, environment, NOW, "b+x@bounces.example.org", "c5@news.example.org"
+    envelope = message.letter(
+        "confirm", edition, "new@exämple.org", url, environment, NOW, "b+x@bounces.example.org", "c5@news.example.org"
     )
     mail = parse(envelope.message)
     assert safe_on_the_wire(envelope.message)

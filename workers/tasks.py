@@ -17,7 +17,7 @@ from celery.schedules import crontab
 
 from digest.app import App
 from digest.errors import DigestError, UnavailableError
-from digest.flows import deliver, publish, recover, retention, signup, trials
+from digest.flows import deliver, errands, publish, recover, retention, signup, trials
 from digest.queue import make_celery
 from digest.settings import Settings
 
@@ -68,6 +68,7 @@ def send_confirmations(app: App) -> None:
     signup.answer(app.database, settings, app.now())
     with closing(app.courier()) as courier:
         signup.send_confirmations(app.database, courier, app.write_confirmation, settings, app.now())
+        errands.send(app.database, courier, app.write_errand, app.now())
 
 
 def collect_feeds(app: App) -> None:
@@ -84,6 +85,7 @@ def sweep(app: App) -> None:
     """Nightly: retention, and sign-ups that nobody confirmed."""
     log.info("retention: %s", dict(retention.sweep(app.database, app.settings.retention, app.now())))
     signup.expire_pending(app.database, app.now())
+    errands.forget_old(app.database, app.now())
 
 
 TASKS: dict[str, Callable[..., None]] = {

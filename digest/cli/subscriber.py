@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from digest.errors import InputError
 from digest.flows import audience, choices, erasure, signup
 from digest.flows.audience_import import import_subscribers
 from digest.states import SubscriptionState
-from digest.store.subscribers import Choice, Subscription
+from digest.store.subscribers import Subscription
 from digest.tables import Row
 
 app = typer.Typer()
@@ -88,7 +89,7 @@ def set_(
     )
     wanted = choices.choose(spec, cadence or now.cadence, section, hour_word(now) if hour is None else hour)
     sections = wanted.sections if section or all_sections else now.sections
-    choice = Choice(wanted.cadence, sections, wanted.hour)
+    choice = replace(now, cadence=wanted.cadence, sections=sections, hour=wanted.hour)
     saved = audience.change_preferences(door.database, found.id, person, choice, door.now(), source="operator")
     say(f"{saved.person.address}: {choices.described(saved.choice)}")
 

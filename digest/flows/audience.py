@@ -8,6 +8,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import choices
@@ -18,6 +20,7 @@ from digest.store.subscribers import Choice, Person, Subscription
 from digest.store.suppressions import Suppression
 from digest.values import Edition
 
+_REASON_LENGTH = 500
 _SEE = "see `digest subscriber list`"
 
 
@@ -42,14 +45,62 @@ def compiled_issue(database: Database, issue_id: int) -> str | None:
 def unsubscribe(
     database: Database, subscription_id: int, now: datetime, *, issue_id: int = 0, source: str, ip: str = ""
 ) -> bool:
-    """unsubscribe: link, one-click or operator | state | proof | feedback on the issue (0: none). False if there was
-    nothing to leave any more. Mails already waiting are held back when their turn comes."""
+    """unsubscribe: link, one-click, mail or operator | state | proof | feedback on the issue (0: none). False if there
+    was nothing to leave any more. Mails already waiting are held back when their turn comes."""
     with database.write() as connection:
-        if not subscribers.transition(connection, subscription_id, SubscriptionEvent.UNSUBSCRIBE):
-            return False
-        consent.record(connection, [subscription_id], "unsubscribed", now, source, ip=ip)
-        consent.record_feedback(connection, issue_id or None, subscription_id, "unsubscribe", now)
+        return _leave(connection, subscription_id, now, issue_id, source, ip)
+
+
+def unsubscribe_all(
+    database: Database, subscription_id: int, now: datetime, *, issue_id: int = 0, source: str, ip: str = ""
+) -> list[int]:
+    """unsubscribe: everything this reader gets. Returns the subscriptions that were left just now."""
+    with database.write() as connection:
+        found = subscribers.get(connection, subscription_id)
+        theirs = subscribers.of_subscriber(connection, found.subscriber_id) if found else []
+        return [
+            one.id
+            for one in theirs
+            if _leave(connection, one.id, now, issue_id if one.id == subscription_id else 0, source, ip)
+        ]
+
+
+def _leave(connection: Connection, subscription_id: int, now: datetime, issue_id: int, source: str, ip: str) -> bool:
+    if not subscribers.transition(connection, subscription_id, SubscriptionEvent.UNSUBSCRIBE):
+        return False
+    consent.record(connection, [subscription_id], "unsubscribed", now, source, ip=ip)
+    consent.record_feedback(connection, issue_id or None, subscription_id, "unsubscribe", now)
     return True
+
+
+def restore(database: Database, subscription_ids: Sequence[int], now: datetime, ip: str = "") -> int:
+    """undo: what was left a moment ago, if it had been confirmed | state | proof. Returns how many came back."""
+    with database.write() as connection:
+        back = [
+            one
+            for one in subscription_ids
+            if consent.was_given(connection, one) and subscribers.transition(connection, one, SubscriptionEvent.RESTORE)
+        ]
+        consent.record(connection, back, "confirmed", now, "undo", ip=ip)
+    return len(back)
+
+
+def say_why(database: Database, subscription_id: int, reason: str) -> None:
+    """Keep why a reader left, beside his unsubscription."""
+    with database.write() as connection:
+        consent.explain(connection, subscription_id, "unsubscribe", reason[:_REASON_LENGTH])
+
+
+def all_of(database: Database, subscription: Subscription) -> list[Subscription]:
+    """All subscriptions of the same reader, the oldest first."""
+    with database.read() as connection:
+        return subscribers.of_subscriber(connection, subscription.subscriber_id)
+
+
+def sent_to(database: Database, subscription_id: int, limit: int) -> list[tuple[int, datetime]]:
+    """The latest issues that were sent to a subscription, newest first, as (issue, its slot)."""
+    with database.read() as connection:
+        return consent.sent(connection, subscription_id, limit)
 
 
 def change_preferences(

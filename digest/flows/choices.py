@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Collection, Iterable
+from datetime import UTC, date, datetime, time, timedelta
 
 from babel import Locale, UnknownLocaleError
 
 from digest import schedule
 from digest.errors import InputError
-from digest.store.subscribers import Choice, Person
+from digest.store.subscribers import ALL_DAYS, Choice, Person
 from digest.values import Edition, Section
 from digest.variants import arranged
 
 _NAME_LENGTH = 200
 _LOCALE_LENGTH = 20
+_LONGEST_PAUSE = timedelta(days=366)
 
 
 def optional_sections(edition: Edition, chosen: Collection[str] | None = None) -> tuple[Section, ...]:
@@ -55,7 +58,39 @@ def one_line(text: str) -> str:
 def described(choice: Choice) -> str:
     """The choice in a line, for the proof of consent."""
     sections = "all sections" if choice.sections is None else ", ".join(choice.sections) or "no optional section"
-    return f"{choice.cadence}; {sections}; " + ("when it comes out" if choice.hour is None else f"at {choice.hour}:00")
+    said = [choice.cadence, sections, "when it comes out" if choice.hour is None else f"at {choice.hour}:00"]
+    if choice.days != ALL_DAYS:
+        said.append("on " + ", ".join(calendar.day_abbr[day] for day in range(7) if choice.days >> day & 1))
+    if choice.paused_until:
+        said.append(f"paused until {choice.paused_until:%Y-%m-%d %H:%M} UTC")
+    return "; ".join(said)
+
+
+def days(words: Iterable[str]) -> int:
+    """The days of the week, given as 0 (Monday) to 6, a bit each. Raises ``InputError``, also for none at all."""
+    chosen = 0
+    for word in words:
+        if word not in set("0123456"):
+            raise InputError(f"no day {word[:20]!r}", "give 0 (Monday) to 6 (Sunday)")
+        chosen |= 1 << int(word)
+    if not chosen:
+        raise InputError("no day is chosen", "choose one at least, or unsubscribe")
+    return chosen
+
+
+def pause(word: str, time_zone: str, now: datetime) -> datetime | None:
+    """The beginning of the day ``word`` (2026-12-24) in ``time_zone``; ``None`` for "" and for what is past. Raises
+    ``InputError`` for what is no date or more than a year away."""
+    if not word.strip():
+        return None
+    try:
+        day = date.fromisoformat(word.strip())
+    except ValueError:
+        raise InputError(f"{word[:20]!r} is no date", "write it as 2026-12-24") from None
+    if day > now.date() + _LONGEST_PAUSE:
+        raise InputError(f"{day} is more than a year away", "take an earlier day, or unsubscribe")
+    begins = datetime.combine(max(day, now.date() - timedelta(days=2)), time(), tzinfo=schedule.zone(time_zone))
+    return begins.astimezone(UTC) if begins > now else None
 
 
 def _check_locale(name: str) -> None:

@@ -183,6 +183,8 @@ def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryE
         return DeliveryEvent.SUPPRESS, turn.suppressed
     if turn.state is not SubscriptionState.ACTIVE:
         return DeliveryEvent.CANCEL, str(turn.state)
+    if turn.away:
+        return DeliveryEvent.CANCEL, "on holiday"
     if turn.covered_until is not None and turn.covered_until >= covers_until:
         return DeliveryEvent.CANCEL, "superseded by a later issue"
     if turn.overlapping:

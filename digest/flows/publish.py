@@ -8,7 +8,6 @@ frozen is what goes out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,6 +22,7 @@ from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
 from digest.store import articles, changes, clicks, editions, expansion, issues, schedules, trials
 from digest.store.database import Database
+from digest.store.expansion import Due, Wish
 from digest.values import Edition, Issue, IssueContent
 
 _SETTLING = timedelta(days=2)  # after its end an issue's last mail may still be retried or assumed sent
@@ -208,22 +208,24 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
         if not issues.move(connection, issue_id, IssueEvent.EXPAND, now):
             return
         _, edition = editions.require(connection, issue.edition)
-        wishes = {
-            (zone, hour): max(_due_at(issue, zone, edition.time_zone, hour), now)
-            for zone, hour in expansion.local_hours(connection, issue)
-        }
-        expansion.expand(connection, issue, wishes, now, settings.batch, trials.get(connection, issue.id))
+        dues = {wish: _due(issue, wish, edition.time_zone, now) for wish in expansion.wishes(connection, issue)}
+        expansion.expand(connection, issue, dues, now, settings.batch, trials.get(connection, issue.id))
         expansion.start_serving(connection, issue)
         expansion.supersede(connection, issue, now)
         _overtake(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)
 
 
-def _due_at(issue: Issue, zone: str, default: str, hour: int) -> datetime:
-    """A reader's hour. Zones get renamed; one that is not known any more must not hold up everybody's mail."""
-    with suppress(InputError):
-        return schedule.local_due(issue.slot, zone or default, hour)
-    return schedule.local_due(issue.slot, default, hour)
+def _due(issue: Issue, wish: Wish, default: str, now: datetime) -> Due:
+    """When a reader's hour comes, and on which day of his. Zones get renamed; one that is not known any more must not
+    hold up everybody's mail."""
+    name, hour = wish
+    try:
+        there = schedule.zone(name or default)
+    except InputError:
+        name, there = default, schedule.zone(default)
+    at = issue.slot if hour is None else schedule.local_due(issue.slot, name or default, hour)
+    return Due(max(at, now), at.astimezone(there).weekday())
 
 
 def _may_go(connection: Connection, issue: Issue, now: datetime) -> bool:

@@ -16,25 +16,23 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
 from digest import addresses, tokens
-from digest.errors import InputError
-from digest.flows import choices
+from digest.flows import choices, letters
 from digest.settings import SignUpSettings
-from digest.smtp.courier import Courier, in_order
+from digest.smtp.courier import Courier
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store import consent, editions, sign_ups, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
-from digest.values import Envelope, Result
+from digest.values import Envelope
 
 COOLDOWN = timedelta(minutes=10)
-RETRY_AFTER = timedelta(minutes=5)
 _WEEK = timedelta(days=7)
-_SENT = frozenset({Result.ACCEPTED, Result.UNKNOWN})  # a second one after UNKNOWN would be rude
 
 log = logging.getLogger(__name__)
 
@@ -154,27 +152,17 @@ def send_confirmations(
 ) -> int:
     """confirmations: those owed | claim | make | send | settle. Returns how many were accepted.
 
-    Claiming owes them again in ``RETRY_AFTER``, so a crash or a temporary refusal needs nothing more. An address
+    Claiming owes them again in ``letters.RETRY_AFTER``: a crash or a temporary refusal needs nothing more. An address
     that can't be mailed (``make_mail`` raises ``InputError``) is owed nothing any longer. After the first mail one
     reminder is owed.
     """
-    until = now + RETRY_AFTER
+    until = now + letters.RETRY_AFTER
     with database.write() as connection:
         claimed = subscribers.claim_confirmations(connection, now, until, limit)
         barred = suppressions.among(connection, [addresses.key(one.person.address) for one in claimed])
-    mails, dropped = [], []
-    for one in claimed:
-        try:
-            if addresses.key(one.person.address) in barred:
-                raise InputError("the address is suppressed")
-            mails.append((one.id, make_mail(one)))
-        except InputError:
-            dropped.append(one.id)
-    outcomes = in_order(courier.send([mail for _, mail in mails]))
-    results = [(id_, outcome.result) for (id_, _), outcome in zip(mails, outcomes, strict=True)]
-    dropped += [id_ for id_, result in results if result is Result.PERMANENT]
-    sent = [id_ for id_, result in results if result in _SENT]
+    owed = [(one.id, one.person.address, partial(make_mail, one)) for one in claimed]
+    posted = letters.post(courier, owed, barred)
     remind_at = now + timedelta(hours=settings.remind_after_hours) if settings.remind_after_hours else None
     with database.write() as connection:
-        subscribers.settle_confirmations(connection, sent, dropped, until, remind_at)
-    return sum(result is Result.ACCEPTED for _, result in results)
+        subscribers.settle_confirmations(connection, posted.sent, posted.dropped, until, remind_at)
+    return posted.accepted

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, and_, func, insert, select, update
 
-from digest.store.schema import consent_events, deliveries, feedback_events, issues, subscriptions
+from digest.states import DeliveryState
+from digest.store.schema import consent_events, deliveries, feedback_events, issue_content, issues, subscriptions
 
 
 def record(
@@ -48,6 +49,16 @@ def asked_since(connection: Connection, subscription_id: int, since: datetime) -
     return connection.execute(query.limit(1)).first() is not None
 
 
+def explain(connection: Connection, subscription_id: int, kind: str, detail: str) -> None:
+    """Say more of the newest feedback of this kind."""
+    newest = select(func.max(feedback_events.c.id)).where(
+        feedback_events.c.subscription_id == subscription_id, feedback_events.c.kind == kind
+    )
+    connection.execute(
+        update(feedback_events).where(feedback_events.c.id == newest.scalar_subquery()).values(detail=detail)
+    )
+
+
 def times_asked(connection: Connection, subscriber_id: int, since: datetime) -> int:
     """How often the sign-up form asked for any subscription of this person after ``since``."""
     query = (
@@ -60,6 +71,31 @@ def times_asked(connection: Connection, subscriber_id: int, since: datetime) -> 
         )
     )
     return connection.execute(query).scalar_one()
+
+
+def was_given(connection: Connection, subscription_id: int) -> bool:
+    """Whether its reader ever agreed to this subscription, by a click or as an import says."""
+    query = select(consent_events.c.id).where(
+        consent_events.c.subscription_id == subscription_id, consent_events.c.kind.in_(("confirmed", "imported"))
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def sent(connection: Connection, subscription_id: int, limit: int) -> list[tuple[int, datetime]]:
+    """The latest issues that were accepted for a subscription and whose content is kept, as (issue, slot)."""
+    query = (
+        select(issues.c.id, issues.c.slot)
+        .join(subscriptions, subscriptions.c.edition_id == issues.c.edition_id)
+        .join(
+            deliveries,
+            and_(deliveries.c.issue_id == issues.c.id, deliveries.c.subscription_id == subscriptions.c.id),
+        )
+        .join(issue_content, issue_content.c.issue_id == issues.c.id)
+        .where(subscriptions.c.id == subscription_id, deliveries.c.state == DeliveryState.ACCEPTED)
+        .order_by(issues.c.slot.desc())
+        .limit(limit)
+    )
+    return [(row.id, row.slot) for row in connection.execute(query)]
 
 
 def events(connection: Connection, subscription_id: int) -> list[dict[str, Any]]:

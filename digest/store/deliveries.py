@@ -37,8 +37,8 @@ _CHUNK = 500  # ids in one statement
 class Turn:
     """A delivery whose turn has come, with all that decides about it, read right before sending.
 
-    ``state`` is ``None`` when the subscription has been erased. ``overlapping``: an older issue of the same edition is
-    on the wire to this reader at this moment.
+    ``state`` is ``None`` when the subscription has been erased. ``away``: he is on holiday. ``overlapping``: an older
+    issue of the same edition is on the wire to this reader at this moment.
     """
 
     subscription_id: int
@@ -49,6 +49,7 @@ class Turn:
     sections: tuple[str, ...] | None
     covered_until: int | None
     suppressed: str | None
+    away: bool = False
     overlapping: bool = False
 
 
@@ -88,6 +89,7 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
             subscribers.c.name,
             subscriptions.c.sections,
             subscriptions.c.covered_until,
+            subscriptions.c.paused_until,
             suppressions.c.reason.label("suppressed"),
         )
         .select_from(deliveries)
@@ -110,6 +112,7 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
             sections=None if row.sections is None else tuple(filter(None, row.sections.split(","))),
             covered_until=row.covered_until,
             suppressed=row.suppressed,
+            away=row.paused_until is not None and row.paused_until > now,
             overlapping=row.subscription_id in busy,
         )
         for row in rows

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -20,6 +20,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    true,
     update,
     values,
 )
@@ -28,38 +29,52 @@ from sqlalchemy.sql.elements import ColumnElement
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
 from digest.store import trials
 from digest.store.deliveries import move_where
-from digest.store.schema import batches, deliveries, issues, subscribers, subscriptions
+from digest.store.schema import Moment, batches, deliveries, issues, subscribers, subscriptions
+from digest.store.subscribers import ALL_DAYS
 from digest.trials import Trial, takes_part
 from digest.values import Issue
 
+_NO_HOUR = -1
 _PER_MOMENT = 10_000_000  # numbers kept for the batches due at one moment, of which there are some hundred at most
 
 
-def local_hours(connection: Connection, issue: Issue) -> list[tuple[str, int]]:
-    """The distinct (time zone, hour) that readers of the issue wish it at; not those who get it as it comes out."""
+class Due(NamedTuple):
+    """When readers with one wish get an issue, and which day of the week that is to them, Monday being 0."""
+
+    at: datetime
+    day: int
+
+
+Wish = tuple[str, int | None]
+"""A reader's time zone and the hour he wishes the issue at; ``None``: as it comes out."""
+
+
+def wishes(connection: Connection, issue: Issue) -> list[Wish]:
+    """The distinct wishes of the issue's readers; not of those who get it on any day as it comes out."""
     columns = select(subscribers.c.time_zone, subscriptions.c.hour).select_from(_audience_from())
-    statement = columns.where(_audience(issue), subscriptions.c.hour.is_not(None)).distinct()
-    return sorted((zone, hour) for zone, hour in connection.execute(statement))
+    special = or_(subscriptions.c.hour.is_not(None), subscriptions.c.days != ALL_DAYS)
+    found = connection.execute(columns.where(_audience(issue), special).distinct())
+    return sorted(((zone, hour) for zone, hour in found), key=str)
 
 
 def expand(
     connection: Connection,
     issue: Issue,
-    wishes: Mapping[tuple[str, int], datetime],
+    dues: Mapping[Wish, Due],
     now: datetime,
     size: int,
     trial: Trial | None = None,
 ) -> int:
     """Create the deliveries of the issue's whole audience in one statement, in batches of at most ``size``, and the
-    batches. ``wishes``: when each (time zone, hour) has come, not before ``now``; everybody else's batches are due now,
-    and so may be those of a reader who wishes another hour in this very moment. Of those who would get it before the
-    end of a ``trial`` only its share does; the others wait for it. Returns how many batches."""
+    batches. ``dues``: what each of ``wishes`` comes to, not before ``now``; everybody else's batches are due now, and
+    so may be those of a reader who wishes another hour in this very moment. Left out is who is away when it would be
+    due to him, and who takes nothing on that day: the next issue he gets has what he missed. Of those who would get it
+    before the end of a ``trial`` only its share does; the others wait for it. Returns how many batches."""
     decide_at = now + timedelta(minutes=trial.minutes) if trial else now
-    moments = sorted({now, *wishes.values(), decide_at})
-    places = {wish: moments.index(due_at) for wish, due_at in wishes.items()}
+    moments = sorted({now, *(due.at for due in dues.values()), decide_at})
     rest = moments.index(decide_at)
     columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
-    connection.execute(insert(deliveries).from_select(columns, _numbered(issue, places, size, trial, rest)))
+    connection.execute(insert(deliveries).from_select(columns, _numbered(issue, dues, moments, size, trial, rest)))
     if trial:
         trials.begin(connection, issue.id, decide_at, rest * _PER_MOMENT)
     made = select(deliveries.c.batch).where(deliveries.c.issue_id == issue.id).distinct()
@@ -73,17 +88,32 @@ def expand(
 
 
 def _numbered(
-    issue: Issue, places: Mapping[tuple[str, int], int], size: int, trial: Trial | None, rest: int
+    issue: Issue, dues: Mapping[Wish, Due], moments: Sequence[datetime], size: int, trial: Trial | None, rest: int
 ) -> Select[Any]:
-    """The audience with the numbers of its batches: those of the moment in ``places`` n begin at n × _PER_MOMENT. Who
-    does not take part in the ``trial`` has no earlier place than ``rest``."""
+    """The audience with the numbers of its batches: those of moment n begin at n × _PER_MOMENT. ``moments[0]`` is that
+    of everybody without a wish of his own. Who does not take part in the ``trial`` has no earlier place than
+    ``rest``."""
     source = _audience_from()
     place: ColumnElement[int] = literal(0, Integer)
-    if places:
-        wished = values(column("zone", String), column("hour", Integer), column("place", Integer), name="wished")
-        table = wished.data([(*wish, number) for wish, number in places.items()]).cte()
-        same = and_(table.c.zone == subscribers.c.time_zone, table.c.hour == subscriptions.c.hour)
-        source, place = source.outerjoin(table, same), func.coalesce(table.c.place, 0)
+    due: ColumnElement[datetime] = literal(moments[0], Moment)
+    wanted: ColumnElement[bool] = true()
+    if dues:
+        names = (column("zone", String), column("hour", Integer), column("place", Integer))
+        table = (
+            values(*names, column("day", Integer), column("due", Moment), name="wished")
+            .data(
+                [
+                    (zone, _NO_HOUR if hour is None else hour, moments.index(one.at), 1 << one.day, one.at)
+                    for (zone, hour), one in dues.items()
+                ]
+            )
+            .cte()
+        )
+        hour = func.coalesce(subscriptions.c.hour, _NO_HOUR)
+        source = source.outerjoin(table, and_(table.c.zone == subscribers.c.time_zone, table.c.hour == hour))
+        place, due = func.coalesce(table.c.place, 0), func.coalesce(table.c.due, due)
+        wanted = or_(subscriptions.c.days == ALL_DAYS, subscriptions.c.days.bitwise_and(table.c.day) != 0)
+    here = or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= due)
     if trial:
         waits = and_(place < rest, not_(takes_part(trial, subscriptions.c.id)))
         place = case((waits, rest), else_=place)
@@ -97,7 +127,7 @@ def _numbered(
             literal(0),
         )
         .select_from(source)
-        .where(_audience(issue))
+        .where(_audience(issue), wanted, here)
     )
 
 

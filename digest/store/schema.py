@@ -222,6 +222,8 @@ subscriptions = Table(
     Column("cadence", String(20), nullable=False),
     Column("sections", Text),  # keys of the sections chosen, in the reader's order, comma-separated; null: all
     Column("hour", SmallInteger),  # local hour of day, 0-23; null: when the issue comes out
+    Column("days", SmallInteger, nullable=False, server_default="127"),  # of the week, a bit each, Monday the first
+    Column("paused_until", Moment),  # no issue begins its way to him before; null: he is not away
     Column("covered_until", BigInteger),  # intake served up to; null: never served
     Column("confirm_due_at", Moment),  # a confirmation mail, or its reminder, is owed since; null: none
     Column("confirm_mails", SmallInteger, nullable=False, server_default="0"),  # of them sent
@@ -385,6 +387,22 @@ sign_up_requests = Table(  # forms as they came in, until a worker looks at them
     Column("wish", JSON, nullable=False),  # flows.signup.SignUp as an object
     Column("at", Moment, nullable=False),
     Index("ix_sign_up_requests_address_key", "address_key"),
+    sqlite_autoincrement=True,
+)
+
+errands = Table(  # what a reader asked for that wants a click in a mail: at most one of a kind each
+    "errands",
+    metadata,
+    _id(),
+    Column("subscriber_id", _BigId, ForeignKey("subscribers.id", ondelete="CASCADE"), nullable=False),
+    Column("subscription_id", _BigId, ForeignKey("subscriptions.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(8), nullable=False),  # flows.errands.Kind
+    Column("address", Text, nullable=False),  # where the mail goes; of a move the new address
+    Column("address_key", LargeBinary(_KEY_BYTES), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("mail_due_at", Moment),  # a mail is owed since; null: none
+    UniqueConstraint("subscriber_id", "kind"),
+    Index("ix_errands_mail_due_at", "mail_due_at", postgresql_where=text("mail_due_at IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, func, literal, select, update
+from sqlalchemy import Connection, Row, Select, case, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses, states
@@ -21,6 +21,8 @@ from digest.store.schema import (
     subscribers,
     subscriptions,
 )
+
+ALL_DAYS = 0b1111111
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,15 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a reader chose of an edition. ``sections`` are keys in his order, ``None`` for all in the
-    edition's order; ``hour`` the local hour of day, ``None`` for when the issue comes out."""
+    """What a reader chose of an edition. ``sections`` are keys in his order, ``None`` for all in the edition's order;
+    ``hour`` the local hour of day, ``None`` for when the issue comes out; ``days`` the days of the week he takes it on,
+    a bit each, Monday the first; ``paused_until`` when his holiday ends, ``None`` for no holiday."""
 
     cadence: str
     sections: tuple[str, ...] | None = None
     hour: int | None = None
+    days: int = ALL_DAYS
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,33 @@ def listing(
     if state is not None:
         query = query.where(subscriptions.c.state == state)
     return [_subscription(row) for row in connection.execute(query)]
+
+
+def of_subscriber(connection: Connection, subscriber_id: int) -> list[Subscription]:
+    """All subscriptions of one person, the oldest first."""
+    query = _query().where(subscribers.c.id == subscriber_id).order_by(subscriptions.c.id)
+    return [_subscription(row) for row in connection.execute(query)]
+
+
+def change_address(connection: Connection, subscriber_id: int, address: str) -> None:
+    """Give a person another normalised address, which must not be anybody else's."""
+    values = {"address": address, "address_key": addresses.key(address)}
+    connection.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
+
+
+def take_over(connection: Connection, one: Subscription, owner: int, mine: Subscription | None, now: datetime) -> int:
+    """Make ``owner`` an active subscriber of what ``one`` is a subscription to, with its choice and as far as it was
+    served. ``mine`` is the subscription he has already, not active. Returns the id of his subscription."""
+    values = {**columns(one.choice), "state": SubscriptionState.ACTIVE, "covered_until": one.covered_until}
+    if mine:
+        connection.execute(
+            update(subscriptions).where(subscriptions.c.id == mine.id).values(**values, confirm_due_at=None)
+        )
+        return mine.id
+    edition = select(subscriptions.c.edition_id).where(subscriptions.c.id == one.id).scalar_subquery()
+    row = {**values, "subscriber_id": owner, "edition_id": edition, "created_at": now}
+    new: int = connection.execute(insert(subscriptions).values(row).returning(subscriptions.c.id)).scalar_one()
+    return new
 
 
 def counts(connection: Connection, edition_id: int | None = None) -> dict[SubscriptionState, int]:
@@ -292,7 +324,7 @@ def _subscription(row: Row[Any]) -> Subscription:
         edition=row.edition,
         state=SubscriptionState(row.state),
         person=Person(row.address, row.name, row.locale, row.time_zone),
-        choice=Choice(row.cadence, sections_of(row.sections), row.hour),
+        choice=Choice(row.cadence, sections_of(row.sections), row.hour, row.days, row.paused_until),
         covered_until=row.covered_until,
         confirm_due_at=row.confirm_due_at,
         created_at=row.created_at,
@@ -306,7 +338,13 @@ def sections_of(stored: str | None) -> tuple[str, ...] | None:
 
 def columns(choice: Choice) -> dict[str, Any]:
     sections = None if choice.sections is None else ",".join(choice.sections)
-    return {"cadence": choice.cadence, "sections": sections, "hour": choice.hour}
+    return {
+        "cadence": choice.cadence,
+        "sections": sections,
+        "hour": choice.hour,
+        "days": choice.days,
+        "paused_until": choice.paused_until,
+    }
 
 
 def _insert_new(connection: Connection, table: Any, values: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -12,9 +12,12 @@ from starlette.exceptions import HTTPException
 
 from digest.app import App
 from digest.errors import DigestError
+from digest.web.errands import errand_routes
 from digest.web.guard import Guard, protect
+from digest.web.leaving import leaving_routes
 from digest.web.links import link_routes
 from digest.web.pages import Pages
+from digest.web.preferences import preference_routes
 from digest.web.reader import reader_routes
 from digest.web.signup import signup_routes
 
@@ -30,6 +33,9 @@ def create_app(app: App) -> FastAPI:
     https = app.settings.base_url.startswith("https://")
     web.add_middleware(Guard, https=https)
     web.include_router(reader_routes(app, pages))
+    web.include_router(leaving_routes(app, pages))
+    web.include_router(preference_routes(app, pages))
+    web.include_router(errand_routes(app, pages))
     web.include_router(signup_routes(app, pages))
     web.include_router(link_routes(app))
     _health(web, app)

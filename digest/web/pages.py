@@ -42,9 +42,11 @@ class Pages:
         self._strings = _read_strings(folders)
         self._dressed = themes.dresser(folders)
 
-    def page(self, name: str, edition: Edition | None = None, /, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """The page ``name``, framed for ``edition`` (plain without one)."""
-        words = self.words(edition)
+    def page(
+        self, name: str, edition: Edition | None = None, /, *, status: int = 200, locale: str = "", **values: Any
+    ) -> HTMLResponse:
+        """The page ``name``, framed for ``edition`` (plain without one), in the reader's ``locale`` if we have it."""
+        words = self.words(edition, locale)
         frame = {
             "t": words,
             "lang": words.language.replace("_", "-"),
@@ -63,9 +65,17 @@ class Pages:
                 return self._dressed(edition)
         return dress(DEFAULT)
 
-    def words(self, edition: Edition | None) -> Words:
-        """The strings in the edition's language."""
+    def words(self, edition: Edition | None, locale: str = "") -> Words:
+        """The strings in the language of ``locale`` if we have it, else in the edition's."""
+        if locale and language(locale) in self.languages:
+            return Words(self._strings, locale)
         return Words(self._strings, edition.locale if edition else _FALLBACK)
+
+    @cached_property
+    def languages(self) -> Mapping[str, str]:
+        """The languages a reader may choose, each with its own name for itself."""
+        found = sorted({language(name) for name in self._strings})
+        return {name: Locale.parse(name).get_display_name(name) or name for name in found}
 
     @cached_property
     def zone_script(self) -> Markup:
@@ -103,6 +113,11 @@ class Words:
         """A cadence's name; the word itself where no language knows it."""
         known = any(f"cadence.{cadence}" in table for table in self._tables)
         return self(f"cadence.{cadence}") if known else cadence.capitalize()
+
+
+def language(locale: str) -> str:
+    """``pt`` of ``pt-BR``."""
+    return locale.replace("-", "_").partition("_")[0]
 
 
 def _read_strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:

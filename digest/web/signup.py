@@ -18,15 +18,16 @@ from digest.app import App
 from digest.errors import InputError, NotFoundError
 from digest.flows import audience, blocklist, choices, signup
 from digest.flows.signup import SignUp
-from digest.gate.turnstile import Refused
 from digest.settings import SignUpSettings
 from digest.store.subscribers import Person
 from digest.values import Edition
 from digest.web import captcha
+from digest.web.door import READ, client_ip
+from digest.web.fields import asked, plain, wanted
 from digest.web.forms import Form, Posted
 from digest.web.guard import policy
+from digest.web.limits import refused
 from digest.web.pages import Pages
-from digest.web.reader import READ, Fields, asked, client_ip, wanted
 
 HONEYPOT = "website"  # people don't see this field; programs fill it in
 MARK = "mark"
@@ -77,10 +78,10 @@ class _Counter:
             return self.form(edition, form, ip, problem=str(error), status=422)
         if not self._looks_human(form, ip, now):
             return self.form(edition, form, ip, once_more=True)
-        refused = self._refused(address, ip)
-        if refused and refused.limit.name != admission.ADDRESS:
-            raise HTTPException(429, headers={"Retry-After": str(int(refused.seconds) + 1)})
-        if not refused and not form.first(HONEYPOT):
+        held = refused(self._app, address, ip)
+        if held and held.limit.name != admission.ADDRESS:
+            raise HTTPException(429, headers={"Retry-After": str(int(held.seconds) + 1)})
+        if not held and not form.first(HONEYPOT):
             wish = SignUp(person, choice, words("sign_up.consent", edition=edition.title), ip=ip)
             signup.ask(self._app.database, edition.name, wish, now)
         return self._pages.page("check_mail", edition, address=address)
@@ -96,13 +97,12 @@ class _Counter:
         status: int = 200,
     ) -> HTMLResponse:
         sections = choices.optional_sections(edition)
-        everything = Fields("", tuple(section.key for section in sections), edition.default_cadence)
         page = self._pages.page(
             "sign_up",
             edition,
             status=status,
             sections=sections,
-            fields=asked(form, edition) if form.fields else everything,
+            fields=asked(form, edition) if form.fields else plain(edition),
             zones=self._pages.time_zones,
             address=form.first("address"),
             honeypot=HONEYPOT,
@@ -128,11 +128,3 @@ class _Counter:
             if age is None or age < timedelta(seconds=self._settings.form_seconds):
                 return False
         return self._is_person({name: form.first(name) for name in form.fields}, ip)
-
-    def _refused(self, address: str, ip: str) -> Refused | None:
-        turnstile, settings = self._app.turnstile, self._settings
-        own = admission.concerned(settings, ip, addresses.key(address), address.rpartition("@")[2])
-        refused = turnstile.admit([*own, *admission.over_all(settings)])
-        if refused and refused.limit.name == admission.WHOLE and (kept := admission.newcomers(settings, ip)):
-            return turnstile.admit([*own, *kept])
-        return refused

@@ -69,6 +69,31 @@ def upgrade() -> None:
         batch_op.create_index("ix_sign_up_requests_address_key", ["address_key"], unique=False)
 
     op.create_table(
+        "errands",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscriber_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("address_key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("asked_at", Moment(), nullable=False),
+        sa.Column("mail_due_at", Moment(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscribers.id"], name=op.f("fk_errands_subscriber_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscriptions.id"], name=op.f("fk_errands_subscription_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_errands")),
+        sa.UniqueConstraint("subscriber_id", "kind", name=op.f("uq_errands_subscriber_id_kind")),
+        sqlite_autoincrement=True,
+    )
+    with op.batch_alter_table("errands", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_errands_mail_due_at", ["mail_due_at"], unique=False, postgresql_where=sa.text("mail_due_at IS NOT NULL")
+        )
+
+    op.create_table(
         "import_rejects",
         sa.Column("import_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("line", sa.Integer(), autoincrement=False, nullable=False),
@@ -144,4 +169,6 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("fields", sa.JSON(), server_default="{}", nullable=False))
 
     with op.batch_alter_table("subscriptions", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("days", sa.SmallInteger(), server_default="127", nullable=False))
+        batch_op.add_column(sa.Column("paused_until", Moment(), nullable=True))
         batch_op.add_column(sa.Column("confirm_mails", sa.SmallInteger(), server_default="0", nullable=False))

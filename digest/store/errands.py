@@ -1,0 +1,79 @@
+"""Errands: what a reader asked for on a page and confirms by a click in a mail."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from digest import addresses
+from digest.store.schema import errands
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One errand. ``subscription_id`` is the one whose page it was asked for on; ``address`` where its mail goes."""
+
+    id: int
+    subscriber_id: int
+    subscription_id: int
+    kind: str
+    address: str
+    asked_at: datetime
+
+
+def put(
+    connection: Connection, subscriber_id: int, subscription_id: int, kind: str, address: str, now: datetime
+) -> None:
+    """Ask for an errand, and owe its mail; it takes the place of one of the same kind."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = {
+        "subscription_id": subscription_id,
+        "address": address,
+        "address_key": addresses.key(address),
+        "asked_at": now,
+        "mail_due_at": now,
+    }
+    query = dialect.insert(errands).values(subscriber_id=subscriber_id, kind=kind, **values)
+    connection.execute(query.on_conflict_do_update(index_elements=["subscriber_id", "kind"], set_=values))
+
+
+def get(connection: Connection, errand_id: int) -> Errand | None:
+    row = connection.execute(select(errands).where(errands.c.id == errand_id)).one_or_none()
+    return _errand(row) if row else None
+
+
+def asked_since(connection: Connection, subscriber_id: int, kind: str, since: datetime) -> bool:
+    """Whether the same was asked for after ``since``."""
+    mine = (errands.c.subscriber_id == subscriber_id, errands.c.kind == kind, errands.c.asked_at > since)
+    return connection.execute(select(errands.c.id).where(*mine)).first() is not None
+
+
+def remove(connection: Connection, errand_id: int) -> bool:
+    """Take an errand off the list; false if somebody else was first."""
+    return connection.execute(delete(errands).where(errands.c.id == errand_id)).rowcount == 1
+
+
+def remove_asked_before(connection: Connection, moment: datetime) -> None:
+    connection.execute(delete(errands).where(errands.c.asked_at < moment))
+
+
+def claim_mails(connection: Connection, now: datetime, until: datetime, limit: int) -> list[Errand]:
+    """Take the mails owed at ``now``: nobody else is given them before ``until``, when they are owed again."""
+    owed = errands.c.mail_due_at <= now
+    due = select(errands.c.id).where(owed).order_by(errands.c.mail_due_at).limit(limit)
+    query = update(errands).where(errands.c.id.in_(due), owed).values(mail_due_at=until).returning(errands)
+    return sorted((_errand(row) for row in connection.execute(query)), key=lambda errand: errand.id)
+
+
+def settle_mails(connection: Connection, ids: Collection[int], claimed_until: datetime) -> None:
+    """No mail is owed any more for those of ``ids`` that are still claimed as we claimed them."""
+    claimed = errands.c.mail_due_at == claimed_until
+    connection.execute(update(errands).where(errands.c.id.in_(ids), claimed).values(mail_due_at=None))
+
+
+def _errand(row: Row[tuple[object, ...]]) -> Errand:
+    return Errand(row.id, row.subscriber_id, row.subscription_id, row.kind, row.address, row.asked_at)

@@ -1,0 +1,59 @@
+"""Behind the link of a mail that confirms an errand: GET shows a button, POST does it."""
+
+from __future__ import annotations
+
+import json
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from digest import tokens
+from digest.app import App
+from digest.flows import audience, errands
+from digest.flows.errands import Kind
+from digest.personalise import masked
+from digest.store.errands import Errand
+from digest.store.subscribers import Subscription
+from digest.web.door import READ, Door, client_ip
+from digest.web.pages import Pages
+
+
+def errand_routes(app: App, pages: Pages) -> APIRouter:
+    """The routes, over one application and its pages."""
+    router = APIRouter()
+    door = Door(app, pages)
+
+    def wanted(token: str) -> tuple[Errand, Subscription]:
+        """The errand; 404 for a forged or old link, 410 for one that was done, replaced or lost with its reader."""
+        named = tokens.read_errand(app.settings.keys, token, app.now())
+        if named is None:
+            raise HTTPException(404)
+        found = errands.find(app.database, named[0])
+        if found is None or found[0].kind == Kind.MOVED or named[1] < found[0].asked_at.replace(microsecond=0):
+            raise HTTPException(410)
+        return found
+
+    def page(errand: Errand, found: Subscription, *, done: bool = False) -> Response:
+        edition = audience.edition_of(app.database, found.edition)
+        return door.page("errand", found, edition, kind=errand.kind, to=masked(errand.address), done=done)
+
+    @router.api_route("/e/{token}", methods=READ)
+    def errand_page(token: str) -> Response:
+        return page(*wanted(token))
+
+    @router.post("/e/{token}")
+    def do(token: str, request: Request) -> Response:
+        errand, found = wanted(token)
+        if errand.kind == Kind.DATA:
+            data = errands.data(app.database, errand.id)
+            text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
+            save = {"Content-Disposition": 'attachment; filename="my-data.json"'}
+            return Response(text, media_type="application/json", headers=save)
+        if errand.kind == Kind.MOVE:
+            errands.move(app.database, errand.id, app.now(), client_ip(request))
+        else:
+            errands.erase(app.database, app.settings.state_dir, errand.id, app.now())
+        return page(errand, found, done=True)
+
+    return router

@@ -1,0 +1,95 @@
+"""Unsubscribing: one-click (RFC 8058), by a page, from one edition or from all, and back within the hour.
+
+It needs the database and nothing else, never expires, and is committed before the answer goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+
+from digest import tokens
+from digest.app import App
+from digest.flows import audience
+from digest.states import SubscriptionState
+from digest.store.subscribers import Subscription
+from digest.tokens import ReaderToken
+from digest.values import Edition
+from digest.web.door import READ, Door, client_ip
+from digest.web.forms import Form, Posted
+from digest.web.pages import Pages
+
+REASONS = ("often", "dull", "never", "elsewhere", "other")
+
+
+def leaving_routes(app: App, pages: Pages) -> APIRouter:
+    """The routes, over one application and its pages."""
+    router = APIRouter()
+    door = Door(app, pages)
+
+    @router.api_route("/u/{token}", methods=READ)
+    def unsubscribe_page(token: str) -> Response:
+        return page(door, token, *door.subscribed(door.leaver(token)))
+
+    @router.post("/u/{token}")
+    def unsubscribe(token: str, form: Posted, request: Request) -> Response:
+        names, ip, now = door.leaver(token), client_ip(request), app.now()
+        if form.first("List-Unsubscribe") == "One-Click":  # a program asks: no page, so that it costs little
+            _leave(app, names, form, "one-click", ip)
+            return PlainTextResponse("You are unsubscribed.\n")
+        restored, thanked, left = False, False, list[int]()
+        if ticket := form.first("undo"):
+            restored = audience.restore(app.database, tokens.read_undo(app.settings.keys, ticket, now), now, ip) > 0
+        elif said := _said(form):
+            audience.say_why(app.database, names.subscription_id, said)
+            thanked = True
+        else:
+            left = _leave(app, names, form, "page", ip)
+            if audience.subscription_of(app.database, names.subscription_id) is None:  # erased: he gets nothing more
+                return pages.page("unsubscribe", restored=False)
+        return page(door, token, *door.subscribed(names), left=left, restored=restored, thanked=thanked)
+
+    return router
+
+
+def _leave(app: App, names: ReaderToken, form: Form, source: str, ip: str) -> list[int]:
+    """Unsubscribe as the form says. Returns the subscriptions that were left just now."""
+    subscription_id, issue_id, now = names.subscription_id, names.issue_id, app.now()
+    if form.first("all"):
+        return audience.unsubscribe_all(app.database, subscription_id, now, issue_id=issue_id, source=source, ip=ip)
+    new = audience.unsubscribe(app.database, subscription_id, now, issue_id=issue_id, source=source, ip=ip)
+    return [subscription_id] if new else []
+
+
+def _said(form: Form) -> str:
+    reason = form.first("reason")
+    words = " ".join("".join(c if c.isprintable() else " " for c in form.first("words")).split())
+    return ": ".join(filter(None, (reason if reason in REASONS else "", words)))
+
+
+def page(
+    door: Door,
+    token: str,
+    found: Subscription,
+    edition: Edition,
+    *,
+    left: Sequence[int] = (),
+    restored: bool = False,
+    thanked: bool = False,
+) -> HTMLResponse:
+    """How it stands, and what can be done. ``left``: what was left just now, and may be taken back."""
+    return door.page(
+        "unsubscribe",
+        found,
+        edition,
+        token=token,
+        gone=door.left(found),
+        others=[its for one, its, _ in door.others(found) if one.state is SubscriptionState.ACTIVE],
+        choosable=tokens.read_reader(door.app.settings.keys, token) is not None,
+        restored=restored,
+        thanked=thanked,
+        reasons=REASONS,
+        undo=tokens.undo(door.app.settings.keys, left, door.app.now()) if left else "",
+    )

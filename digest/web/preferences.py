@@ -1,0 +1,135 @@
+"""The preference centre: what a reader gets, when, and what we know of him. Works without JavaScript."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException
+
+from digest import addresses, dates, render, variants
+from digest.app import App
+from digest.errors import InputError
+from digest.flows import audience, blocklist, choices, errands
+from digest.flows.errands import Kind
+from digest.personalise import masked
+from digest.states import SubscriptionState
+from digest.store.subscribers import Subscription
+from digest.values import Edition
+from digest.web import leaving
+from digest.web.door import READ, Door, client_ip
+from digest.web.fields import Fields, asked, stored, wanted_always
+from digest.web.forms import Posted
+from digest.web.limits import refused
+from digest.web.pages import Pages
+
+_SENT_SHOWN = 10
+
+
+def preference_routes(app: App, pages: Pages) -> APIRouter:
+    """The routes, over one application and its pages."""
+    router = APIRouter()
+    centre = _Centre(app, pages)
+    door = centre.door
+
+    @router.api_route("/p/{token}", methods=READ)
+    def preferences_page(token: str) -> Response:
+        return centre.page(token, *door.subscribed(door.reader(token)))
+
+    @router.post("/p/{token}")
+    def preferences(token: str, form: Posted, request: Request) -> Response:
+        found, edition = door.subscribed(door.reader(token))
+        if door.left(found):
+            return centre.page(token, found, edition)
+        try:
+            person, choice = wanted_always(edition, found, form, app.now())
+        except InputError as error:
+            return centre.page(token, found, edition, fields=asked(form, edition), problem=str(error), status=422)
+        saved = audience.change_preferences(
+            app.database, found.id, person, choice, app.now(), source="page", ip=client_ip(request)
+        )
+        return centre.page(token, saved, edition, saved=True)
+
+    @router.api_route("/p/{token}/sent", methods=READ)
+    def sent(token: str) -> Response:
+        return centre.sent(token, *door.subscribed(door.reader(token)))
+
+    @router.post("/p/{token}/{kind}")
+    def ask(token: str, kind: str, form: Posted, request: Request) -> Response:
+        found, edition = door.subscribed(door.reader(token))
+        if kind not in {Kind.MOVE, Kind.DATA, Kind.ERASE}:
+            raise HTTPException(404)
+        try:
+            to = addresses.normalise(form.first("address")) if kind == Kind.MOVE else ""
+            centre.check(edition, to or found.person.address, client_ip(request))
+        except InputError as error:
+            return centre.page(token, found, edition, problem=str(error), status=422)
+        errands.ask(app.database, Kind(kind), found.id, app.now(), to)
+        return door.page("asked", found, edition, to=to or masked(found.person.address), kind=kind, token=token)
+
+    return router
+
+
+class _Centre:
+    def __init__(self, app: App, pages: Pages) -> None:
+        self._app, self.door, self._pages = app, Door(app, pages), pages
+
+    def check(self, edition: Edition, address: str, ip: str) -> None:
+        """A mail is to go to ``address``: within the limits of the sign-up form, and to no blocked domain."""
+        if blocklist.is_blocked(self._app.database, address):
+            words = self._pages.words(edition)
+            raise InputError(words("sign_up.blocked", domain=address.rpartition("@")[2]))
+        if wait := refused(self._app, address, ip):
+            raise HTTPException(429, headers={"Retry-After": str(int(wait.seconds) + 1)})
+
+    def page(
+        self,
+        token: str,
+        found: Subscription,
+        edition: Edition,
+        *,
+        fields: Fields | None = None,
+        saved: bool = False,
+        problem: str = "",
+        status: int = 200,
+    ) -> HTMLResponse:
+        if self.door.left(found):
+            return leaving.page(self.door, token, found, edition)
+        shown, now = fields or stored(found, edition), self._app.now()
+        return self.door.page(
+            "preferences",
+            found,
+            edition,
+            status=status,
+            token=token,
+            pending=found.state is SubscriptionState.PENDING,
+            away=_away(found, now),
+            fields=shown,
+            sections=choices.optional_sections(edition, shown.sections),
+            zones=self._pages.time_zones,
+            languages=self._pages.languages,
+            days=dates.weekdays(self._pages.words(edition, found.person.locale).language),
+            tomorrow=(now + timedelta(days=1)).date().isoformat(),
+            others=self.door.others(found),
+            saved=saved,
+            problem=problem,
+        )
+
+    def sent(self, token: str, found: Subscription, edition: Edition) -> HTMLResponse:
+        """The latest issues he was sent, each with the headline that leads it for him and a link to it."""
+        shown = []
+        for issue_id, slot in audience.sent_to(self._app.database, found.id, _SENT_SHOWN):
+            frozen = audience.compiled_issue(self._app.database, issue_id)
+            if frozen is None:  # swept away in this moment
+                continue
+            content = render.loads(frozen).content
+            variant = variants.choose(content, found.choice.sections, None)
+            title = content.items[variant.shown[0][1][0]].title if variant.shown else edition.title
+            link = self.door.link(issue_id, found.id)
+            shown.append((dates.day(slot, edition.locale, edition.time_zone), title, link))
+        return self.door.page("sent", found, edition, token=token, shown=shown)
+
+
+def _away(found: Subscription, now: datetime) -> bool:
+    return found.choice.paused_until is not None and found.choice.paused_until > now

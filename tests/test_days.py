@@ -1,0 +1,111 @@
+"""Days of the week and holidays: who is left out of an issue, and that he misses nothing by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from digest.flows import audience
+from digest.settings import Settings
+from digest.store.subscribers import ALL_DAYS
+
+from .conftest import NOW
+from .world import ToldCourier, World, draft, headlines, small_world
+
+ANN = "ann@x.example"
+MONDAY, TUESDAY, SUNDAY = 1, 2, 64
+
+
+@pytest.fixture
+def world(settings: Settings) -> Iterator[World]:
+    yield from small_world(settings)
+
+
+def _choose(world: World, address: str = ANN, days: int = ALL_DAYS, until: datetime | None = None) -> None:
+    found = world.subscription(address)
+    choice = replace(found.choice, days=days, paused_until=until)
+    audience.change_preferences(world.app.database, found.id, found.person, choice, world.app.now(), source="page")
+
+
+def _sent(world: World) -> dict[str, set[str]]:
+    courier = ToldCourier()
+    world.publish()
+    world.deliver(courier)
+    return {envelope.recipient: headlines(envelope) for envelope in courier.tried}
+
+
+def test_on_other_days_he_gets_nothing_and_on_his_day_all_of_it(world: World) -> None:
+    world.readers(ANN, "bob@x.example")
+    _choose(world, days=TUESDAY)
+    world.articles(draft(1))
+    assert _sent(world) == {"bob@x.example": {"Number1"}}  # a Monday
+    world.later(days=1)
+    world.articles(draft(2))
+    assert _sent(world) == {ANN: {"Number1", "Number2"}, "bob@x.example": {"Number2"}}
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour", "day"),
+    [
+        ("", "", MONDAY),
+        ("Pacific/Honolulu", "", SUNDAY),  # 20:00 the day before
+        ("Pacific/Kiritimati", "", MONDAY),  # 20:00
+        ("Pacific/Kiritimati", "7", TUESDAY),  # comes eleven hours later
+        ("Pacific/Honolulu", "23", SUNDAY),
+        ("Pacific/Honolulu", "1", MONDAY),
+    ],
+)
+def test_the_day_is_the_one_on_which_it_comes_to_him(world: World, zone: str, hour: str, day: int) -> None:
+    world.readers("on@x.example", "off@x.example", time_zone=zone, hour=hour)
+    _choose(world, "on@x.example", days=day)
+    _choose(world, "off@x.example", days=ALL_DAYS - day)
+    world.articles(draft(1))
+    issue = world.publish()
+    assert world.counts(issue) == {"pending": 1}
+    world.later(hours=24)
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert courier.recipients == ["on@x.example"]
+
+
+def test_a_holiday_ends_by_itself_and_what_came_out_meanwhile_is_caught_up_with(world: World) -> None:
+    world.readers(ANN, "bob@x.example")
+    _choose(world, until=NOW + timedelta(days=2))
+    for number in (1, 2):
+        world.articles(draft(number))
+        assert set(_sent(world)) == {"bob@x.example"}
+        world.later(days=1)
+    world.articles(draft(3))
+    caught_up = _sent(world)
+    assert caught_up["bob@x.example"] == {"Number3"}
+    assert len(caught_up[ANN]) == 3 and "Number3" in caught_up[ANN]
+    world.later(days=1)
+    world.articles(draft(4))
+    assert _sent(world)[ANN] == {"Number4"}
+
+
+def test_a_holiday_that_ends_before_his_hour_does_not_cost_that_days_mail(world: World) -> None:
+    world.readers(ANN, hour="16")  # 10:30 UTC
+    _choose(world, until=NOW + timedelta(hours=4))
+    world.articles(draft(1))
+    assert world.counts(world.publish()) == {"pending": 1}
+
+
+def test_who_goes_on_holiday_while_his_mail_waits_does_not_get_it(world: World) -> None:
+    world.readers(ANN, hour="16")
+    world.articles(draft(1))
+    issue = world.publish()
+    _choose(world, until=NOW + timedelta(days=1))
+    world.later(hours=5)
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert (courier.tried, world.counts(issue), world.state(issue)) == ([], {"cancelled": 1}, "sent")
+    world.later(days=1)
+    world.articles(draft(2))
+    world.publish()
+    world.later(days=1)
+    world.deliver(courier)
+    assert headlines(courier.tried[0]) == {"Number1", "Number2"}

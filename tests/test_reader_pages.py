@@ -1,0 +1,330 @@
+"""What a reader does behind the links of his mails: choose, pause, move, look, leave and come back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from digest import addresses, tokens
+from digest.app import App
+from digest.flows import audience, errands
+from digest.flows.audience_import import import_subscribers
+from digest.settings import Settings
+from digest.states import SubscriptionState
+from digest.store import consent, editions, schema, subscribers
+from digest.store.subscribers import ALL_DAYS, Subscription
+from digest.tables import read_csv
+from digest.values import Result
+
+from .conftest import NOW
+from .test_signup import Post
+from .test_web import ADDRESS, EDITION, _found, _issue, on_sqlite, reader, served, site, token
+
+__all__ = ["reader", "site", "token"]  # fixtures of the pages' own tests
+NEW = "ann@new.example"
+FORM = {"name": "Ann", "cadence": "daily", "sections": ["sea"]}
+
+
+class Mailbox(Post):
+    """A courier that takes everything and keeps the links."""
+
+    def __init__(self) -> None:
+        super().__init__(*[Result.ACCEPTED] * 50)
+        self.links: dict[str, str] = {}
+
+    def send(self, envelopes, on_wire=lambda _: None):  # type: ignore[no-untyped-def]
+        for envelope in (kept := list(envelopes)):
+            body = message_from_bytes(envelope.message, policy=policy.default).get_body(("plain",))
+            assert body
+            found = re.search(r"https://news\.example\.org(/e/\S+)", body.get_content())
+            self.links[envelope.recipient] = found[1] if found else ""
+        return super().send(iter(kept), on_wire)
+
+
+@pytest.fixture
+def evening(app: App, reader: Subscription) -> Subscription:
+    """The same reader's subscription to another edition."""
+    with app.database.write() as connection:
+        editions.save(connection, replace(EDITION, name="evening", title="Evening Post"), NOW)
+    import_subscribers(app.database, "evening", read_csv(["address", ADDRESS]), NOW, source="test")
+    with app.database.read() as connection:
+        (_, found) = subscribers.of_address(connection, addresses.key(ADDRESS))
+    return found
+
+
+def _states(app: App, address: str = ADDRESS) -> list[str]:
+    with app.database.read() as connection:
+        return [str(one.state) for one in subscribers.of_address(connection, addresses.key(address))]
+
+
+def _posted(app: App) -> Mailbox:
+    box = Mailbox()
+    errands.send(app.database, box, app.write_errand, app.now())
+    return box
+
+
+# ------------------------------------------------------------------------------------------- preferences
+
+
+def test_sections_come_in_the_order_of_their_numbers(app: App, site: httpx.Client, token: str) -> None:
+    form = {"cadence": "daily", "sections": ["sea", "rail"], "place_sea": "2", "place_rail": "1"}
+    page = site.post(f"/p/{token}", data=form).text
+    found = _found(app)
+    assert found and found.choice.sections == ("rail", "sea")
+    assert page.index('value="rail"') < page.index('value="sea"')
+    site.post(f"/p/{token}", data={**form, "place_sea": "x", "place_rail": "²"})
+    found = _found(app)
+    assert found and found.choice.sections is None, "the edition's own order"
+
+
+def test_days_and_holiday_are_kept_until_a_form_speaks_of_them(app: App, site: httpx.Client, token: str) -> None:
+    away = (app.now() + timedelta(days=20)).date().isoformat()
+    site.post(f"/p/{token}", data={**FORM, "days": ["", "0", "4"], "pause": away, "time_zone": "Asia/Kolkata"})
+    site.post(f"/p/{token}", data={**FORM, "time_zone": "Asia/Kolkata"})
+    found = _found(app)
+    assert found and found.choice.days == 0b10001
+    until = found.choice.paused_until
+    assert until and until.isoformat()[10:16] == "T18:30", "midnight in Kolkata"
+    page = site.get(f"/p/{token}").text
+    assert f'value="{away}"' in page and f"nothing before {away}" in page
+    assert page.count('name="days" value="0" checked') == 1 and 'name="days" value="1">' in page.replace(
+        ' aria-describedby="days_hint"', ""
+    )
+    site.post(f"/p/{token}", data={**FORM, "days": ["", *"0123456"], "pause": ""})
+    found = _found(app)
+    assert found and (found.choice.days, found.choice.paused_until) == (ALL_DAYS, None)
+
+
+@on_sqlite
+@pytest.mark.parametrize("wrong", [{"days": ""}, {"days": ["", "7"]}, {"pause": "soon"}, {"pause": "9999-12-31"}])
+def test_a_week_without_days_and_a_holiday_without_end_are_not_saved(
+    app: App, site: httpx.Client, reader: Subscription, token: str, wrong: dict[str, object]
+) -> None:
+    answer = site.post(f"/p/{token}", data={**FORM, **wrong})
+    assert (answer.status_code, _found(app)) == (422, reader)
+
+
+@on_sqlite
+def test_a_day_that_is_past_is_no_holiday(app: App, site: httpx.Client, token: str) -> None:
+    assert site.post(f"/p/{token}", data={**FORM, "pause": "0001-01-01"}).status_code == 200
+    found = _found(app)
+    assert found and found.choice.paused_until is None
+
+
+def test_all_of_a_readers_editions_are_on_one_page(
+    app: App, site: httpx.Client, evening: Subscription, token: str
+) -> None:
+    page = site.get(f"/p/{token}").text
+    link = re.search(r'href="\.\./p/([\w-]+)">Evening Post', page)
+    assert link and tokens.read_reader(app.settings.keys, link[1]) == tokens.ReaderToken(0, evening.id)
+    assert "Morning &lt;Post&gt;" in site.get(f"/p/{link[1]}").text
+
+
+@on_sqlite
+def test_the_pages_speak_the_readers_language(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "web" / "strings").mkdir(parents=True)
+    (tmp_path / "web" / "strings" / "eo.toml").write_text('[unsubscribe]\nbutton = "Malaboni"\n', encoding="utf-8")
+    app = App(settings.model_copy(update={"templates_dir": tmp_path}))
+    with served(app) as client:
+        import_subscribers(app.database, "morning", read_csv(["address", ADDRESS]), NOW, source="test")
+        found = _found(app)
+        assert found
+        token = tokens.reader(app.settings.keys, 0, found.id)
+        assert '<html lang="eo"' in client.post(f"/p/{token}", data={**FORM, "language": "eo"}).text
+        assert "Malaboni" in client.get(f"/u/{token}").text
+        assert '<html lang="en"' in client.get("/s/morning").text
+        assert '<html lang="en"' in client.post(f"/p/{token}", data={**FORM, "language": ""}).text
+    app.database.dispose()
+
+
+def test_a_reader_sees_what_was_sent_to_him(app: App, site: httpx.Client, reader: Subscription, token: str) -> None:
+    assert "No issue" in site.get(f"/p/{token}/sent").text
+    _issue(app)
+    with app.database.write() as connection:
+        row = {"issue_id": 7, "subscription_id": reader.id, "batch": 0, "state": "accepted", "attempts": 1}
+        connection.execute(schema.deliveries.insert().values(row))
+    page = site.get(f"/p/{token}/sent").text
+    link = re.search(r'href="\.\./\.\.(/v/[\w-]+)">([^<]+)', page)
+    assert link and link[2] in {"A harbour opens", "A boat sinks"} and "November" in page
+    assert site.get(link[1]).status_code == 200
+
+
+# ----------------------------------------------------------------------------------------------- errands
+
+
+def test_moving_is_confirmed_at_the_new_address_and_told_to_the_old(
+    app: App, site: httpx.Client, evening: Subscription, token: str
+) -> None:
+    for _ in range(2):
+        assert NEW in site.post(f"/p/{token}/move", data={"address": NEW}).text
+    box = _posted(app)
+    assert box.sent == [NEW], "once, within the cooldown"
+    assert site.get(box.links[NEW]).status_code == 200 and _found(app)
+    assert "From now on" in site.post(box.links[NEW]).text
+    assert _found(app) is None and _states(app, NEW) == ["active", "active"]
+    assert site.post(box.links[NEW]).status_code == 410
+    box = _posted(app)
+    assert (box.sent, box.links[ADDRESS]) == ([ADDRESS], "")
+    assert _posted(app).sent == []
+    with app.database.read() as connection:
+        assert connection.execute(select(schema.errands)).all() == [], "the old address is forgotten"
+        events = [event["detail"] for event in consent.events(connection, evening.id)]
+    assert events[-1] == "a new address"
+    assert site.get(f"/p/{token}").status_code == 200, "links of old mails stay good"
+
+
+def test_moving_to_a_readers_address_takes_along_what_he_has_not(
+    app: App, site: httpx.Client, evening: Subscription, token: str
+) -> None:
+    import_subscribers(app.database, "morning", read_csv(["address,cadence", f"{NEW},weekly"]), NOW, source="test")
+    site.post(f"/p/{token}/move", data={"address": NEW})
+    site.post(_posted(app).links[NEW])
+    assert _states(app) == ["unsubscribed", "unsubscribed"]
+    with app.database.read() as connection:
+        his = subscribers.of_address(connection, addresses.key(NEW))
+    assert [(one.edition, str(one.state), one.choice.cadence) for one in his] == [
+        ("morning", "active", "weekly"),
+        ("evening", "active", "daily"),
+    ]
+
+
+def test_a_move_tells_nobody_whom_we_know(app: App, site: httpx.Client, token: str) -> None:
+    audience.suppress(app.database, "eve@example.org", NOW)
+    page = site.post(f"/p/{token}/move", data={"address": "eve@example.org"}).text
+    other = site.post(f"/p/{token}/move", data={"address": "bob@example.org"}).text
+    assert page.replace("eve", "bob") == other
+    assert _posted(app).sent == ["bob@example.org"]
+
+
+def test_a_newer_wish_takes_the_place_of_an_older(app: App, site: httpx.Client, reader: Subscription) -> None:
+    errands.ask(app.database, errands.Kind.MOVE, reader.id, app.now() - timedelta(minutes=11), "first@example.org")
+    first = _posted(app).links["first@example.org"]
+    late = app.now() + timedelta(seconds=2)
+    errands.ask(app.database, errands.Kind.MOVE, reader.id, late, "second@example.org")
+    assert site.post(first).status_code == 410
+    assert _found(app) == reader
+
+
+def test_data_is_given_out_to_the_address_alone(app: App, site: httpx.Client, token: str) -> None:
+    answer = site.post(f"/p/{token}/data")
+    assert (ADDRESS not in answer.text and "a*" in answer.text.replace("a•", "a*")) or "…" in answer.text
+    link = _posted(app).links[ADDRESS]
+    assert ADDRESS not in site.get(link).text
+    for _ in range(2):
+        saved = site.post(link)
+        assert saved.headers["content-disposition"] == 'attachment; filename="my-data.json"'
+        assert json.loads(saved.text)["subscriber"]["address"] == ADDRESS
+
+
+def test_erasing_takes_a_second_step_in_the_readers_own_mailbox(app: App, site: httpx.Client, token: str) -> None:
+    site.post(f"/p/{token}/erase")
+    link = _posted(app).links[ADDRESS]
+    assert "can" in site.get(link).text and _found(app)
+    assert "forgotten" in site.post(link).text
+    assert _found(app) is None
+    assert site.post(link).status_code == site.get(f"/p/{token}").status_code == 410
+    with app.database.read() as connection:
+        for table in schema.metadata.sorted_tables:
+            assert ADDRESS not in str(connection.execute(select(table)).all()), table.name
+
+
+@on_sqlite
+def test_errands_have_links_of_their_own(app: App, site: httpx.Client, reader: Subscription, token: str) -> None:
+    site.post(f"/p/{token}/erase")
+    keys, now = app.settings.keys, app.now()
+    with app.database.read() as connection:
+        (errand,) = connection.execute(select(schema.errands))
+    for other in (token, tokens.confirm(keys, errand.id, now), tokens.undo(keys, [errand.id], now)):
+        assert site.post(f"/e/{other}").status_code == 404
+    assert site.post(f"/c/{tokens.errand(keys, reader.id, now)}").status_code == 404
+    assert site.post(f"/e/{tokens.errand(keys, errand.id, now - timedelta(days=8))}").status_code == 404
+    assert site.post(f"/p/{token}/moved").status_code == site.post(f"/p/{token}/else").status_code == 404
+    assert _found(app) == reader
+    errands.forget_old(app.database, now + timedelta(days=8))
+    assert site.post(f"/e/{tokens.errand(keys, errand.id, now)}").status_code == 410
+
+
+# ----------------------------------------------------------------------------------------------- leaving
+
+
+def _ticket(page: str) -> str:
+    found = re.search(r'name="undo" value="([\w-]+)"', page)
+    assert found, page
+    return found[1]
+
+
+def test_leaving_can_be_taken_back_within_the_hour(app: App, site: httpx.Client, token: str) -> None:
+    ticket = _ticket(site.post(f"/u/{token}").text)
+    assert _states(app) == ["unsubscribed"]
+    assert "subscribed again" in site.post(f"/u/{token}", data={"undo": ticket}).text
+    assert _states(app) == ["active"]
+    assert 'name="undo"' in site.post(f"/u/{token}").text
+    assert 'name="undo"' not in site.post(f"/u/{token}").text, "nothing was left just now"
+    found = _found(app)
+    assert found
+    old = tokens.undo(app.settings.keys, [found.id], app.now() - timedelta(minutes=61))
+    for bad in (old, ticket[:-2] + "AA", token):
+        assert "You are unsubscribed" in site.post(f"/u/{token}", data={"undo": bad}).text
+    assert _states(app) == ["unsubscribed"]
+
+
+def test_what_was_never_confirmed_is_not_brought_back(app: App, site: httpx.Client, reader: Subscription) -> None:
+    with app.database.write() as connection:
+        connection.execute(schema.consent_events.delete())
+        connection.execute(schema.subscriptions.update().values(state="pending"))
+    token = tokens.reader(app.settings.keys, 0, reader.id)
+    site.post(f"/u/{token}", data={"undo": _ticket(site.post(f"/u/{token}").text)})
+    assert _states(app) == ["unsubscribed"]
+
+
+def test_leaving_everything(app: App, site: httpx.Client, evening: Subscription, token: str) -> None:
+    assert "You also get Evening Post" in site.get(f"/u/{token}").text
+    page = site.post(f"/u/{token}").text
+    assert "You still get Evening Post" in page and _states(app) == ["unsubscribed", "active"]
+    ticket = _ticket(site.post(f"/u/{token}", data={"all": "1"}).text)
+    assert _states(app) == ["unsubscribed"] * 2
+    site.post(f"/u/{token}", data={"undo": ticket})
+    assert _states(app) == ["unsubscribed", "active"], "what was left just now"
+
+
+def test_a_reason_is_kept_beside_the_unsubscription(app: App, site: httpx.Client, token: str) -> None:
+    site.post(f"/u/{token}")
+    assert "Thank you" in site.post(f"/u/{token}", data={"reason": "often", "words": "too\r\nmany " + "x" * 900}).text
+    with app.database.read() as connection:
+        (event,) = connection.execute(select(schema.feedback_events))
+    assert event.detail.startswith("often: too many x") and len(event.detail) == 500
+    assert _states(app) == [SubscriptionState.UNSUBSCRIBED]
+
+
+@pytest.fixture
+def rotated(app: App) -> Iterator[None]:
+    """The keys as after a leak: a new one signs, the old one is good for leaving only."""
+    was = app.settings
+    app.settings = was.model_copy(update={"secret_keys": (_secret("b"),), "old_keys": was.secret_keys})
+    yield
+    app.settings = was
+
+
+def _secret(kid: str) -> SecretStr:
+    return SecretStr(f"{kid}:" + "f" * 40)
+
+
+def test_a_retired_key_still_lets_a_reader_leave_and_nothing_else(
+    app: App, site: httpx.Client, token: str, rotated: None
+) -> None:
+    assert site.get(f"/p/{token}").status_code == site.post(f"/p/{token}/data").status_code == 404
+    assert site.get(f"/v/{token}").status_code == 404
+    page = site.get(f"/u/{token}").text
+    assert "/p/" not in page
+    assert site.post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert _states(app) == ["unsubscribed"]
