@@ -103,8 +103,8 @@ def inlining(case: Case) -> tuple[str, str]:
 def confirmation(case: Case) -> Mail:
     """The mail that asks to confirm a sign-up."""
     url = f"{BASE_URL}/c/{'t' * 40}"
-    sent = message.confirmation(
-        edition(case), READER.address, url, _templates(), NOW, "b@b.example.org", "i@example.org"
+    sent = message.letter(
+        "confirm", edition(case), READER.address, url, _templates(), NOW, "b@b.example.org", "i@example.org"
     )
     return _opened(f"{case} confirmation", sent.message)
 
