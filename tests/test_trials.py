@@ -93,7 +93,7 @@ def wins(mails: int, rate_a: float, rate_b: float) -> float:
 
 @pytest.mark.parametrize(("mails", "rate"), [(100, 0.1), (300, 0.03), (300, 0.2), (1000, 0.01), (1000, 0.05)])
 def test_b_wins_without_being_better_once_in_forty_trials_at_most(mails: int, rate: float) -> None:
-    assert wins(mails, rate, rate) <= 0.03  # 0.025, but that readers come in whole numbers
+    assert wins(mails, rate, rate) <= 0.027  # 0.025, but that readers come in whole numbers
 
 
 def test_what_is_really_better_is_mostly_found() -> None:

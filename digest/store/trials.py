@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, exists, func, insert, select, update
 
 from digest.states import IssueState
 from digest.store.clicks import ACCEPTED
@@ -59,16 +59,11 @@ def decide(connection: Connection, issue_id: int, winner: Arm, why: str, now: da
 def tallies(connection: Connection, trial: Trial) -> tuple[Tally, Tally]:
     """What has come of arm A and arm B so far."""
     who = deliveries.c.subscription_id
-    followed = (
-        select(clicks.c.subscription_id)
-        .where(clicks.c.issue_id == trial.issue_id, clicks.c.counts == 1)
-        .distinct()
-        .subquery()
-    )
+    own = (clicks.c.issue_id == trial.issue_id, clicks.c.subscription_id == who, clicks.c.counts == 1)
+    followed = exists().where(*own).correlate(deliveries)
     in_a = case((is_in_a(trial, who), 1), else_=0)
     statement = (
-        select(in_a, func.count(), func.count(followed.c.subscription_id))
-        .select_from(deliveries.outerjoin(followed, followed.c.subscription_id == who))
+        select(in_a, func.count(), func.count(case((followed, 1))))
         .where(
             deliveries.c.issue_id == trial.issue_id,
             deliveries.c.batch < (trial.rest_from or 0),
