@@ -33,6 +33,12 @@ def direction(locale: str) -> str:
     return "rtl" if locale_of(locale).character_order == "right-to-left" else "ltr"
 
 
+def has_italics(locale: str) -> bool:
+    """Whether the script that ``locale`` writes has italics. Those that have none also need more leading."""
+    name = locale_of(locale).language_name or ""
+    return unicodedata.name(name[:1] or "a").startswith(("LATIN", "GREEK", "CYRILLIC", "ARMENIAN"))
+
+
 def numerals(text: str, locale: str) -> str:
     """``text`` with its digits in the numerals that ``locale`` writes by default; Babel's dates keep European ones."""
     zero = _ZEROS.get(locale_of(locale).default_numbering_system)

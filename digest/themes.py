@@ -48,6 +48,7 @@ def environment(folders: Sequence[Path]) -> Environment:
     env.globals["texts"] = lambda locale: _texts(words, locale)
     env.globals["dressed"] = dresser(folders)
     env.globals["direction"] = dates.direction
+    env.globals["has_italics"] = dates.has_italics
     env.filters["directed"] = _directed
     env.filters["foldable"] = _foldable
     env.filters["flowed"] = lines.flowed
