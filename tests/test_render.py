@@ -344,7 +344,9 @@ def test_a_template_that_can_t_work_is_told_at_compile_time(
 
 
 def test_a_publisher_overrides_one_file_and_a_reader_s_name_may_stand_in_it(tmp_path: Path) -> None:
-    folder = overriding(tmp_path, "masthead.html.j2", "{{ edition.tagline|directed }}", 'Good morning, {{ slot("name") }}!')
+    folder = overriding(
+        tmp_path, "masthead.html.j2", "{{ edition.tagline|directed }}", 'Good morning, {{ slot("name") }}!'
+    )
     (tmp_path / "strings.toml").write_text('[en]\nunsubscribe = "Enough"\n', encoding="utf-8")
     compiled = samples.compiled(folders=[folder])
     name = 'Zoë <b>"&' + "ʻ" * 80
