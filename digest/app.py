@@ -143,7 +143,8 @@ class App:
 
     def compiled(self, content: IssueContent) -> CompiledIssue:
         domain = _domain(content.edition)
-        return render.compile_issue(content, self.templates, self.settings.base_url, secrets.token_hex(8), domain)
+        nonce, settings = secrets.token_hex(8), self.settings
+        return render.compile_issue(content, self.templates, settings.base_url, nonce, domain, settings.leave_address)
 
     def write(self, compiled: CompiledIssue, variant: Variant, reader: Reader, now: datetime) -> Envelope:
         """One reader's mail of a frozen issue."""

@@ -37,10 +37,16 @@ _ADAPTER: TypeAdapter[CompiledIssue] = TypeAdapter(CompiledIssue)
 
 
 def compile_issue(
-    content: IssueContent, environment: Environment, base_url: str, nonce: str, list_domain: str
+    content: IssueContent,
+    environment: Environment,
+    base_url: str,
+    nonce: str,
+    list_domain: str,
+    leave_address: str = "",
 ) -> CompiledIssue:
     """Render, inline and encode ``content`` once for all readers. ``nonce`` is random letters and digits made for this
-    issue; ``base_url`` begins every link of ours; ``list_domain`` is the right side of List-Id and Message-ID.
+    issue; ``base_url`` begins every link of ours; ``list_domain`` is the right side of List-Id and Message-ID;
+    ``leave_address`` takes mails that unsubscribe ("": none does).
 
     Raises ``InputError`` for a template that can't work, ``ValueError`` for a nonce that occurs in the content.
     """
@@ -59,7 +65,7 @@ def compile_issue(
     return CompiledIssue(
         content=content,
         boundary=boundary,
-        headers=_headers(content, base_url, nonce, list_domain, boundary),
+        headers=_headers(content, base_url, nonce, list_domain, boundary, leave_address),
         html=_part(inlined(html), content, nonce, wrap.html_block, {"rank": "story", "preheader": "head"}),
         text=_part(text, content, nonce, wrap.text_block, {"rank": "story", "preheader": "no text part"}),
         date=dates.date(content.slot, locale, content.edition.time_zone),
@@ -206,7 +212,9 @@ def _check_slots(key: str, block: Block, only_in: Mapping[str, str]) -> None:
             raise InputError(f"a template uses the slot {name!r} in {key!r}", f"it can only stand in {place!r}")
 
 
-def _headers(content: IssueContent, base_url: str, nonce: str, list_domain: str, boundary: str) -> Block:
+def _headers(
+    content: IssueContent, base_url: str, nonce: str, list_domain: str, boundary: str, leave_address: str
+) -> Block:
     """The header block, in which the recipient, Subject, Date and tokens are slots of their own."""
     edition = content.edition
 
@@ -217,6 +225,7 @@ def _headers(content: IssueContent, base_url: str, nonce: str, list_domain: str,
     for _, addr in (edition.sender, sender):
         if message.needs_smtputf8(addr):
             raise InputError(f"{edition.name}: {addr} can't send", "use an address with a plain ASCII local part")
+    mailto = f",\r\n <mailto:{leave_address}?subject=leave%20{slot('token')}>" if leave_address else ""
     stamp = content.slot.strftime("%Y%m%dT%H%M")
     feedback_id = (stamp, edition.name, content.cadence, list_domain.partition(".")[0])
     headers = [
@@ -227,7 +236,7 @@ def _headers(content: IssueContent, base_url: str, nonce: str, list_domain: str,
         ("Date", slot("date")),
         ("Message-ID", f"<{slot('return_path')}@{list_domain}>"),
         ("List-Id", message.list_id(edition, list_domain)),
-        ("List-Unsubscribe", f"<{base_url}/u/{slot('token')}>"),
+        ("List-Unsubscribe", f"<{base_url}/u/{slot('token')}>{mailto}"),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ("List-Subscribe", f"<{base_url}/s/{edition.name}>"),
         ("List-Owner", f"<mailto:{message.wire_address(sender[1])}>"),

@@ -209,6 +209,7 @@ class Settings(BaseSettings):
     broker_url: str = ""
     base_url: str = "http://127.0.0.1:8025"
     bounce_domain: str = ""
+    leave_address: Annotated[str, Field(pattern=r"^$|^[A-Za-z0-9._+-]{1,64}@[a-z0-9.-]{1,190}$")] = ""
     mailbox_port: Annotated[int, Field(ge=1, le=65535)] = 8026
     state_dir: Path = Path("var")
     templates_dir: Path | None = None

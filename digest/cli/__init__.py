@@ -44,6 +44,8 @@ COMMANDS = {
     "feed": ("feed", "The sources that are polled."),
     "article": ("article", "Put articles in by hand, from pages or files."),
     "subscriber": ("subscriber", "Readers and what they chose."),
+    "feedback": ("feedback", "What comes back by mail: unsubscribe mails."),
+    "key": ("key", "The keys that sign links: show, rotate."),
     "blocklist": ("blocklist", "Domains whose addresses can't be signed up."),
     "suppress": ("suppress", "Addresses never to be mailed."),
     "schedule": ("schedule", "When editions come out."),

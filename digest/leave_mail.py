@@ -1,0 +1,27 @@
+"""Mails that unsubscribe: what the mailto in List-Unsubscribe (RFC 2369 3.2) makes a mail program send.
+
+The token stands in the subject, since local parts get their case folded on the way. It is all the proof there is, as on
+the pages; whoever sends it and whatever else the mail says does not count.
+"""
+
+from __future__ import annotations
+
+import re
+from email import policy
+from email.parser import BytesHeaderParser
+
+from digest import tokens
+from digest.tokens import Keys, ReaderToken
+
+_WORD = re.compile(r"[A-Za-z0-9_-]{16,80}")
+_MOST = 256 * 1024  # bytes looked at: headers come first
+
+
+def reader_of(keys: Keys, mail: bytes) -> ReaderToken | None:
+    """Whom a mail unsubscribes, ``None`` if it does not."""
+    try:
+        subject = str(BytesHeaderParser(policy=policy.default).parsebytes(mail[:_MOST])["Subject"] or "")
+    except (ValueError, LookupError, AttributeError, IndexError):  # what the parser can't bear is no mail of ours
+        return None
+    found = (tokens.read_reader(keys, word) for word in _WORD.findall(subject))
+    return next(filter(None, found), None)
