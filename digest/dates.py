@@ -73,6 +73,11 @@ def date(at: datetime, locale: str, zone: str) -> str:
     return format_skeleton("MMMMd", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale))
 
 
+def month(at: datetime, locale: str, zone: str) -> str:
+    """``November 2026``."""
+    return format_skeleton("yMMMM", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale))
+
+
 def clock(at: datetime, locale: str, zone: str) -> str:
     """``15:45``: the hour in ``zone``."""
     return numerals(format_skeleton("Hm", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale)), locale)

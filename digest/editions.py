@@ -3,7 +3,7 @@
 ::
 
     [edition]       name, title, time_zone, from, postal_address; locale, reply_to, tagline, subject, copyright,
-                    track_clicks, cadences, review_minutes, approval, feeds (names of feeds declared
+                    track_clicks, cadences, public, review_minutes, approval, feeds (names of feeds declared
                     elsewhere)
     [look]          theme, colours, fonts, logo: see ``dress``
     [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags, weight
@@ -76,6 +76,7 @@ class _Edition(_Table):
     copyright: OptionalLine = ""
     track_clicks: bool = False
     cadences: Annotated[tuple[Cadence, ...], Field(min_length=1), AfterValidator(distinct)] = ("daily",)
+    public: bool = False
     feeds: tuple[FeedName, ...] = ()
     review_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 0
     approval: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import Environment
@@ -33,7 +33,20 @@ SLOTS = ("token", "name", "address", "rank", "preheader")
 _URL_MOST = 900  # bytes; a longer one could not stand on a mail's line
 _ALT_MOST = 100
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_ENDS = {"more": Markup("<!--more-->"), "tail": Markup("<!--tail-->")}  # of a page: what lies between is for mails
 _ADAPTER: TypeAdapter[CompiledIssue] = TypeAdapter(CompiledIssue)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What stands around an issue in the public archive: its own address, that of the archive and what the link there
+    says, and markup for the page's head and foot."""
+
+    url: str
+    home: str
+    home_title: str
+    head: Markup
+    foot: Markup
 
 
 def compile_issue(
@@ -58,9 +71,7 @@ def compile_issue(
     words = texts(content.edition.locale)
     content = replace(content, items={key: _fit(item, words["update"]) for key, item in content.items.items()})
     context = _context(content, base_url, nonce)
-    html, text = (
-        _UNPRINTABLE.sub("", message.rendered(environment, f"issue.{kind}.j2", context)) for kind in ("html", "txt")
-    )
+    html, text = (_rendered(environment, kind, context) for kind in ("html", "txt"))
     boundary, locale = f"=_{nonce}", content.edition.locale
     return CompiledIssue(
         content=content,
@@ -116,12 +127,10 @@ def _linkable(url: str) -> bool:
 
 
 def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]:
-    """What the templates see."""
-    from digest import intro  # here, as above: what it is made with
+    """What the templates see when they make a mail."""
 
     def slot(name: str) -> Markup:
-        if name not in SLOTS:
-            raise InputError(f"a template uses the slot {name!r}", f"there are: {', '.join(SLOTS)}")
+        _check_slot(name)
         return Markup(f"@@{nonce}:{name}@@")  # noqa: S704 - our own text
 
     def cut(kind: str, *numbers: int) -> Markup:
@@ -134,6 +143,49 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
             return item
         return replace(item, url=Markup.escape(base_url) + "/l/" + token + f"/{item.story_id}")
 
+    items = {story_id: linked(item) for story_id, item in content.items.items()}
+    return _shown(replace(content, items=items), base_url, slot, cut) | {
+        "page": None,
+        "web_url": Markup.escape(base_url) + "/v/" + token,
+        "unsubscribe_url": Markup.escape(base_url) + "/u/" + token,
+        "preferences_url": Markup.escape(base_url) + "/p/" + token,
+    }
+
+
+def public_page(content: IssueContent, environment: Environment, base_url: str, page: Page) -> str:
+    """The HTML of all of ``content`` for anybody, by the same templates as the mail. There is nothing personal to fill
+    in: slots stay empty, and what would lead to a reader's own pages leads to the sign-up form."""
+    rank = 0
+
+    def slot(name: str) -> str:
+        _check_slot(name)
+        return dates.numerals(str(rank), content.edition.locale) if name == "rank" else ""
+
+    def cut(kind: str, *_numbers: int) -> Markup:
+        nonlocal rank
+        rank = {"opening": 0, "story": rank + 1}.get(kind, rank)
+        return _ENDS.get(kind, Markup())
+
+    context = _shown(content, base_url, slot, cut)
+    links = dict.fromkeys(("unsubscribe_url", "preferences_url"), context["signup_url"])
+    context |= {"page": page, "web_url": page.url, **links}
+    whole, ending, rest = _rendered(environment, "html", context).partition(_ENDS["more"])
+    return whole + rest.partition(_ENDS["tail"])[2] if ending else whole
+
+
+def _rendered(environment: Environment, kind: str, context: dict[str, Any]) -> str:
+    return _UNPRINTABLE.sub("", message.rendered(environment, f"issue.{kind}.j2", context))
+
+
+def _check_slot(name: str) -> None:
+    if name not in SLOTS:
+        raise InputError(f"a template uses the slot {name!r}", f"there are: {', '.join(SLOTS)}")
+
+
+def _shown(content: IssueContent, base_url: str, slot: Callable[[str], str], cut: Callable[..., str]) -> dict[str, Any]:
+    """What the templates see of an issue, whoever reads it."""
+    from digest import intro  # here, as above: what it is made with
+
     return {
         "edition": content.edition,
         "cadence": content.cadence,
@@ -145,15 +197,12 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
                 "index": index,
                 "section": section,
                 "layout": layout(section),
-                "items": [linked(content.items[story_id]) for story_id, place in places.items() if place == index],
+                "items": [content.items[story_id] for story_id, place in places.items() if place == index],
             }
             for index, (section, places) in enumerate(zip(content.edition.sections, _places(content), strict=True))
         ],
         "slot": slot,
         "cut": cut,
-        "web_url": Markup.escape(base_url) + "/v/" + token,
-        "unsubscribe_url": Markup.escape(base_url) + "/u/" + token,
-        "preferences_url": Markup.escape(base_url) + "/p/" + token,
         "signup_url": f"{base_url}/s/{content.edition.name}",
     }
 

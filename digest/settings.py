@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from digest.errors import ConfigError, NotFoundError
 
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")  # as frame-ancestors takes it
 
 
 FieldKind = Literal["text", "number", "date", "yes-no"]
@@ -147,11 +148,21 @@ class WorkerSettings(_Part):
 
 class WebSettings(_Part):
     """Where ``digest web`` listens. ``forwarded_allow_ips``: the addresses of proxies that are believed what they say
-    of a visitor's own address, or ``*`` where nobody else can connect; nobody is unless named here."""
+    of a visitor's own address, or ``*`` where nobody else can connect; nobody is unless named here. ``embed_origins``:
+    whose pages may show the sign-up form in a frame."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8025
     forwarded_allow_ips: str = ""
+    embed_origins: tuple[str, ...] = ()
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} must be a site such as https://www.example.org or https://*.example.org")
+        return origins
 
 
 class CaptchaSettings(_Part):
@@ -186,7 +197,8 @@ class SignUpSettings(_Part):
 
 
 class RetentionSettings(_Part):
-    """Days after which rows are deleted by the nightly job; a delivery's account goes with its issue."""
+    """Days after which rows are deleted by the nightly job; a delivery's account goes with its issue. What was
+    published stays in the archive after that; ``archive_days`` 0: for good."""
 
     articles_days: Annotated[int, Field(ge=8)] = 120
     issues_days: Annotated[int, Field(ge=30)] = 400
@@ -194,6 +206,7 @@ class RetentionSettings(_Part):
     clicks_days: Annotated[int, Field(ge=8)] = 90
     imports_days: Annotated[int, Field(ge=1)] = 30  # records of imports with the lines that were rejected
     unconfirmed_days: Annotated[int, Field(ge=1)] = 30
+    archive_days: Annotated[int, Field(ge=0)] = 0
 
 
 class Settings(BaseSettings):

@@ -182,7 +182,8 @@ class Edition:
     ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}``, ``{headline}``,
     ``{more}`` and ``{date}``. ``default_cadence`` is what a new subscription gets. ``track_clicks``: story links of
     mails lead through our pages, which count who followed them. ``review_minutes``: how long before
-    their slots its issues can be looked at; ``approval``: none is sent before an editor approved of it.
+    their slots its issues can be looked at; ``approval``: none is sent before an editor approved of it. ``public``:
+    anybody may read them in the archive.
     """
 
     name: str
@@ -198,6 +199,7 @@ class Edition:
     copyright: str = ""
     track_clicks: bool = False
     cadences: tuple[str, ...] = ("daily",)
+    public: bool = False
     review_minutes: int = 0
     approval: bool = False
     sections: tuple[Section, ...] = ()

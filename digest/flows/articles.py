@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 from digest import intake
 from digest.errors import InputError, NotFoundError
 from digest.flows.collect import store_drafts
-from digest.store import archive, articles, feeds
-from digest.store.archive import Listed
+from digest.store import articles, feeds, lookup
 from digest.store.database import Database
+from digest.store.lookup import Listed
 from digest.values import Article, ArticleDraft, FeedSpec, ImportReport, Rejected
 
 DESK = "desk"
@@ -54,7 +54,7 @@ def add(database: Database, feed_name: str, draft: ArticleDraft, now: datetime) 
         new, updated, _ = store_drafts(connection, desk, [draft], now)
         change = Change.ADDED if new else Change.UPDATED if updated else Change.UNCHANGED
         article = _stored(connection, desk, draft)
-        told = archive.story(connection, article.story_id)
+        told = lookup.story(connection, article.story_id)
     also = dict.fromkeys(each.feed for each in told if each.feed != article.feed)
     return Added(change, article, tuple(also))
 
@@ -89,7 +89,7 @@ def newest(database: Database, feed_name: str = "", since: datetime | None = Non
     """The newest articles, of one feed and seen since an instant if so asked. Raises ``NotFoundError``."""
     with database.read() as connection:
         feed_id = feeds.by_name(connection, feed_name).id if feed_name else None
-        return archive.newest(connection, feed_id, since, limit)
+        return lookup.newest(connection, feed_id, since, limit)
 
 
 def show(database: Database, article_id: int) -> Article:
@@ -104,7 +104,7 @@ def show(database: Database, article_id: int) -> Article:
 def story(database: Database, story_id: int) -> list[Article]:
     """All articles of a story, in the order they came. Raises ``NotFoundError``."""
     with database.read() as connection:
-        found = archive.story(connection, story_id)
+        found = lookup.story(connection, story_id)
     if not found:
         raise NotFoundError(f"no story {story_id}", "see `digest article list`")
     return found

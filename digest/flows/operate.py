@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from digest import render, subjects
 from digest.errors import NotFoundError, StateError
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
-from digest.store import batches, changes, deliveries, editions, issues
+from digest.store import archive, batches, changes, deliveries, editions, issues
 from digest.store.changes import Change
 from digest.store.database import Database
 from digest.values import CompiledIssue, Issue, Item
@@ -158,9 +158,11 @@ def resume(database: Database, issue_id: int, now: datetime) -> None:
 
 
 def cancel(database: Database, issue_id: int, now: datetime) -> int:
-    """End an issue: nothing more of it goes out. Returns how many deliveries were cancelled."""
+    """End an issue: nothing more of it goes out, and it leaves the archive. Returns how many deliveries were
+    cancelled."""
     with database.write() as connection:
         _move(connection, issue_id, IssueEvent.CANCEL, now, reason="cancelled by the operator")
+        archive.withdraw(connection, issue_id)
         return deliveries.cancel_open(connection, issue_id, now)
 
 

@@ -13,14 +13,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from digest import schedule
+from digest import render, schedule
+from digest.archive import public
 from digest.compose import compose, is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.outlook import Outlook, outlook
 from digest.ranking import Signals
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
-from digest.store import articles, changes, clicks, editions, expansion, issues, schedules, trials
+from digest.store import archive, articles, changes, clicks, editions, expansion, issues, schedules, trials
 from digest.store.database import Database
 from digest.store.expansion import Due, Wish
 from digest.values import Edition, Issue, IssueContent
@@ -199,7 +200,8 @@ def _freeze(database: Database, issue: Issue, content: IssueContent, compiled: s
 
 def expand(database: Database, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
     """expand into batches: a delivery for every reader, due at his hour, if the issue may go. All in SQL and in one
-    transaction, so there is no half-expanded issue; a million readers take seconds."""
+    transaction, so there is no half-expanded issue; a million readers take seconds. With it
+    the issue enters the public archive."""
     with database.write() as connection:
         issues.lock(connection, issue_id)  # an editor's change comes before or is too late
         issue = issues.get(connection, issue_id)
@@ -207,6 +209,7 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
             return
         if not issues.move(connection, issue_id, IssueEvent.EXPAND, now):
             return
+        _archive(connection, issue, now)
         _, edition = editions.require(connection, issue.edition)
         dues = {wish: _due(issue, wish, edition.time_zone, now) for wish in expansion.wishes(connection, issue)}
         expansion.expand(connection, issue, dues, now, settings.batch, trials.get(connection, issue.id))
@@ -214,6 +217,14 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
         expansion.supersede(connection, issue, now)
         _overtake(connection, issue, now)
         issues.finish_if_settled(connection, issue.id, now)
+
+
+def _archive(connection: Connection, issue: Issue, now: datetime) -> None:
+    frozen = issues.load_compiled(connection, issue.id)
+    assert frozen
+    shown = public(render.loads(frozen).content)
+    if shown.items:
+        archive.put(connection, issue, shown, now)
 
 
 def _due(issue: Issue, wish: Wish, default: str, now: datetime) -> Due:

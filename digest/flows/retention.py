@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, f
 from digest.settings import RetentionSettings
 from digest.store.database import Database
 from digest.store.schema import (
+    archive_issues,
     articles,
     clicks,
     consent_events,
@@ -57,6 +58,9 @@ def sweep(database: Database, settings: RetentionSettings, now: datetime) -> Map
         "subscriptions": (subscriptions, never),
         "subscribers": (subscribers, (subscribers.c.created_at < unconfirmed) & nobody),
     }
+    if settings.archive_days:
+        published = archive_issues.c.published_at < before(settings.archive_days)
+        old["archive_issues"] = (archive_issues, published)
     swept = {name: _delete(database, table, where) for name, (table, where) in old.items()}
     return swept | {"issues": _delete_issues(database, before(settings.issues_days))}
 

@@ -345,6 +345,39 @@ issue_changes = Table(
     CheckConstraint("kind IN ('edit', 'undo', 'redraft', 'hold', 'release', 'approve')", "kind"),
 )
 
+archive_issues = Table(  # outlives the issue and its ledger: what was published stays published
+    "archive_issues",
+    metadata,
+    Column("issue_id", _BigId, primary_key=True, autoincrement=False),
+    Column("edition_id", _BigId, ForeignKey("editions.id", ondelete="CASCADE"), nullable=False),
+    Column("slug", String(60), nullable=False),
+    Column("cadence", String(20), nullable=False),
+    Column("slot", Moment, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("image", JSON),  # values.Image as an object, or null
+    Column("content", Text, nullable=False),  # values.IssueContent as JSON, as a reader of all sections got it
+    Column("published_at", Moment, nullable=False),
+    UniqueConstraint("edition_id", "slug"),
+    Index("ix_archive_issues_edition_id_slot", "edition_id", "slot"),
+    Index("ix_archive_issues_published_at", "published_at"),
+)
+
+archive_stories = Table(
+    "archive_stories",
+    metadata,
+    Column("issue_id", _BigId, ForeignKey("archive_issues.issue_id", ondelete="CASCADE"), primary_key=True),
+    Column("position", SmallInteger, primary_key=True),
+    Column("story_id", _BigId, nullable=False),
+    Column("section", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("standfirst", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("title_words", Text, nullable=False),  # finding.comparable of the title, and of the standfirst
+    Column("other_words", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 batches = Table(
     "batches",
     metadata,

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from digest.app import App
 from digest.errors import DigestError
+from digest.web.archive import archive_routes
 from digest.web.errands import errand_routes
 from digest.web.guard import Guard, protect
 from digest.web.leaving import leaving_routes
@@ -31,13 +32,14 @@ def create_app(app: App) -> FastAPI:
     pages = Pages(app.template_folders)
     web = FastAPI(title="digest", docs_url=None, redoc_url=None, openapi_url=None)
     https = app.settings.base_url.startswith("https://")
-    web.add_middleware(Guard, https=https)
+    web.add_middleware(Guard, https=https, framers=app.settings.web.embed_origins)
     web.include_router(reader_routes(app, pages))
     web.include_router(leaving_routes(app, pages))
     web.include_router(preference_routes(app, pages))
     web.include_router(errand_routes(app, pages))
     web.include_router(signup_routes(app, pages))
     web.include_router(link_routes(app))
+    web.include_router(archive_routes(app, pages))
     _health(web, app)
     _errors(web, pages, https)
     return web

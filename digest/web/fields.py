@@ -13,6 +13,8 @@ from digest.store.subscribers import Choice, Person, Subscription
 from digest.values import Edition
 from digest.web.forms import Form
 
+SHORT = "short"  # a field that says: this form asks for the address only
+
 
 @dataclass(frozen=True, slots=True)
 class Fields:
@@ -29,8 +31,9 @@ class Fields:
 
 
 def wanted(edition: Edition, person: Person, form: Form) -> tuple[Person, Choice]:
-    """What the fields shared by both forms ask for. Raises ``InputError``."""
-    sections = ordered(form) if choices.optional_sections(edition) else None
+    """What the fields shared by both forms ask for; a short form asks for all sections. Raises ``InputError``."""
+    chosen = choices.optional_sections(edition) and not form.first(SHORT)
+    sections = ordered(form) if chosen else None
     choice = choices.choose(edition, form.first("cadence"), sections, form.first("hour"))
     zone = form.first("time_zone").strip()
     language = form.first("language") if "language" in form.fields else person.locale
@@ -61,6 +64,8 @@ def ordered(form: Form) -> list[str]:
 
 def asked(form: Form, edition: Edition) -> Fields:
     """What was typed, to be shown again beside what is wrong with it."""
+    if form.first(SHORT):
+        return plain(edition)
     return Fields(
         form.first("name"),
         tuple(ordered(form)),

@@ -42,10 +42,12 @@ def protect(headers: MutableHeaders, https: bool) -> None:
 
 
 class Guard:
-    """ASGI middleware: adds the headers and ends a request whose body passes ``BODY_LIMIT`` with 413."""
+    """ASGI middleware: adds the headers and ends a request whose body passes ``BODY_LIMIT`` with 413. Pages of
+    ``framers`` may put the sign-up form, and what it answers, into a frame; nobody may frame anything else."""
 
-    def __init__(self, app: ASGIApp, https: bool) -> None:
+    def __init__(self, app: ASGIApp, https: bool, framers: Sequence[str] = ()) -> None:
         self._app, self._https = app, https
+        self._framers = f"frame-ancestors {' '.join(framers)}" if framers else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +65,12 @@ class Guard:
 
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                protect(MutableHeaders(scope=message), self._https)
+                headers = MutableHeaders(scope=message)
+                protect(headers, self._https)
+                if self._framers and scope["path"].startswith("/s/"):
+                    own = headers["Content-Security-Policy"]
+                    headers["Content-Security-Policy"] = own.replace("frame-ancestors 'none'", self._framers)
+                    del headers["X-Frame-Options"]  # it knows no list of origins
             await send(message)
 
         await self._app(scope, measured, protected)

@@ -46,6 +46,10 @@ class Pages:
         self, name: str, edition: Edition | None = None, /, *, status: int = 200, locale: str = "", **values: Any
     ) -> HTMLResponse:
         """The page ``name``, framed for ``edition`` (plain without one), in the reader's ``locale`` if we have it."""
+        return HTMLResponse(self.part(f"{name}.html", edition, locale=locale, **values), status)
+
+    def part(self, name: str, edition: Edition | None, /, *, locale: str = "", **values: Any) -> Markup:
+        """What the template ``name`` (without ``.j2``) makes for ``edition``, in ``locale`` if we have it."""
         words = self.words(edition, locale)
         frame = {
             "t": words,
@@ -55,8 +59,7 @@ class Pages:
             "look": self._look(edition),
             "zone_script": self.zone_script,
         }
-        html = self._environment.get_template(f"web/{name}.html.j2").render(**frame, **values)
-        return HTMLResponse(html, status)
+        return Markup(self._environment.get_template(f"web/{name}.j2").render(**frame, **values))  # noqa: S704 - escaped
 
     def _look(self, edition: Edition | None) -> Dress:
         """The edition's look; the usual one when its theme is gone: nobody's way out may hang on that."""

@@ -23,7 +23,7 @@ from digest.store.subscribers import Person
 from digest.values import Edition
 from digest.web import captcha
 from digest.web.door import READ, client_ip
-from digest.web.fields import asked, plain, wanted
+from digest.web.fields import SHORT, asked, plain, wanted
 from digest.web.forms import Form, Posted
 from digest.web.guard import policy
 from digest.web.limits import refused
@@ -41,6 +41,10 @@ def signup_routes(app: App, pages: Pages) -> APIRouter:
     @router.api_route("/s/{edition}", methods=READ)
     def sign_up_page(edition: str, request: Request) -> Response:
         return counter.form(counter.edition(edition), Form({}), client_ip(request))
+
+    @router.api_route("/s/{edition}/embed", methods=READ)
+    def embedded(edition: str, request: Request) -> Response:
+        return counter.form(counter.edition(edition), Form({}), client_ip(request), template="embed")
 
     @router.post("/s/{edition}")
     def sign_up(edition: str, form: Posted, request: Request) -> Response:
@@ -92,13 +96,14 @@ class _Counter:
         form: Form,
         ip: str,
         *,
+        template: str = "sign_up",
         problem: str = "",
         once_more: bool = False,
         status: int = 200,
     ) -> HTMLResponse:
         sections = choices.optional_sections(edition)
         page = self._pages.page(
-            "sign_up",
+            template,
             edition,
             status=status,
             sections=sections,
@@ -106,6 +111,7 @@ class _Counter:
             zones=self._pages.time_zones,
             address=form.first("address"),
             honeypot=HONEYPOT,
+            short=SHORT,
             mark=self._mark(form, ip),
             captcha=self._settings.captcha.html,
             problem=problem,

@@ -35,6 +35,30 @@ def upgrade() -> None:
         batch_op.create_index("ix_clicks_subscription_id", ["subscription_id"], unique=False)
 
     op.create_table(
+        "archive_issues",
+        sa.Column(
+            "issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("edition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("slug", sa.String(length=60), nullable=False),
+        sa.Column("cadence", sa.String(length=20), nullable=False),
+        sa.Column("slot", Moment(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("image", sa.JSON(), nullable=True),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("published_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["editions.id"], name=op.f("fk_archive_issues_edition_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("issue_id", name=op.f("pk_archive_issues")),
+        sa.UniqueConstraint("edition_id", "slug", name=op.f("uq_archive_issues_edition_id_slug")),
+    )
+    with op.batch_alter_table("archive_issues", schema=None) as batch_op:
+        batch_op.create_index("ix_archive_issues_edition_id_slot", ["edition_id", "slot"], unique=False)
+        batch_op.create_index("ix_archive_issues_published_at", ["published_at"], unique=False)
+
+    op.create_table(
         "imports",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("edition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -68,6 +92,23 @@ def upgrade() -> None:
     with op.batch_alter_table("sign_up_requests", schema=None) as batch_op:
         batch_op.create_index("ix_sign_up_requests_address_key", ["address_key"], unique=False)
 
+    op.create_table(
+        "archive_stories",
+        sa.Column("issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position", sa.SmallInteger(), nullable=False),
+        sa.Column("story_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("section", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("standfirst", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("title_words", sa.Text(), nullable=False),
+        sa.Column("other_words", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["issue_id"], ["archive_issues.issue_id"], name=op.f("fk_archive_stories_issue_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("issue_id", "position", name=op.f("pk_archive_stories")),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "errands",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
