@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from digest.look import DEFAULT, Look
 from digest.states import IssueState
@@ -220,7 +221,8 @@ class Issue:
     """What was or will be composed for one slot of an edition and cadence. It covers the stories with
     ``covers_from < intake <= covers_until`` (``None`` until it is composed).
 
-    Until it is sent editors may change it: ``revision`` counts their changes."""
+    Until it is sent editors may change it: ``revision`` counts their changes. A special issue is for a ``segment``, and
+    what that meant when it was opened is its ``audience`` (``segments.to_json``)."""
 
     id: int
     edition_id: int
@@ -238,6 +240,8 @@ class Issue:
     held_at: datetime | None = None
     approved_at: datetime | None = None
     revision: int = 0
+    segment: str = ""
+    audience: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

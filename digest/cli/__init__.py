@@ -47,6 +47,7 @@ COMMANDS = {
     "feedback": ("feedback", "What comes back by mail: unsubscribe mails."),
     "key": ("key", "The keys that sign links: show, rotate."),
     "blocklist": ("blocklist", "Domains whose addresses can't be signed up."),
+    "segment": ("segment", "Readers chosen by what is known of them, for special issues."),
     "suppress": ("suppress", "Addresses never to be mailed."),
     "schedule": ("schedule", "When editions come out."),
     "issue": ("issue", "What was composed, and how its sending goes."),

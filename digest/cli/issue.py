@@ -124,6 +124,7 @@ def line(progress: Progress, now: datetime) -> tuple[object, ...]:
     """An issue as a row under ``COLUMNS``."""
     issue, counts = progress.issue, progress.counts
     name = issue.edition if issue.cadence == "daily" else f"{issue.edition} {issue.cadence}"
+    name += f" ({issue.segment})" if issue.segment else ""
     accepted = f"{counts.get(DeliveryState.ACCEPTED, 0)}/{progress.total}" if progress.total else "-"
     return issue.id, name, f"{issue.slot:%Y-%m-%d %H:%M}", issue.state, accepted, _notes(progress, now)
 

@@ -17,10 +17,13 @@ from digest.app import App
 from digest.cli import COMMANDS
 from digest.cli import issue as issues
 from digest.cli.common import Door, Json, Number, get_app, local_time, plain, say, show_json, show_table, warn
+from digest.cli.segment import confirm_readers
 from digest.cli.trial import show_trial
 from digest.errors import InputError, UnavailableError
-from digest.flows import clicks, operate, publish, schedules, trials
+from digest.flows import audience as readers
+from digest.flows import clicks, operate, publish, schedules, segments, trials
 from digest.outlook import Outlook, outlook
+from digest.segments import Node
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
@@ -30,7 +33,7 @@ _IN_DOUBT_SHOWN = 50
 
 
 def register(app: typer.Typer) -> None:
-    app.command("send", epilog="Example: digest send world --now")(send)
+    app.command("send", epilog="Examples: digest send world --now\n\ndigest send world --now --segment testers")(send)
     app.command("status", epilog="Example: digest status --watch")(status)
     app.command("report", epilog="Example: digest report 12 --json")(report)
     for name in ("up", "worker", "beat", "web"):
@@ -46,13 +49,18 @@ def send(
     edition: Annotated[str, typer.Argument(help="The edition's name.")],
     now: Annotated[bool, typer.Option("--now", help="Yes, right now.")] = False,
     cadence: Annotated[str, typer.Option(help="To its subscribers; the edition's first unless given.")] = "",
+    segment: Annotated[
+        str, typer.Option(metavar="NAME", help="To these of them only; the others get its stories in their next issue.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before sending to a segment.")] = False,
     json: Json = False,
 ) -> None:
     """Bring an issue out now, outside its schedule."""
     if not now:
         raise InputError("`digest send` sends at once", "add --now, or use `digest schedule add` for another time")
     app = get_app(ctx)
-    made = publish.open_now(app.database, edition, cadence, app.now())
+    audience = _audience(app, edition, cadence, segment, yes=yes) if segment else None
+    made = publish.open_now(app.database, edition, cadence, app.now(), segment, audience)
     if json:
         show_json(made)
     else:
@@ -63,6 +71,13 @@ def send(
         app.queue.poke("publish", made.id)
     except UnavailableError as error:
         warn(f"{error}. The issue is kept and goes out when the workers run")
+
+
+def _audience(app: App, edition: str, cadence: str, segment: str, *, yes: bool) -> Node:
+    """What the segment means now, after its readers were counted and the operator has agreed."""
+    found = segments.show(app.database, edition, segment, app.declared, app.now())
+    confirm_readers(found, cadence or readers.edition_of(app.database, edition).default_cadence, yes=yes)
+    return segments.meaning(app.database, edition, segment, app.declared)
 
 
 # ----------------------------------------------------------------------------------------------- status

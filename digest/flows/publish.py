@@ -11,19 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, true
 
-from digest import render, schedule
+from digest import render, schedule, segments
 from digest.archive import public
 from digest.compose import compose, is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.outlook import Outlook, outlook
 from digest.ranking import Signals
+from digest.segments import Node
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
 from digest.store import archive, articles, changes, clicks, editions, expansion, issues, schedules, trials
 from digest.store.database import Database
 from digest.store.expansion import Due, Wish
+from digest.store.segments import condition as chosen_by
 from digest.values import Edition, Issue, IssueContent
 
 _SETTLING = timedelta(days=2)  # after its end an issue's last mail may still be retried or assumed sent
@@ -74,21 +76,27 @@ def open_for_review(database: Database, now: datetime) -> list[int]:
     return [issue_id for issue_id in opened if issue_id]
 
 
-def open_now(database: Database, edition_name: str, cadence: str, now: datetime) -> Issue:
-    """Make an issue for this very minute, as ``digest send --now`` asks. Raises when there is no such edition or
-    cadence, when the minute has its issue already, or when one waits that holds what this one would."""
+def open_now(
+    database: Database, edition_name: str, cadence: str, now: datetime, segment: str = "", audience: Node | None = None
+) -> Issue:
+    """Make an issue for this very minute, as ``digest send --now`` asks; for a ``segment`` only, and what that means
+    now, if one is named. Raises when there is no such edition or cadence, when the minute has its issue already, or
+    when one waits that holds what this one would."""
     with database.write() as connection:
         edition_id, edition = editions.require(connection, edition_name)
         cadence = cadence_of(edition, cadence)
         for other in issues.waiting(connection, edition_id, cadence):
             next_step = outlook(other, edition.approval, now)
-            if other.state is IssueState.COMPOSED and next_step is not Outlook.DUE:
+            if other.segment == segment and other.state is IssueState.COMPOSED and next_step is not Outlook.DUE:
                 raise StateError(
                     f"issue {other.id} of {edition_name} ({cadence}) has what is new and {next_step}",
                     f"see `digest issue show {other.id}`; end it with `digest issue cancel {other.id}` to send another",
                 )
         slot = now.replace(second=0, microsecond=0)
-        issue_id = issues.create(connection, edition_id, cadence, slot, now)
+        if segment:  # never in a regular issue's place
+            slot = (now - timedelta(seconds=now.second == 0)).replace(microsecond=0)
+        meant = segments.to_json(audience) if audience else {}
+        issue_id = issues.create(connection, edition_id, cadence, slot, now, segment, meant)
         if issue_id is None:
             raise InputError(
                 f"{edition_name} ({cadence}) has an issue of {slot:%H:%M} already", "see `digest issue list`"
@@ -200,8 +208,8 @@ def _freeze(database: Database, issue: Issue, content: IssueContent, compiled: s
 
 def expand(database: Database, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
     """expand into batches: a delivery for every reader, due at his hour, if the issue may go. All in SQL and in one
-    transaction, so there is no half-expanded issue; a million readers take seconds. With it
-    the issue enters the public archive."""
+    transaction, so there is no half-expanded issue; a million readers take seconds. With it the issue enters the public
+    archive, unless it is for a segment."""
     with database.write() as connection:
         issues.lock(connection, issue_id)  # an editor's change comes before or is too late
         issue = issues.get(connection, issue_id)
@@ -209,10 +217,13 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
             return
         if not issues.move(connection, issue_id, IssueEvent.EXPAND, now):
             return
-        _archive(connection, issue, now)
+        if not issue.segment:
+            _archive(connection, issue, now)
         _, edition = editions.require(connection, issue.edition)
-        dues = {wish: _due(issue, wish, edition.time_zone, now) for wish in expansion.wishes(connection, issue)}
-        expansion.expand(connection, issue, dues, now, settings.batch, trials.get(connection, issue.id))
+        chosen = _chosen(connection, issue, edition, now)
+        wishes = expansion.wishes(connection, issue, chosen)
+        dues = {wish: _due(issue, wish, edition.time_zone, now) for wish in wishes}
+        expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
         expansion.start_serving(connection, issue)
         expansion.supersede(connection, issue, now)
         _overtake(connection, issue, now)
@@ -225,6 +236,13 @@ def _archive(connection: Connection, issue: Issue, now: datetime) -> None:
     shown = public(render.loads(frozen).content)
     if shown.items:
         archive.put(connection, issue, shown, now)
+
+
+def _chosen(connection: Connection, issue: Issue, edition: Edition, now: datetime) -> ColumnElement[bool]:
+    """Whom the issue is for: everybody, or whom its segment chooses at this moment."""
+    if not issue.segment:
+        return true()
+    return chosen_by(connection, segments.from_json(issue.audience), edition, now)
 
 
 def _due(issue: Issue, wish: Wish, default: str, now: datetime) -> Due:
@@ -247,7 +265,8 @@ def _may_go(connection: Connection, issue: Issue, now: datetime) -> bool:
         return False
     others = issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id)
     return not any(
-        other.slot > issue.slot
+        other.segment == issue.segment
+        and other.slot > issue.slot
         and other.slot <= now
         and (other.state is IssueState.SCHEDULED or outlook(other, edition.approval, now) is Outlook.DUE)
         for other in others
@@ -257,6 +276,8 @@ def _may_go(connection: Connection, issue: Issue, now: datetime) -> bool:
 def _overtake(connection: Connection, issue: Issue, now: datetime) -> None:
     """End the issues that still waited for an editor or their slot: this one holds their stories for their readers."""
     for other in issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id):
+        if issue.segment not in {"", other.segment}:
+            continue  # a special issue is for some of their readers only
         if other.covers_until is not None and other.covers_until <= (issue.covers_until or 0):
             issues.move(connection, other.id, IssueEvent.CANCEL, now, reason=f"overtaken by issue {issue.id}")
 

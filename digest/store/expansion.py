@@ -49,32 +49,39 @@ Wish = tuple[str, int | None]
 """A reader's time zone and the hour he wishes the issue at; ``None``: as it comes out."""
 
 
-def wishes(connection: Connection, issue: Issue) -> list[Wish]:
+Chosen = ColumnElement[bool]
+"""Whom an issue is for, beyond its edition and cadence; ``true()``: everybody."""
+
+
+def wishes(connection: Connection, issue: Issue, chosen: Chosen) -> list[Wish]:
     """The distinct wishes of the issue's readers; not of those who get it on any day as it comes out."""
     columns = select(subscribers.c.time_zone, subscriptions.c.hour).select_from(_audience_from())
     special = or_(subscriptions.c.hour.is_not(None), subscriptions.c.days != ALL_DAYS)
-    found = connection.execute(columns.where(_audience(issue), special).distinct())
+    found = connection.execute(columns.where(_audience(issue), chosen, special).distinct())
     return sorted(((zone, hour) for zone, hour in found), key=str)
 
 
 def expand(
     connection: Connection,
     issue: Issue,
+    chosen: Chosen,
     dues: Mapping[Wish, Due],
     now: datetime,
     size: int,
     trial: Trial | None = None,
 ) -> int:
-    """Create the deliveries of the issue's whole audience in one statement, in batches of at most ``size``, and the
-    batches. ``dues``: what each of ``wishes`` comes to, not before ``now``; everybody else's batches are due now, and
-    so may be those of a reader who wishes another hour in this very moment. Left out is who is away when it would be
-    due to him, and who takes nothing on that day: the next issue he gets has what he missed. Of those who would get it
-    before the end of a ``trial`` only its share does; the others wait for it. Returns how many batches."""
+    """Create the deliveries of the issue's whole audience, as far as it is ``chosen``, in one statement, in batches of
+    at most ``size``, and the batches. ``dues``: what each of ``wishes`` comes to, not before ``now``; everybody else's
+    batches are due now, and so may be those of a reader who wishes another hour in this very moment. Left out is who
+    is away when it would be due to him, and who takes nothing on that day: the next issue he gets has what he missed.
+    Of those who would get it before the end of a ``trial`` only its share does; the others wait for it. Returns how
+    many batches."""
     decide_at = now + timedelta(minutes=trial.minutes) if trial else now
     moments = sorted({now, *(due.at for due in dues.values()), decide_at})
     rest = moments.index(decide_at)
     columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
-    connection.execute(insert(deliveries).from_select(columns, _numbered(issue, dues, moments, size, trial, rest)))
+    numbered = _numbered(issue, dues, moments, size, trial, rest).where(chosen)
+    connection.execute(insert(deliveries).from_select(columns, numbered))
     if trial:
         trials.begin(connection, issue.id, decide_at, rest * _PER_MOMENT)
     made = select(deliveries.c.batch).where(deliveries.c.issue_id == issue.id).distinct()
@@ -147,7 +154,9 @@ def _audience(issue: Issue) -> ColumnElement[bool]:
 
 def start_serving(connection: Connection, issue: Issue) -> None:
     """From their first issue on, readers are owed everything after its beginning, whatever becomes of its mail."""
-    statement = update(subscriptions).where(_audience(issue), subscriptions.c.covered_until.is_(None))
+    theirs = select(deliveries.c.subscription_id).where(deliveries.c.issue_id == issue.id)
+    mine = subscriptions.c.id.in_(theirs) if issue.segment else _audience(issue)
+    statement = update(subscriptions).where(mine, subscriptions.c.covered_until.is_(None))
     connection.execute(statement.values(covered_until=issue.covers_from))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,17 @@ from digest.store.schema import batches, editions, issue_content, issues, storie
 from digest.values import Issue
 
 
-def create(connection: Connection, edition_id: int, cadence: str, slot: datetime, now: datetime) -> int | None:
-    """A new scheduled issue, or ``None`` when that slot has one: somebody else was first."""
+def create(
+    connection: Connection,
+    edition_id: int,
+    cadence: str,
+    slot: datetime,
+    now: datetime,
+    segment: str = "",
+    audience: Mapping[str, Any] | None = None,
+) -> int | None:
+    """A new scheduled issue, or ``None`` when that slot has one: somebody else was first. A special one is for the
+    ``audience`` that a ``segment`` means."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {
         "edition_id": edition_id,
@@ -24,6 +33,8 @@ def create(connection: Connection, edition_id: int, cadence: str, slot: datetime
         "slot": slot,
         "state": IssueState.SCHEDULED,
         "created_at": now,
+        "segment": segment,
+        "audience": audience or {},
     }
     statement = dialect.insert(issues).values(row).on_conflict_do_nothing().returning(issues.c.id)
     return connection.execute(statement).scalar_one_or_none()
@@ -103,13 +114,15 @@ def waiting(connection: Connection, edition_id: int, cadence: str, but: int = 0)
 
 def covered(connection: Connection, edition_id: int, cadence: str, now: datetime, but: int | None = None) -> int | None:
     """The intake up to which the newest composed issue of this edition and cadence, other than ``but``, goes;
-    ``None``: there is none. One that an editor keeps back past its slot does not count: the next has its stories."""
+    ``None``: there is none. One that an editor keeps back past its slot does not count: the next has its stories. Nor
+    does one for a segment: the others, and who comes new, are still owed its stories."""
     kept_back = and_(issues.c.state == IssueState.COMPOSED, issues.c.slot <= now)
     statement = select(func.max(issues.c.covers_until)).where(
         issues.c.edition_id == edition_id,
         issues.c.cadence == cadence,
         issues.c.state != IssueState.CANCELLED,
         ~kept_back,
+        issues.c.segment == "",
         issues.c.id != (but or 0),
     )
     until: int | None = connection.execute(statement).scalar_one()

@@ -309,6 +309,8 @@ issues = Table(
     _issue_state,
     Column("covers_from", BigInteger),
     Column("covers_until", BigInteger),
+    Column("segment", String(40), nullable=False, server_default=""),  # "": for everybody
+    Column("audience", JSON, nullable=False, server_default="{}"),  # what the segment meant: segments.to_json
     Column("reason", Text, nullable=False, server_default=""),  # why skipped, paused or cancelled
     Column("created_at", Moment, nullable=False),
     Column("composed_at", Moment),
@@ -321,6 +323,15 @@ issues = Table(
     _issue_check,
     Index("ix_issues_state", "state"),
     sqlite_autoincrement=True,
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("edition_id", _BigId, ForeignKey("editions.id"), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("where", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
 )
 
 issue_content = Table(

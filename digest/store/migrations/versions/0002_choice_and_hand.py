@@ -79,6 +79,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_imports_started_at", ["started_at"], unique=False)
 
     op.create_table(
+        "segments",
+        sa.Column("edition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("where", sa.Text(), nullable=False),
+        sa.Column("created_at", Moment(), nullable=False),
+        sa.ForeignKeyConstraint(["edition_id"], ["editions.id"], name=op.f("fk_segments_edition_id")),
+        sa.PrimaryKeyConstraint("edition_id", "name", name=op.f("pk_segments")),
+    )
+    op.create_table(
         "sign_up_requests",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("edition_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -202,6 +211,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("composed", sa.Text(), nullable=True))
 
     with op.batch_alter_table("issues", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("segment", sa.String(length=40), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("audience", sa.JSON(), server_default="{}", nullable=False))
         batch_op.add_column(sa.Column("held_at", Moment(), nullable=True))
         batch_op.add_column(sa.Column("approved_at", Moment(), nullable=True))
         batch_op.add_column(sa.Column("revision", sa.Integer(), server_default="0", nullable=False))

@@ -1,0 +1,112 @@
+"""segment : words | parse | check against the edition | keep, count, use for an issue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from digest import segments as language
+from digest.errors import InputError, NotFoundError
+from digest.fields import FieldType
+from digest.segments import Node, questions
+from digest.store import editions, segments
+from digest.store.database import Database
+from digest.store.segments import Segment
+from digest.values import Edition
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+Declared = Mapping[str, FieldType]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A segment with how many active readers it has, by cadence."""
+
+    segment: Segment
+    readers: Mapping[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.readers.values())
+
+
+def add(database: Database, edition: str, name: str, where: str, declared: Declared, now: datetime) -> Counted:
+    """Keep a segment, or other words under its name. Raises ``InputError`` for words that make no sense."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name[:40]!r} can't name a segment", "use letters a-z, digits and -, 40 at most")
+    with database.write() as connection:
+        edition_id, spec = editions.require(connection, edition)
+        _parsed(where, spec, declared)
+        segments.put(connection, edition_id, name, where.strip(), now)
+        return _counted(connection, edition_id, spec, name, declared, now)
+
+
+def listing(database: Database, edition: str, declared: Declared, now: datetime) -> list[Counted]:
+    """An edition's segments, counted now."""
+    with database.read() as connection:
+        edition_id, spec = editions.require(connection, edition)
+        names = [one.name for one in segments.listing(connection, edition_id)]
+        return [_counted(connection, edition_id, spec, name, declared, now) for name in names]
+
+
+def show(database: Database, edition: str, name: str, declared: Declared, now: datetime) -> Counted:
+    """One segment, counted now. Raises ``NotFoundError``."""
+    with database.read() as connection:
+        edition_id, spec = editions.require(connection, edition)
+        return _counted(connection, edition_id, spec, name, declared, now)
+
+
+def count(database: Database, edition: str, where: str, declared: Declared, now: datetime) -> Mapping[str, int]:
+    """How many active readers ``where`` chooses, by cadence, without keeping it."""
+    with database.read() as connection:
+        edition_id, spec = editions.require(connection, edition)
+        chosen = segments.condition(connection, _parsed(where, spec, declared), spec, now)
+        return segments.count(connection, edition_id, chosen)
+
+
+def remove(database: Database, edition: str, name: str) -> None:
+    """Issues made for it keep what it meant. Raises ``NotFoundError``."""
+    with database.write() as connection:
+        edition_id, _ = editions.require(connection, edition)
+        if not segments.remove(connection, edition_id, name):
+            raise _unknown(name, edition)
+
+
+def meaning(database: Database, edition: str, name: str, declared: Declared) -> Node:
+    """The tests a segment stands for now: what an issue made for it remembers. Raises ``NotFoundError``."""
+    with database.read() as connection:
+        edition_id, spec = editions.require(connection, edition)
+        found = segments.get(connection, edition_id, name)
+    if found is None:
+        raise _unknown(name, edition)
+    return _parsed(found.where, spec, declared)
+
+
+def _counted(
+    connection: Connection, edition_id: int, spec: Edition, name: str, declared: Declared, now: datetime
+) -> Counted:
+    found = segments.get(connection, edition_id, name)
+    if found is None:
+        raise _unknown(name, spec.name)
+    chosen = segments.condition(connection, _parsed(found.where, spec, declared), spec, now)
+    return Counted(found, segments.count(connection, edition_id, chosen))
+
+
+def _parsed(where: str, spec: Edition, declared: Declared) -> Node:
+    """The words as tests. What an edition lists is looked up there: a slip would choose nobody."""
+    node = language.parse(where, declared)
+    known = {"cadence": spec.cadences, "section": [section.key for section in spec.sections]}
+    for test in questions(node):
+        offered = known.get(test.name, ())
+        for value in test.values if test.operator in {"=", "!=", "in"} and test.name in known else ():
+            if value not in offered:
+                raise InputError(f"{spec.name} has no {test.name} {value!r}", f"it has {', '.join(offered)}")
+    return node
+
+
+def _unknown(name: str, edition: str) -> NotFoundError:
+    return NotFoundError(f"{edition} has no segment {name!r}", f"see `digest segment list -e {edition}`")
