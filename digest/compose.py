@@ -42,7 +42,10 @@ def compose(
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
     known = tell_once(edition, stories, levels, now)
     weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
-    affairs = news.affairs(_listed(edition, known, now))
+    listed = _listed(edition, known, now)
+    affairs = news.affairs(
+        [story for story in listed if not story.told]
+    )  # a story and its update are for different readers
     ranked = rank(edition, known, now, replace(signals, weights=weights | dict(signals.weights), affairs=affairs))
     depth, candidates, deep = spare, [], sorted({*levels, *standing})
     for section in edition.sections:

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from digest.stories import told_at
 from digest.values import Article, Story
@@ -116,12 +117,15 @@ def heat(story: Story, now: datetime) -> float:
 
 
 def places(stories: Iterable[Story]) -> dict[int, int]:
-    """By article id, how many articles its feed listed before it among those that came with it."""
+    """By article id, how many articles its feed listed before it among those that came with it. An update counts where
+    the story itself is not among them."""
     came: dict[tuple[str, int], list[int]] = defaultdict(list)
+    again: dict[tuple[str, int], list[int]] = defaultdict(list)
     for story in stories:
-        for article in () if story.told else story.articles:
-            came[article.feed, article.intake].append(article.id)
-    return {id_: place for ids in came.values() for place, id_ in enumerate(sorted(ids))}
+        for article in (story.lead,) if story.told else story.articles:
+            (again if story.told else came)[article.feed, article.intake].append(article.id)
+    together = chain(again.values(), came.values())
+    return {id_: place for ids in together for place, id_ in enumerate(sorted(ids))}
 
 
 def best_first(scored: Iterable[tuple[Story, Score]]) -> Ranked:

@@ -69,7 +69,7 @@ NO_SUCH_USER = Outcome(Result.PERMANENT, "no such user", 550, "5.1.1", Stage.REC
 LOST = Outcome(Result.UNKNOWN, "connection lost", stage=Stage.MESSAGE)
 NO_CONNECTION = Outcome(Result.UNSENT, "connection refused", stage=Stage.CONNECT)
 NO_LOGIN = Outcome(Result.REFUSED_LOGIN, "authentication failed", 535, "5.7.8", Stage.CONNECT)
-_WORDS = [
+WORDS = [
     "ferry",
     "glacier",
     "orchard",
@@ -95,7 +95,7 @@ _WORDS = [
 
 def draft(number: int, sector: str = "sea", kind: Kind = Kind.NEWS) -> ArticleDraft:
     """An invented article unlike the others: no two share enough words to be one story."""
-    a, b = _WORDS[number % len(_WORDS)], _WORDS[(number * 7 + 3) % len(_WORDS)]
+    a, b = WORDS[number % len(WORDS)], WORDS[(number * 7 + 3) % len(WORDS)]
     return ArticleDraft(
         title=f"Number{number} {a} {b}{number} event{number}",
         url=f"https://tide.example/{number}",
