@@ -355,7 +355,7 @@ class Variant:
 class Reader:
     """One recipient of an issue, as the ledger knows him at the moment of sending. ``sections`` are those he chose, in
     his order, ``None`` for all in the edition's; ``covered_until`` the intake he has been served up to, ``None`` if
-    never."""
+    never; ``subject`` the one that a trial gives him."""
 
     issue_id: int
     subscription_id: int

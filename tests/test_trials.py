@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, column, insert, select, values
 from digest.cli import app as command
 from digest.cli.common import Door
 from digest.errors import InputError, StateError
-from digest.flows import clicks, operate, publish, trials
+from digest.flows import clicks, operate, publish, review, trials
 from digest.settings import DeliverSettings, Settings
 from digest.states import DeliveryEvent
 from digest.store import schema
@@ -121,7 +121,7 @@ def waiting_issue(world: World) -> Issue:
 def sent(world: World, trial: Trial = TRIAL) -> Issue:
     """Issue 1 with its trial, on its way."""
     issue = waiting_issue(world)
-    trials.plan(world.app.database, trial)
+    trials.plan(world.app.database, trial, "ed", NOW)
     return publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)
 
 
@@ -212,6 +212,8 @@ def test_a_trial_is_decided_once_whoever_comes(world: World) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         decided = [trial for found in pool.map(decide, range(4)) for trial in found]
+    told = [change.told.partition(":")[0] for change in review.history(world.app.database, issue.id)]
+    assert told == ["trial on 70 %", "the rest gets subject B"], "recorded once"
     assert {(trial.winner, trial.decided_at) for trial in decided} == {(Arm.B, world.app.now())}
     follow(world, arms["First"])  # who opens his mail too late to be counted
     assert trials.decide_due(world.app.database, world.app.now()) == []
@@ -226,29 +228,48 @@ def test_an_editor_decides_by_hand_and_the_rest_goes_at_once(world: World) -> No
     world.deliver(courier)
     taken = len(courier.tried)
     world.later(minutes=5)
-    trials.pick(world.app.database, issue.id, Arm.B, world.app.now())
+    trials.pick(world.app.database, issue.id, Arm.B, "ed", world.app.now())
     assert world.deliver(courier) == MANY - taken
     assert {subject(mail) for mail in courier.tried[taken:]} == {"Second"}
     with pytest.raises(StateError, match="picked by hand"):
-        trials.pick(world.app.database, issue.id, Arm.A, world.app.now())
+        trials.pick(world.app.database, issue.id, Arm.A, "ed", world.app.now())
 
 
 def test_a_trial_may_be_set_again_or_dropped_until_the_issue_goes_out(world: World) -> None:
     issue = waiting_issue(world)
-    trials.plan(world.app.database, TRIAL)
-    trials.plan(world.app.database, Trial(1, ("", B), 10, 30))
+    trials.plan(world.app.database, TRIAL, "ed", NOW)
+    trials.plan(world.app.database, Trial(1, ("", B), 10, 30), "ed", NOW)
     found = trials.standing(world.app.database, issue.id)
     assert found and found.trial == Trial(1, ("", B), 10, 30)
-    assert trials.drop(world.app.database, issue.id)
-    assert not trials.drop(world.app.database, issue.id)
+    assert trials.drop(world.app.database, issue.id, "ed", NOW)
+    assert not trials.drop(world.app.database, issue.id, "ed", NOW)
     publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)
     courier = ToldCourier()
     assert world.deliver(courier) == MANY
-    for late in (trials.plan, lambda database, trial: trials.drop(database, trial.issue_id)):
-        with pytest.raises(StateError, match="before an issue goes out"):
-            late(world.app.database, TRIAL)
+    with pytest.raises(StateError, match="before an issue goes out"):
+        trials.plan(world.app.database, TRIAL, "ed", NOW)
+    with pytest.raises(StateError, match="before an issue goes out"):
+        trials.drop(world.app.database, issue.id, "ed", NOW)
     with pytest.raises(StateError, match="no trial"):
-        trials.pick(world.app.database, issue.id, Arm.A, world.app.now())
+        trials.pick(world.app.database, issue.id, Arm.A, "ed", world.app.now())
+
+
+def test_a_trial_of_a_drafted_issue_needs_its_approval_anew(world: World) -> None:
+    schedule = '\n[[schedule]]\ncadence = "daily"\ncron = "0 9 * * *"\ntime_zone = "UTC"\n'
+    world.edition(TRACKED.replace('locale = "en"', 'locale = "en"\napproval = true') + schedule)
+    database, settings = world.app.database, world.app.settings.deliver
+    issue = review.draft(database, "tide", "daily", world.app.compile, settings, NOW)
+    review.approve(database, issue.id, None, "ed", NOW)
+    trials.plan(database, Trial(issue.id, ("", B), 70, 120), "ann", NOW)
+    world.later(hours=4)
+    publish.publish(database, issue.id, world.app.compile, settings, world.app.now())
+    assert world.state(issue) == "composed", "nobody approved of these subjects"
+    review.approve(database, issue.id, None, "ed", world.app.now())
+    publish.publish(database, issue.id, world.app.compile, settings, world.app.now())
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert "Second" in by_subject(courier.tried) and "First" not in by_subject(courier.tried)
+    assert [change.kind for change in review.history(database, issue.id)] == ["approve", "trial", "approve"]
 
 
 @pytest.mark.parametrize(
@@ -258,14 +279,14 @@ def test_a_trial_may_be_set_again_or_dropped_until_the_issue_goes_out(world: Wor
 def test_subjects_that_cannot_be_tried_are_refused(subjects: tuple[str, str], told: str, world: World) -> None:
     waiting_issue(world)
     with pytest.raises(InputError, match=told):
-        trials.plan(world.app.database, Trial(1, subjects, 20, 120))
+        trials.plan(world.app.database, Trial(1, subjects, 20, 120), "ed", NOW)
 
 
 def test_without_clicks_there_is_nothing_to_go_by(world: World) -> None:
     waiting_issue(world)
     world.edition(EDITION)
     with pytest.raises(InputError, match="does not track clicks"):
-        trials.plan(world.app.database, TRIAL)
+        trials.plan(world.app.database, TRIAL, "ed", NOW)
 
 
 def test_the_report_shows_the_arms_and_the_decision(world: World, capsys: pytest.CaptureFixture[str]) -> None:

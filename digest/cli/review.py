@@ -82,7 +82,7 @@ def draft(
 def redraft(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
     """Compose a draft afresh, with what came in since. Editors' changes are made again."""
     app = get_app(ctx)
-    made = review.redraft(app.database, number, app.compile, app.settings.deliver, _who(by), app.now())
+    made = review.redraft(app.database, number, app.compile, app.settings.deliver, who(by), app.now())
     _tell(app, made, json)
 
 
@@ -177,12 +177,12 @@ def undo(
 ) -> None:
     """Take back a change, the latest or any other; the others stay."""
     app = get_app(ctx)
-    _tell(app, review.undo(app.database, number, change, app.compile, _who(by), app.now()), json)
+    _tell(app, review.undo(app.database, number, change, app.compile, who(by), app.now()), json)
 
 
 def _edit(ctx: typer.Context, number: int, wanted: review.Wanted, by: str, json: bool) -> None:
     app = get_app(ctx)
-    _tell(app, review.edit(app.database, number, wanted, app.compile, _who(by), app.now()), json)
+    _tell(app, review.edit(app.database, number, wanted, app.compile, who(by), app.now()), json)
 
 
 def _about(verb: Verb, content: IssueContent, story: str, text: str = "") -> Edit:
@@ -196,13 +196,13 @@ def _about(verb: Verb, content: IssueContent, story: str, text: str = "") -> Edi
 def hold(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
     """Keep an issue back, past its slot too, until it is released. The edition's next issue does not wait for it."""
     app = get_app(ctx)
-    _told(app, review.hold(app.database, number, _who(by), app.now()), json)
+    _told(app, review.hold(app.database, number, who(by), app.now()), json)
 
 
 def release(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
     """Let a held issue go out: at its slot, or at once if that has passed."""
     app = get_app(ctx)
-    _told(app, review.release(app.database, number, _who(by), app.now()), json)
+    _told(app, review.release(app.database, number, who(by), app.now()), json)
 
 
 def approve(
@@ -216,7 +216,7 @@ def approve(
 ) -> None:
     """Approve of an issue as it is, where the edition asks for that. Another change asks for it again."""
     app = get_app(ctx)
-    _told(app, review.approve(app.database, number, revision, _who(by), app.now()), json)
+    _told(app, review.approve(app.database, number, revision, who(by), app.now()), json)
 
 
 def history(ctx: typer.Context, number: Number, json: Json = False) -> None:
@@ -282,7 +282,8 @@ def _poke(app: App, issue: Issue) -> None:
             warn(f"{error}. The issue goes out when the workers run")
 
 
-def _who(by: str) -> str:
+def who(by: str) -> str:
+    """Whose doing a change is, for the record."""
     try:
         return by.strip() or getpass.getuser()
     except (KeyError, OSError):  # a container without names for its users

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from digest.cli.common import get_app, local_time, say, show_table
+from digest.cli.common import Number, get_app, local_time, say, show_table
+from digest.cli.review import PANEL, By, who
 from digest.errors import InputError
 from digest.flows import trials
 from digest.flows.trials import Standing
 from digest.trials import Arm, Trial
 
-Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
 COLUMNS = ("arm", "subject", "accepted", "followed a story", "rate")
 
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
         "trial",
         epilog='Examples: digest issue trial 12 --a "{headline}" --b "Good morning: {headline}" --share 20\n\n'
         "digest issue trial 12 --pick b",
+        rich_help_panel=PANEL,
     )(trial)
 
 
@@ -33,19 +34,21 @@ def trial(
     hours: Annotated[float, typer.Option(min=0.1, max=24, help="How long readers' clicks are counted.")] = 2.0,
     pick: Annotated[Arm | None, typer.Option(help="End the trial now: this one for the rest.")] = None,
     off: Annotated[bool, typer.Option("--off", help="No trial after all, before the issue goes out.")] = False,
+    by: By = "",
 ) -> None:
     """Try two subjects on a part of the audience; the rest waits, and gets the one that more readers followed."""
     door = get_app(ctx)
     if sum((bool(a or b), pick is not None, off)) > 1:
         raise InputError("say either what to try, or --pick, or --off")
     if pick:
-        trials.pick(door.database, number, pick, door.now())
+        trials.pick(door.database, number, pick, who(by), door.now())
         say(f"issue {number}: the rest gets subject {pick.upper()}")
     elif off:
-        was = trials.drop(door.database, number)
+        was = trials.drop(door.database, number, who(by), door.now())
         say(f"issue {number} goes out {'without its trial' if was else 'without a trial, as it would have'}")
     elif a or b:
-        trials.plan(door.database, Trial(number, (a.strip(), b.strip()), share, round(hours * 60)))
+        tried = Trial(number, (a.strip(), b.strip()), share, round(hours * 60))
+        trials.plan(door.database, tried, who(by), door.now())
         say(f"issue {number}: {share} % of its audience gets one of two subjects, the rest waits {hours:g} hours")
     else:
         found = trials.standing(door.database, number)

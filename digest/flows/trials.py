@@ -10,10 +10,13 @@ from sqlalchemy import Connection
 from digest import checks
 from digest.errors import InputError, NotFoundError, StateError
 from digest.states import IssueState
-from digest.store import batches, editions, issues, trials
+from digest.store import batches, changes, editions, issues, trials
+from digest.store.changes import Change, Kind
 from digest.store.database import Database
 from digest.trials import Arm, Tally, Trial, decision
+from digest.values import Issue
 
+_LONGEST = 200  # characters of a subject
 _BEFORE = (IssueState.SCHEDULED, IssueState.COMPOSED)
 
 
@@ -26,10 +29,12 @@ class Standing:
     b: Tally
 
 
-def plan(database: Database, trial: Trial) -> None:
+def plan(database: Database, trial: Trial, by: str, now: datetime) -> None:
     """Try two subjects when the issue goes out. Raises ``InputError`` for subjects that can't stand or don't differ,
     and where clicks are not tracked: nothing would tell which is better; ``StateError`` once the issue has gone out."""
     for written in filter(None, trial.subjects):
+        if len(written) > _LONGEST:
+            raise InputError(f"a subject has {len(written)} characters", f"at most {_LONGEST}")
         try:
             checks.subject_template(checks.one_line(written))
         except ValueError as error:
@@ -38,42 +43,56 @@ def plan(database: Database, trial: Trial) -> None:
         raise InputError("both subjects are the same", "there would be nothing to try")
     with database.write() as connection:
         issue = _open(connection, trial.issue_id)
-        if not editions.get(connection, issue).track_clicks:
+        if not editions.get(connection, issue.edition).track_clicks:
             raise InputError(
-                f"{issue} does not track clicks, and nothing else would tell which subject is better",
+                f"{issue.edition} does not track clicks, and nothing else would tell which subject is better",
                 "set track_clicks = true under [edition] and apply it",
             )
         trials.put(connection, trial)
+        _changed(connection, issue, f"trial on {trial.share} %: {_quoted(trial)}", by, now)
 
 
-def drop(database: Database, issue_id: int) -> bool:
+def drop(database: Database, issue_id: int, by: str, now: datetime) -> bool:
     """Send the issue without a trial after all. False if there was none; raises ``StateError`` once it has gone out."""
     with database.write() as connection:
-        _open(connection, issue_id)
-        return trials.drop(connection, issue_id)
+        issue = _open(connection, issue_id)
+        dropped = trials.drop(connection, issue_id)
+        if dropped:
+            _changed(connection, issue, "no trial", by, now)
+        return dropped
 
 
-def _open(connection: Connection, issue_id: int) -> str:
-    """The edition of an issue that has not gone out yet, and won't before the transaction ends."""
+def _open(connection: Connection, issue_id: int) -> Issue:
+    """An issue that has not gone out yet, and won't before the transaction ends."""
     issues.lock(connection, issue_id)
     issue = issues.get(connection, issue_id)
     if issue is None:
         raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
     if issue.state not in _BEFORE:
         raise StateError(f"issue {issue_id} is {issue.state}", "a trial is set before an issue goes out")
-    return issue.edition
+    return issue
 
 
-def pick(database: Database, issue_id: int, arm: Arm, now: datetime) -> None:
+def _changed(connection: Connection, issue: Issue, told: str, by: str, now: datetime) -> None:
+    """Who approved of the issue before approved of other subjects."""
+    changes.revise(connection, issue, [Change(issue.revision + 1, now, by, Kind.TRIAL, told)], approved_at=None)
+
+
+def _quoted(trial: Trial) -> str:
+    return " or ".join(f"“{subject}”" if subject else "as composed" for subject in trial.subjects)
+
+
+def pick(database: Database, issue_id: int, arm: Arm, by: str, now: datetime) -> None:
     """Decide by hand, before the time is over: the rest goes out now. Raises ``StateError`` when there is nothing to be
     decided, or not any more."""
     with database.write() as connection:
-        trial = trials.get(connection, issue_id, lock=True)
+        issues.lock(connection, issue_id)
+        trial = trials.get(connection, issue_id)
         if trial is None or trial.decide_at is None or trial.rest_from is None:
             raise StateError(f"issue {issue_id} has no trial on its way", "see `digest report`")
-        if not trials.decide(connection, issue_id, arm, "picked by hand", now):
-            raise StateError(f"the trial of issue {issue_id} is decided: {trial.winner} ({trial.why})")
-    with database.write() as connection:  # by itself: whoever holds a batch may be waiting for the trial
+        if trial.winner:
+            raise StateError(f"the trial of issue {issue_id} is decided: {trial.winner.upper()} ({trial.why})")
+        _decide(connection, trial, arm, "picked by hand", by, now)
         batches.hasten(connection, issue_id, trial.rest_from, trial.decide_at, now)
 
 
@@ -87,12 +106,18 @@ def decide_due(database: Database, now: datetime) -> list[Trial]:
 def decide(database: Database, issue_id: int, now: datetime) -> Trial | None:
     """Decide a trial, unless somebody has: of several who come at once one decides, the others get to know."""
     with database.write() as connection:
-        trial = trials.get(connection, issue_id, lock=True)
+        issues.lock(connection, issue_id)
+        trial = trials.get(connection, issue_id)
         if trial and trial.winner is None:
             winner, why = decision(*trials.tallies(connection, trial))
-            trials.decide(connection, issue_id, winner, why, now)
-            return trials.get(connection, issue_id)
-    return trial
+            _decide(connection, trial, winner, why, "digest", now)
+        return trials.get(connection, issue_id)
+
+
+def _decide(connection: Connection, trial: Trial, winner: Arm, why: str, by: str, now: datetime) -> None:
+    if trials.decide(connection, trial.issue_id, winner, why, now):
+        told = f"the rest gets subject {winner.upper()}: {why}"
+        changes.record(connection, trial.issue_id, Kind.TRIAL, told, by, now)
 
 
 def for_batch(database: Database, issue_id: int, number: int, now: datetime) -> Trial | None:

@@ -1,4 +1,5 @@
-"""What editors did to an issue before it went out: who, when, what; and the edits that are in force."""
+"""What editors did to an issue before it went out: who, when, what; and the edits that are in force. How a trial of its
+subjects was decided stands here, too."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ class Kind(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     APPROVE = "approve"
+    TRIAL = "trial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,14 @@ def revise(connection: Connection, issue: Issue, made: Sequence[Change], **value
     ]
     connection.execute(insert(issue_changes), rows)
     return True
+
+
+def record(connection: Connection, issue_id: int, kind: Kind, told: str, by: str, at: datetime) -> None:
+    """Record what happened to an issue, whatever its state."""
+    mine = update(issues).where(issues.c.id == issue_id).values(revision=issues.c.revision + 1)
+    revision = connection.execute(mine.returning(issues.c.revision)).scalar_one()
+    row = {"issue_id": issue_id, "revision": revision, "at": at, "by": by, "kind": kind, "told": told}
+    connection.execute(insert(issue_changes).values(row))
 
 
 def undo(connection: Connection, issue_id: int, revision: int) -> None:

@@ -353,7 +353,7 @@ issue_changes = Table(
     Column("told", Text, nullable=False),
     Column("edit", JSON(none_as_null=True)),  # edits.Edit as an object, of an edit
     Column("undone", SmallInteger, nullable=False, server_default="0"),
-    CheckConstraint("kind IN ('edit', 'undo', 'redraft', 'hold', 'release', 'approve')", "kind"),
+    CheckConstraint("kind IN ('edit', 'undo', 'redraft', 'hold', 'release', 'approve', 'trial')", "kind"),
 )
 
 archive_issues = Table(  # outlives the issue and its ledger: what was published stays published

@@ -27,10 +27,9 @@ def drop(connection: Connection, issue_id: int) -> bool:
     return connection.execute(delete(trials).where(trials.c.issue_id == issue_id)).rowcount == 1
 
 
-def get(connection: Connection, issue_id: int, *, lock: bool = False) -> Trial | None:
-    """An issue's trial; with ``lock`` nobody else decides it until the transaction ends."""
-    statement = select(trials).where(trials.c.issue_id == issue_id)
-    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+def get(connection: Connection, issue_id: int) -> Trial | None:
+    """An issue's trial, if it has one."""
+    row = connection.execute(select(trials).where(trials.c.issue_id == issue_id)).one_or_none()
     return _trial(row) if row else None
 
 

@@ -166,7 +166,8 @@ def upgrade() -> None:
         sa.Column("edit", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("undone", sa.SmallInteger(), server_default="0", nullable=False),
         sa.CheckConstraint(
-            "kind IN ('edit', 'undo', 'redraft', 'hold', 'release', 'approve')", name=op.f("ck_issue_changes_kind")
+            "kind IN ('edit', 'undo', 'redraft', 'hold', 'release', 'approve', 'trial')",
+            name=op.f("ck_issue_changes_kind"),
         ),
         sa.ForeignKeyConstraint(
             ["issue_id"], ["issues.id"], name=op.f("fk_issue_changes_issue_id"), ondelete="CASCADE"
