@@ -36,9 +36,12 @@ COMMANDS = {
     "web": ("run", "Serve the readers' pages: unsubscribe, preferences, sign-up, web version."),
     "preview": (
         "preview",
-        "Write what an edition would send now as html, text and eml. Nothing is sent or remembered.",
+        "Write what an edition would send now, or has under review, as html, text and eml. Nothing is sent.",
     ),
-    "test-send": ("preview", "Send what an edition would send now to one address, through the real SMTP server."),
+    "test-send": (
+        "preview",
+        "Send what an edition would send now, or has under review, to one address, through the real server.",
+    ),
     "dkim": ("dkim", "Make a DKIM key and show the DNS record and the settings for it."),
     "edition": ("edition", "Declare publications: sections, feeds, schedules."),
     "feed": ("feed", "The sources that are polled."),

@@ -33,7 +33,7 @@ def preview(
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to put the files.")] = None,
 ) -> None:
-    """Write what an edition would send now as html, text and eml. Nothing is sent or remembered."""
+    """Write what an edition would send now, or has under review, as html, text and eml. Nothing is sent."""
     app = get_app(ctx)
     envelope = _made(ctx, edition, reader, reader or NOBODY)
     folder = out or app.settings.state_dir / "preview"
@@ -53,7 +53,7 @@ def test_send(
     to: Annotated[str, typer.Argument(metavar="ADDRESS", help="Who gets the mail.")],
     reader: Reader = "",
 ) -> None:
-    """Send what an edition would send now to one address, through the real SMTP server."""
+    """Send what an edition would send now, or has under review, to one address, through the real server."""
     app = get_app(ctx)
     envelope = _made(ctx, edition, reader, to)
     with closing(app.courier()) as courier:
@@ -70,6 +70,8 @@ def _made(ctx: typer.Context, edition: str, reader: str, recipient: str) -> Enve
     made = flow.preview(
         app.database, edition, reader, recipient, app.compiled, app.write, app.settings.deliver, app.now()
     )
+    if made.draft:
+        say(f"this is issue {made.draft.id} as it stands; see `digest issue show {made.draft.id}`")
     if made.repeated:
         warn("nothing is new since the last issue: this shows again what was sent")
     return made.envelope

@@ -1,4 +1,5 @@
-"""preview : edition | choose | compose | render | personalise, as if its slot were now. Nothing is stored or sent."""
+"""preview : edition | choose | compose | render | personalise, as if its slot were now; or the issue under review.
+Nothing is stored or sent."""
 
 from __future__ import annotations
 
@@ -8,24 +9,26 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from digest import addresses
+from digest import addresses, render
 from digest.errors import InputError, NotFoundError
 from digest.flows import publish
 from digest.flows.deliver import Writer
 from digest.settings import DeliverSettings
-from digest.store import editions, subscribers
+from digest.store import editions, issues, subscribers
 from digest.store.database import Database
 from digest.store.subscribers import Subscription
-from digest.values import CompiledIssue, Envelope, IssueContent, Reader
+from digest.values import CompiledIssue, Envelope, Issue, IssueContent, Reader
 from digest.variants import choose
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The mail a reader would get now. ``repeated``: nothing is new, so it shows what was sent already."""
+    """The mail a reader would get next. ``draft``: it is this issue's, as its editors have it now. ``repeated``:
+    nothing is new, so it shows what was sent already."""
 
     envelope: Envelope
-    repeated: bool
+    draft: Issue | None = None
+    repeated: bool = False
 
 
 def preview(
@@ -39,24 +42,38 @@ def preview(
     now: datetime,
 ) -> Preview:
     """The mail of ``edition_name`` for the subscriber ``reader_address`` ("": for somebody who chose everything),
-    addressed to ``recipient``. Raises when there is no such edition or subscription, or no story at all."""
+    addressed to ``recipient``: of the issue under review, if there is one, else as if it were composed now. Raises when
+    there is no such edition or subscription, or no story at all."""
     with database.read() as connection:
         edition_id, edition = editions.require(connection, edition_name)
         found = _subscription(connection, edition_id, edition_name, reader_address) if reader_address else None
-    cadence = found.choice.cadence if found else edition.default_cadence
+        cadence = found.choice.cadence if found else edition.default_cadence
+        draft = _draft(connection, edition_id, cadence)
     sections = found.choice.sections if found else None
     covered_until = found.covered_until if found else None
+    name = found.person.name if found else ""
+    reader = Reader(0, found.id if found else 0, addresses.normalise(recipient), name, sections)
+
+    def mail(content: IssueContent, cutoff: int | None) -> Envelope | None:
+        untracked = replace(content.edition, track_clicks=False)  # of no issue that links could name
+        variant = choose(content, sections, cutoff)
+        return write(compiled(replace(content, edition=untracked)), variant, reader, now) if variant.shown else None
+
+    if draft and (envelope := mail(draft[1], covered_until)):
+        return Preview(envelope, draft=draft[0])
     for anew in (False, True):
-        chosen = publish.choose(database, edition_name, cadence, now, settings, now, anew)
-        content = replace(
-            chosen, edition=replace(chosen.edition, track_clicks=False)
-        )  # of no issue that links could name
-        variant = choose(content, sections, None if anew else covered_until)
-        if variant.shown:
-            name = found.person.name if found else ""
-            reader = Reader(0, found.id if found else 0, addresses.normalise(recipient), name, sections)
-            return Preview(write(compiled(content), variant, reader, now), repeated=anew)
+        content = publish.choose(database, edition_name, cadence, now, settings, now, anew)
+        if envelope := mail(content, None if anew else covered_until):
+            return Preview(envelope, repeated=anew)
     raise InputError(f"edition {edition_name} has no story to show", "collect its feeds: `digest feed collect`")
+
+
+def _draft(connection: Connection, edition_id: int, cadence: str) -> tuple[Issue, IssueContent] | None:
+    """The issue for everybody that comes out next, if it is composed already."""
+    for issue in issues.waiting(connection, edition_id, cadence):
+        if not issue.segment and (compiled := issues.load_compiled(connection, issue.id)):
+            return issue, render.loads(compiled).content
+    return None
 
 
 def _subscription(connection: Connection, edition_id: int, edition: str, address: str) -> Subscription:
