@@ -19,6 +19,7 @@ from digest.states import IssueState
 from digest.values import Envelope, Issue, IssueContent, ScheduleSpec
 
 from .conftest import NOW
+from .test_races import MOMENT, when
 from .world import EDITION, GREYLISTED, ToldCourier, World, draft, headlines, small_world, told
 
 EVERY_MORNING = ScheduleSpec("daily", "UTC", "0 7 * * *")  # NOW is 06:00
@@ -290,6 +291,26 @@ def test_an_edit_that_meets_the_slot_is_made_or_told_to_be_too_late(world: World
     with pytest.raises(StateError, match=f"issue {issue.id} is sending: `digest issue pause {issue.id}` stops it"):
         review.edit(world.app.database, issue.id, lambda _: [Edit(Verb.SUBJECT, text="Late")], meanwhile, "ana", NOW)
     assert all(b"Subject: Late" not in mail.message for mail in sent(world).values())
+
+
+def test_an_edit_waits_for_an_expansion_that_has_begun_and_is_too_late(world: World) -> None:
+    if world.app.database.dialect == "sqlite":
+        pytest.skip("one writes at a time")
+    issue = drafted(world)
+    world.later(hours=1)
+    late = []
+    with ThreadPoolExecutor() as pool:
+
+        def hold() -> None:
+            late.append(pool.submit(review.hold, world.app.database, issue.id, "ana", NOW))
+            with pytest.raises(TimeoutError):
+                late[0].result(MOMENT)
+
+        with when(world.app.database, "before", "INSERT INTO deliveries", hold):
+            tick(world)
+        with pytest.raises(StateError, match="is sending"):
+            late[0].result(10)
+    assert len(sent(world)) == 2
 
 
 # --------------------------------------------------------------------- who stands elsewhere by the time it goes

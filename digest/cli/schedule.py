@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from digest import schedule as slots
-from digest.cli.common import Json, get_app, local_time, say, show_json, show_table
+from digest.app import App
+from digest.cli.common import Json, get_app, local_time, say, show_json, show_table, warn
 from digest.errors import InputError
 from digest.flows import schedules as flow
 from digest.flows.editions import show as show_edition
@@ -59,7 +60,10 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
 @app.command("pause", epilog="Example: digest schedule pause 3")
 def pause(ctx: typer.Context, number: Number, json: Json = False) -> None:
     """Let a schedule rest; what passes meanwhile is not sent later."""
-    _tell(flow.pause(get_app(ctx).database, number), "is paused", json)
+    door = get_app(ctx)
+    paused = flow.pause(door.database, number)
+    _tell(paused, "is paused", json)
+    _warn_of_draft(door, paused)
 
 
 @app.command("resume", epilog="Example: digest schedule resume 3")
@@ -73,8 +77,15 @@ def resume(ctx: typer.Context, number: Number, json: Json = False) -> None:
 @app.command("remove", epilog="Example: digest schedule remove 3")
 def remove(ctx: typer.Context, number: Number, json: Json = False) -> None:
     """Forget a schedule; the issues that came of it stay."""
-    removed = flow.remove(get_app(ctx).database, number)
+    door = get_app(ctx)
+    removed = flow.remove(door.database, number)
+    _warn_of_draft(door, removed)
     _tell(removed, "is removed" + ("; applying its edition's file brings it back" * removed.declared), json)
+
+
+def _warn_of_draft(door: App, schedule: Schedule) -> None:
+    if issue := flow.drafted(door.database, schedule):
+        warn(f"issue {issue}, drafted for its next slot, goes out all the same: `digest issue cancel {issue}` ends it")
 
 
 def _tell(schedule: Schedule, what: str, json: bool) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from digest.errors import InputError, NotFoundError, StateError
 from digest.flows.editions import first_slot
-from digest.store import editions, schedules
+from digest.states import IssueState
+from digest.store import editions, issues, schedules
 from digest.store.database import Database
 from digest.store.schedules import Schedule
 from digest.values import ScheduleSpec
@@ -46,6 +47,16 @@ def pause(database: Database, schedule_id: int) -> Schedule:
     with _changing(database, schedule_id) as (connection, _):
         schedules.pause(connection, schedule_id)
         return _get(connection, schedule_id)
+
+
+def drafted(database: Database, schedule: Schedule) -> int | None:
+    """The issue that is composed or to be composed for the schedule's next slot already: it goes out all the same."""
+    if schedule.next_slot_at is None:
+        return None
+    with database.read() as connection:
+        found = issues.find(connection, schedule.edition_id, schedule.cadence, schedule.next_slot_at)
+        issue = issues.get(connection, found) if found else None
+    return issue.id if issue and issue.state in {IssueState.SCHEDULED, IssueState.COMPOSED} else None
 
 
 def resume(database: Database, schedule_id: int, now: datetime) -> Schedule:
