@@ -258,7 +258,8 @@ class Settings(BaseSettings):
     @field_validator("fields")
     @classmethod
     def _fields(cls, fields: Mapping[str, FieldKind]) -> Mapping[str, FieldKind]:
-        taken = sorted({"address", "email", "state", "name", "locale", "time_zone", "sections", "reason"} & set(fields))
+        own = {"address", "email", "state", "name", "locale", "time_zone", "cadence", "sections", "hour", "days"}
+        taken = sorted((own | {"reason"}) & set(fields))
         if taken:
             raise ValueError(f"{', '.join(taken)}: every reader has that anyway; give it another name")
         return fields

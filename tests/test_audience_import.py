@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sqlalchemy import func, select
 from digest import addresses
 from digest.errors import NotFoundError
 from digest.fields import FieldType
-from digest.flows import audience, audience_import, choices, signup
+from digest.flows import audience, audience_import, audience_lists, choices, signup
 from digest.flows.audience_import import Imported, import_subscribers, import_table
 from digest.settings import SignUpSettings
 from digest.states import SubscriptionState
@@ -262,3 +263,22 @@ def test_killed_in_the_middle_and_run_again_it_comes_to_the_same(
     assert (once.read, once.rejected) == (5000, 50)
     whole = _contents(database)
     assert (after["people"], after["subscriptions"]) == (whole["people"], whole["subscriptions"])
+
+
+def test_growth_and_churn_are_told_by_month(database: Database) -> None:
+    def run(text: str, at: datetime) -> None:
+        import_subscribers(database, "morning", read_csv(text.splitlines()), at, source="x")
+
+    four = "address,sections\n" + "".join(f"r{n}@x.test,sea\n" for n in range(4))
+    run(four, datetime(2026, 9, 30, 23, 30, tzinfo=UTC))
+    run("address\nnew@x.test\n", datetime(2026, 11, 1, tzinfo=UTC))
+    run("address,state\nr0@x.test,unsubscribed\nstranger@x.test,unsubscribed\n", NOW)
+    found = audience_lists.tell(database, "morning", 3, NOW)
+    assert [(m.month, m.joined, m.left, m.active, m.churn) for m in found.months] == [
+        ("2026-09", 4, 0, 4, 0.0),
+        ("2026-10", 0, 0, 4, 0.0),
+        ("2026-11", 1, 1, 4, 25.0),
+    ]
+    assert (found.states[ACTIVE], found.states[UNSUBSCRIBED]) == (4, 2)
+    assert (found.sections, found.cadences) == ({"sea": 4, "rail": 1}, {"daily": 4})
+    assert (found.zones, found.hours) == ({"Europe/Madrid": 4}, {"as it comes out": 4})

@@ -17,7 +17,7 @@ from digest.app import App
 from digest.cli.common import Door
 from digest.errors import InputError, NotFoundError
 from digest.store import editions
-from digest.tables import Row, decoded, read_csv, read_json_lines
+from digest.tables import Row, decoded, guarded, read_csv, read_json_lines, unguarded
 from digest.values import Edition, FeedSpec, Rejected, Rule, Section
 
 from .conftest import NOW
@@ -200,7 +200,8 @@ def test_one_reader_by_hand_from_adding_to_forgetting(door: App) -> None:
     _done(door, "subscriber", "add", ann, "-e", "morning", "-s", "sea", "--hour", "7", "--name", "Ann")
     _done(door, "subscriber", "set", ann, "-e", "morning", "--cadence", "weekly", "--tz", "Asia/Kolkata")
     (one,) = json.loads(_done(door, "subscriber", "list", "-e", "morning", "--state", "active", "--json"))
-    assert one["choice"] == {"cadence": "weekly", "sections": ["sea"], "hour": 7}
+    wanted = {"cadence": "weekly", "sections": ["sea"], "hour": 7, "days": 127, "paused_until": None}
+    assert one["choice"] == wanted
     assert (one["person"]["name"], one["person"]["time_zone"]) == ("Ann", "Asia/Kolkata")
     _done(door, "subscriber", "unsubscribe", ann)
     _done(door, "suppress", "add", ann, "--note", "by phone")
@@ -221,12 +222,18 @@ def test_one_reader_by_hand_from_adding_to_forgetting(door: App) -> None:
 def test_what_is_exported_can_be_imported_elsewhere_unchanged(door: App, tmp_path: Path) -> None:
     file = tmp_path / "readers.csv"
     lines = [
-        'a@example.org,"A, ""B""",sea,weekly,7,Asia/Kolkata,en-IN,active',
-        "b@example.org,,-,daily,,,,unsubscribed",
+        'a@example.org,"A, ""B""",sea,weekly,7,mon;sun,Asia/Kolkata,en-IN,active',
+        "b@example.org,,-,daily,,,,,unsubscribed",
+        "'+c@example.org,'=1+2,,daily,,,,,active",
+        "d@example.org,''=x,rail;sea,daily,,,,,active",
     ]
-    file.write_text("\n".join(["address,name,sections,cadence,hour,time_zone,locale,state", *lines]), encoding="utf-8")
+    file.write_text(
+        "\n".join(["address,name,sections,cadence,hour,days,time_zone,locale,state", *lines]), encoding="utf-8"
+    )
     _done(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
-    assert _done(door, "subscriber", "export", "-e", "morning").splitlines()[1:] == lines
+    names = [one["person"]["name"] for one in json.loads(_done(door, "subscriber", "list", "--json"))]
+    assert sorted(names) == ["", "'=x", "=1+2", 'A, "B"']
+    assert sorted(_done(door, "subscriber", "export", "-e", "morning").splitlines()[1:]) == sorted(lines)
 
 
 @on_sqlite
@@ -235,3 +242,32 @@ def test_a_list_of_addresses_is_suppressed(door: App, tmp_path: Path) -> None:
     file.write_text("email\na@example.org\nnobody\nA@example.org\n", encoding="utf-8")
     assert "1 addresses" in _run(door, "suppress", "import", str(file)).output
     assert [one["address"] for one in json.loads(_done(door, "suppress", "list", "--json"))] == ["a@example.org"]
+
+
+@on_sqlite
+def test_an_export_is_filtered_and_comes_as_json_lines(door: App, tmp_path: Path) -> None:
+    file = tmp_path / "readers.csv"
+    rows = ["a@x.test,sea,Europe/Oslo,weekly,", "b@x.test,rail,,daily,", "c@x.test,,Asia/Tokyo,daily,unsubscribed"]
+    file.write_text("\n".join(["address,sections,time_zone,cadence,state", *rows]), encoding="utf-8")
+    _done(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
+
+    def exported(*options: str) -> list[str]:
+        lines = _done(door, "subscriber", "export", "-e", "morning", "--jsonl", *options).splitlines()
+        return sorted(json.loads(line)["address"][0] for line in lines)
+
+    assert exported() == ["a", "b", "c"]
+    assert exported("--state", "active") == ["a", "b"]
+    assert exported("--section", "sea") == ["a", "c"]
+    assert exported("--cadence", "daily", "--tz", "Asia/%") == ["c"]
+    assert exported("--tz", "Europe/Madrid") == ["b"], "the edition's own"
+    assert exported("--since", "2126-01-01") == []
+    assert exported("--where", "domain = x.test and not cadence = weekly") == ["b", "c"]
+    found = json.loads(_done(door, "subscriber", "search", "B@X", "--json"))
+    assert [one["person"]["address"] for one in found] == ["b@x.test"]
+    assert isinstance(_run(door, "subscriber", "export", "-e", "morning", "--since", "soon").exception, InputError)
+
+
+@given(st.text("'=+-@\ta", max_size=6))
+def test_what_is_guarded_against_spreadsheets_is_read_as_it_was(cell: str) -> None:
+    assert unguarded(guarded(cell)) == cell
+    assert guarded(cell)[:1] not in set("=+@\t") and (guarded(cell)[:1] != "-" or cell == "-")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from digest import addresses
-from digest.cli import subscriber_files
+from digest.cli import subscriber_files, subscriber_stats
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.cli.subscriber_files import hour_word
 from digest.errors import InputError
-from digest.flows import audience, choices, erasure, signup
+from digest.flows import audience, audience_lists, choices, erasure, signup
 from digest.flows.audience_import import import_subscribers
 from digest.states import SubscriptionState
 from digest.store.subscribers import Subscription
@@ -20,6 +21,7 @@ from digest.tables import Row
 
 app = typer.Typer()
 subscriber_files.register(app)
+subscriber_stats.register(app)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
 EditionName = Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")]
@@ -105,6 +107,23 @@ def list_(
 ) -> None:
     """Subscriptions, in the order they came."""
     found = audience.listing(get_app(ctx).database, edition, state, after, limit)
+    _show_list(found, json=json)
+    if not json and len(found) == limit:
+        say(f"there may be more: --after {found[-1].id}")
+
+
+@app.command("search", epilog="Example: digest subscriber search lindqvist")
+def search(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="A part of the address or name.")],
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    json: Json = False,
+) -> None:
+    """Readers whose address or name has TEXT in it."""
+    _show_list(audience_lists.search(get_app(ctx).database, text, limit), json=json)
+
+
+def _show_list(found: Sequence[Subscription], *, json: bool) -> None:
     if json:
         show_json(found)
         return
@@ -112,8 +131,6 @@ def list_(
     show_table(
         ("id", "address", "name", "edition", "state", "cadence", "sections", "hour", "time zone"), rows, "Readers"
     )
-    if len(found) == limit:
-        say(f"there may be more: --after {found[-1].id}")
 
 
 @app.command("show", epilog="Example: digest subscriber show ann@example.org")
@@ -176,6 +193,12 @@ def _show_subscription(data: dict[str, Any]) -> None:
     show_table(("at", "what", "how", "detail"), consent, "Consent")
     sent = [(i["issue_id"], i["cadence"], i["slot"], i["state"], i["at"], i["reason"]) for i in data["sent"]]
     show_table(("issue", "cadence", "slot", "state", "at", "reason"), sent, "Deliveries")
+    back = [(event["at"], event["kind"], event["issue_id"], event["detail"]) for event in data["feedback"]]
+    if back:
+        show_table(("at", "what", "issue", "detail"), back, "What came back")
+    if data["clicks"]:
+        rows_ = [tuple(click.values()) for click in data["clicks"]]
+        show_table(tuple(data["clicks"][0]), rows_, "Stories followed")
 
 
 def _chosen(one: Subscription) -> tuple[object, ...]:

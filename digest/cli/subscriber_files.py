@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json as json_text
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,18 +17,21 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from digest import fields
 from digest.app import App
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.errors import InputError
-from digest.flows import audience, audience_import
+from digest.flows import audience, audience_import, audience_lists
 from digest.flows.audience_import import Imported
-from digest.flows.audience_rows import ADDRESS, NOTHING
+from digest.flows.audience_lists import Filters
+from digest.flows.audience_rows import ADDRESS, NOTHING, day_words
+from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Subscription
 from digest.tables import Table, decoded, guarded, open_csv
 
-_PAGE = 1000
 _BLOCK = 1 << 18  # bytes read at once
-_COLUMNS = ("address", "name", "sections", "cadence", "hour", "time_zone", "locale", "state")
+_COLUMNS = ("address", "name", "sections", "cadence", "hour", "days", "time_zone", "locale", "state")
+_IMPORTED = (SubscriptionState.ACTIVE, SubscriptionState.UNSUBSCRIBED)
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +42,11 @@ def register(app: typer.Typer) -> None:
     )(import_)
     app.command("imports", epilog="Example: digest subscriber imports --json")(imports)
     app.command("rejects", epilog="Example: digest subscriber rejects 3 --csv > mend.csv")(rejects)
-    app.command("export", epilog="Example: digest subscriber export -e world > readers.csv")(export)
+    app.command(
+        "export",
+        epilog="Examples: digest subscriber export -e world > readers.csv\n\n"
+        "digest subscriber export -e world --tz Europe/% --since 2026-11-01 --jsonl",
+    )(export)
 
 
 # ---------------------------------------------------------------------------------------------- import
@@ -64,8 +72,8 @@ def import_(
     """Add or change readers from a CSV file, or from stdin (-).
 
     Columns, in any order: address (or email), and where you like name, sections (keys or titles, separated by ;),
-    cadence, hour, time_zone, locale, state (active or unsubscribed) and the fields your settings declare. Comma,
-    semicolon or tab may separate them.
+    cadence, hour, days (mon;tue), time_zone, locale, state (active or unsubscribed) and the fields your settings
+    declare. Comma, semicolon or tab may separate them.
 
     Who is known is changed where the file says something else. A blank leaves what is known as it is, - takes it back,
     and * in sections means all. An address named twice is taken at its later word. Who unsubscribed, never
@@ -241,28 +249,55 @@ def _quoted(text: str) -> str:
 def export(
     ctx: typer.Context,
     address: Annotated[str, typer.Argument()] = "",
-    edition: Annotated[str | None, typer.Option("--edition", "-e", metavar="EDITION", help="Of this edition.")] = None,
+    edition: Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="Of this edition.")] = "",
+    state: Annotated[SubscriptionState | None, typer.Option("--state", help="In this state only.")] = None,
+    section: Annotated[str, typer.Option("--section", "-s", metavar="KEY", help="Who get this section.")] = "",
+    cadence: Annotated[str, typer.Option("--cadence", help="Of this cadence.")] = "",
+    locale: Annotated[str, typer.Option("--locale", help="Such as pt-BR, or pt% for all of them.")] = "",
+    zone: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Such as Asia/Kolkata, or Europe/%.")] = "",
+    since: Annotated[str, typer.Option("--since", metavar="DATE", help="Who signed up on that day or later.")] = "",
+    segment: Annotated[str, typer.Option("--segment", metavar="NAME", help="Who are in this segment.")] = "",
+    where: Annotated[str, typer.Option("--where", metavar="WORDS", help="Whom a segment of these words chooses.")] = "",
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON object a line instead of CSV.")] = False,
 ) -> None:
-    """Everything known of ADDRESS as JSON, or all readers of an edition as CSV that can be imported again."""
-    database = get_app(ctx).database
+    """Everything known of ADDRESS as JSON, or readers of an edition as CSV that can be imported again.
+
+    Without --state those who are active or have unsubscribed: what an import takes. Values that a spreadsheet would
+    take for a formula begin with an apostrophe, which the import takes off again.
+    """
+    app = get_app(ctx)
     if bool(address) == bool(edition):
         raise InputError("nothing to export", "name an ADDRESS or --edition EDITION")
     if address:
-        show_json(audience.export(database, address))
+        show_json(audience.export(app.database, address))
+        return
+    filters = Filters(state, section, cadence, locale, zone, since, segment, where)
+    found = audience_lists.readers(app.database, edition, filters, app.declared, app.now())
+    kept = (one for one in found if state or one.state in _IMPORTED)
+    if jsonl:
+        for one in kept:
+            record = {**_record(one, ()), "sections": one.choice.sections, **one.fields}
+            sys.stdout.write(json_text.dumps(record, ensure_ascii=False) + "\n")
         return
     writer = csv.writer(sys.stdout)
-    writer.writerow(_COLUMNS)
-    after = 0
-    while found := audience.listing(database, edition, None, after, _PAGE):
-        writer.writerows(_csv_line(one) for one in found if one.state in {"active", "unsubscribed"})
-        after = found[-1].id
+    writer.writerow((*_COLUMNS, *app.declared))
+    writer.writerows(map(guarded, _record(one, app.declared).values()) for one in kept)
 
 
-def _csv_line(one: Subscription) -> list[str]:
+def _record(one: Subscription, declared: Iterable[str]) -> dict[str, str]:
     person, choice = one.person, one.choice
-    sections = "" if choice.sections is None else ";".join(choice.sections) or NOTHING
-    cells = (person.address, person.name, sections, choice.cadence, hour_word(choice), person.time_zone, person.locale)
-    return [*map(guarded, cells), one.state]
+    return {
+        "address": person.address,
+        "name": person.name,
+        "sections": "" if choice.sections is None else ";".join(choice.sections) or NOTHING,
+        "cadence": choice.cadence,
+        "hour": hour_word(choice),
+        "days": day_words(choice.days),
+        "time_zone": person.time_zone,
+        "locale": person.locale,
+        "state": one.state.value,
+        **{name: fields.written(one.fields[name]) if name in one.fields else "" for name in declared},
+    }
 
 
 def hour_word(choice: Choice) -> str:

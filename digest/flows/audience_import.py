@@ -216,7 +216,7 @@ def _prove(connection: Connection, chosen: Sequence[Chosen], task: _Task) -> Non
     """A line of proof for everyone whose choices were changed."""
     by_words: dict[str, list[int]] = defaultdict(list)
     for one in chosen:
-        words = choices.described(Choice(one.cadence, sections_of(one.sections), one.hour))
+        words = choices.described(Choice(one.cadence, sections_of(one.sections), one.hour, one.days))
         by_words[words].append(one.subscription_id)
     for words, ids in by_words.items():
         consent.record(connection, ids, "preferences", task.now, task.source, words)

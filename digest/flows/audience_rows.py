@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from digest import addresses, fields
@@ -13,12 +14,14 @@ from digest.flows import choices
 from digest.states import SubscriptionState
 from digest.store import subscribers
 from digest.store.bulk import CHOICE, FIELDS, PERSON, SAYS, Incoming
+from digest.store.subscribers import ALL_DAYS, Choice
 from digest.tables import Row, unguarded
 from digest.values import Edition
 
 ADDRESS = "address|email"  # one of both
 NOTHING = "-"  # as a blank means: as it was
 ALL_SECTIONS = "*"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 COLUMNS = ("address", "email", "state", *PERSON, *CHOICE)
 NOTES = ("reason",)  # columns of our own rejects files, to be passed over
 _STATES = {"": SubscriptionState.ACTIVE, "active": SubscriptionState.ACTIVE, "subscribed": SubscriptionState.ACTIVE}
@@ -49,8 +52,8 @@ class RowReader:
             raise InputError(f"no state {said['state']!r}", "give active or unsubscribed")
         name = said.get("name", "")
         locale, zone, says_place = self._place(said.get("locale", ""), said.get("time_zone", ""))
-        cadence, sections, hour, says_choice = self._choice(
-            said.get("cadence", ""), said.get("sections", ""), said.get("hour", "")
+        chosen, says_choice = self._choice(
+            said.get("cadence", ""), said.get("sections", ""), said.get("hour", ""), said.get("days", "")
         )
         own = self._fields(row) if self._declared else "{}"
         return Incoming(
@@ -61,24 +64,21 @@ class RowReader:
             name="" if name == NOTHING else choices.one_line(unguarded(name)),
             locale=locale,
             time_zone=zone,
-            cadence=cadence,
-            sections=sections,
-            hour=hour,
+            cadence=chosen.cadence,
+            sections=subscribers.columns(chosen)["sections"],
+            hour=chosen.hour,
+            days=chosen.days,
             fields=own,
             says=says_place | says_choice | (SAYS["name"] if name else 0) | (SAYS[FIELDS] if own != "{}" else 0),
         )
 
-    def _checked_choice(self, cadence: str, sections: str, hour: str) -> tuple[str, str | None, int | None, int]:
-        """``cadence``, ``sections`` and ``hour`` as they are stored, and the sum of ``SAYS`` of those that are said."""
+    def _checked_choice(self, cadence: str, sections: str, hour: str, days: str) -> tuple[Choice, int]:
+        """The choice, and the sum of ``SAYS`` of what is said of it."""
         listed = None if sections in {"", ALL_SECTIONS} else [] if sections == NOTHING else sections.split(";")
         choice = choices.choose(self._edition, cadence, listed, "" if hour == NOTHING else hour)
-        stored = subscribers.columns(choice)
-        return (
-            stored["cadence"],
-            stored["sections"],
-            stored["hour"],
-            _said(cadence=cadence, sections=sections, hour=hour),
-        )
+        if days not in {"", NOTHING}:
+            choice = replace(choice, days=choices.days(_day_numbers(days)))
+        return choice, _said(cadence=cadence, sections=sections, hour=hour, days=days)
 
     def _checked_place(self, locale: str, zone: str) -> tuple[str, str, int]:
         found = choices.person("", "", *("" if word == NOTHING else word for word in (locale, zone)))
@@ -101,3 +101,15 @@ class RowReader:
 
 def _said(**words: str) -> int:
     return sum(SAYS[name] for name, word in words.items() if word)
+
+
+def day_words(days: int) -> str:
+    """The days of a choice as a row says them; all of them need no word."""
+    return "" if days == ALL_DAYS else ";".join(word for number, word in enumerate(DAYS) if days >> number & 1)
+
+
+def _day_numbers(words: str) -> list[str]:
+    wanted = [word.strip().lower()[:3] for word in words.split(";")]
+    if strange := [word for word in wanted if word not in DAYS]:
+        raise InputError(f"no day {strange[0]!r}", f"write them like {';'.join(DAYS[:3])}")
+    return [str(DAYS.index(word)) for word in wanted]

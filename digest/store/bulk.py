@@ -44,7 +44,7 @@ from digest.store.merged import merged
 from digest.store.schema import consent_events, subscribers, subscriptions, suppressions
 
 PERSON = ("name", "locale", "time_zone")
-CHOICE = ("cadence", "sections", "hour")
+CHOICE = ("cadence", "sections", "hour", "days")
 FIELDS = "fields"
 SAYS: Mapping[str, int] = {name: 1 << bit for bit, name in enumerate((*PERSON, *CHOICE, FIELDS))}
 """The bit of each column in ``Incoming.says``: what is not said stays as it was."""
@@ -81,6 +81,7 @@ class Incoming(NamedTuple):
     cadence: str
     sections: str | None
     hour: int | None
+    days: int
     fields: str
     says: int
 
@@ -93,6 +94,7 @@ class Chosen:
     cadence: str
     sections: str | None
     hour: int | None
+    days: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ A subscription changes state by one guarded UPDATE: of two who try, one is told 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses, states
@@ -62,6 +62,7 @@ class Subscription:
     confirm_due_at: datetime | None
     created_at: datetime
     confirm_mails: int = 0
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------------------ people
@@ -132,13 +133,16 @@ def listing(
     state: SubscriptionState | None = None,
     after: int = 0,
     limit: int = 1000,
+    chosen: ColumnElement[bool] | None = None,
 ) -> list[Subscription]:
-    """A page of subscriptions by rising id, beginning behind ``after``."""
+    """A page of subscriptions by rising id, beginning behind ``after``; of those ``chosen`` if given."""
     query = _query().where(subscriptions.c.id > after).order_by(subscriptions.c.id).limit(limit)
     if edition_id is not None:
         query = query.where(subscriptions.c.edition_id == edition_id)
     if state is not None:
         query = query.where(subscriptions.c.state == state)
+    if chosen is not None:
+        query = query.where(chosen)
     return [_subscription(row) for row in connection.execute(query)]
 
 
@@ -311,6 +315,7 @@ def _query() -> Select[Any]:
             subscribers.c.name,
             subscribers.c.locale,
             subscribers.c.time_zone,
+            subscribers.c.fields,
         )
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
         .join(editions, editions.c.id == subscriptions.c.edition_id)
@@ -329,6 +334,7 @@ def _subscription(row: Row[Any]) -> Subscription:
         confirm_due_at=row.confirm_due_at,
         created_at=row.created_at,
         confirm_mails=row.confirm_mails,
+        fields=row.fields,
     )
 
 
