@@ -24,4 +24,4 @@ def _stuffed(line: str) -> str:
 def underlined(text: str, stroke: str = "-") -> str:
     """``text`` as a heading over a line of its own width."""
     width = sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)
-    return f"{text}\n{stroke * min(width, WIDTH)}"
+    return f"{_stuffed(text)}\n{stroke * min(width, WIDTH)}"

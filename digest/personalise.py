@@ -14,6 +14,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from digest import dkim, subjects, tokens, wrap
 from digest import message as mime
@@ -202,8 +203,7 @@ def _set(out: list[bytes], type_: _Type, values: Values) -> None:
         out.append(literal)
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(NamedTuple):
     """What a mail shows of a variant: ``shown`` in full, then ``short`` in short form (the very first story of a mail
     is always in full); ``more``: and there is more."""
 
