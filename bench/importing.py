@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 import resource
 import sqlite3
@@ -37,6 +38,13 @@ _FIRST = "Ann Bela Chidi Daya Emre Fatima Goran Hanna Ivo João Kemal Lena Mirel
 _LAST = "Abara Berg Costa Dimitrov Eriksen Ferrari García Hoxha Ito Jansen Kovač Lund Müller Nowak Okoye"
 _HOSTS = ["mail.example.test", "post.example.org", "office.example.net", *(f"firm{n}.example" for n in range(2000))]
 _FAULTS = ("nobody", "two@@example.org", "a b@example.org", "x@", "reader@example..org")
+ABOUT = """`make bench-import`: a seeded file of {rows:,} readers, of which one line in a hundred is bad, by the flow of
+`digest subscriber import`, into a fresh PostgreSQL (with fsync) and a fresh SQLite, then once more when every reader is
+known. Memory is the process's peak. The ceilings check, compare and prove nothing: one table without an index, where we
+fill three with ten indexes and references between them.
+
+**When it began the machine had a load of {load:.1f} on its {processors} processors** from other programs: above their
+number, rows a second are a fraction of what an idle machine does; memory is as it is."""
 RESULT = Path(__file__).with_name("importing.json")
 
 
@@ -63,6 +71,7 @@ def main() -> int:
     if chosen.child:
         print(json.dumps(import_file(*chosen.child)))
         return 0
+    load = os.getloadavg()[0]
     with TemporaryDirectory(prefix="bench-import-") as folder, postgres() as server:
         file = Path(folder) / "readers.csv"
         with file.open("w", encoding="utf-8", newline="") as out:
@@ -79,8 +88,23 @@ def main() -> int:
                 print(name, run, found[name][run], flush=True)
     print(json.dumps(found, indent=1))
     if chosen.write:
-        RESULT.write_text(json.dumps({"rows": chosen.rows, "found": found}, indent=1) + "\n", encoding="utf-8")
+        about = {"rows": chosen.rows, "load": load, "processors": os.cpu_count()}
+        RESULT.write_text(json.dumps({**about, "found": found}, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def section() -> list[str]:
+    """What docs/performance.md says of it, from the figures that were kept."""
+    if not RESULT.exists():
+        return []
+    kept = json.loads(RESULT.read_text(encoding="utf-8"))
+    head = "| database | run | rows/s | seconds | MB after a tenth | MB at the end | added | unchanged | rejected |"
+    rows = [head, "|" + " --- |" * 9]
+    for name, runs in kept["found"].items():
+        for run, figures in runs.items():
+            cells = [f"{figures[key]:,}" if key in figures else "" for key in head.strip("| ").split(" | ")[2:]]
+            rows.append(f"| {name} | {run} | {' | '.join(cells)} |")
+    return ["## Importing readers", ABOUT.format_map(kept), "\n".join(rows)]
 
 
 def psycopg_url(url: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
+from bench import importing
 from bench.contest import Row
 from bench.provide import HERE
 from bench.report import COLUMNS, cells
@@ -76,6 +77,7 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
             for name, line in figures.items()
         ),
     ]
+    pieces += importing.section()
     if about["problems"]:
         pieces += ["## Not done", "\n".join(f"- {problem}" for problem in about["problems"])]
     return "\n\n".join(pieces) + "\n"
