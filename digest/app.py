@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment
 from sqlalchemy import make_url
@@ -21,10 +22,7 @@ from digest.fields import FieldType
 from digest.flows import recover
 from digest.flows.deliver import PostOffice
 from digest.flows.errands import Kind
-from digest.gate import Gate, OpenGate, open_gate
-from digest.gate.turnstile import Turnstile
 from digest.personalise import Press
-from digest.queue import Queue, broker_url
 from digest.settings import DkimSettings, Settings, load
 from digest.smtp.courier import Courier, SmtpCourier
 from digest.store import editions, issues, subscribers
@@ -33,6 +31,11 @@ from digest.store.database import Database
 from digest.store.errands import Errand
 from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, Edition, Envelope, IssueContent, Reader, Variant
+
+if TYPE_CHECKING:  # Celery and Redis take half a second to import, and most commands need neither
+    from digest.gate import Gate
+    from digest.gate.turnstile import Turnstile
+    from digest.queue import Queue
 
 _PACKAGE = Path(__file__).parent
 _ISSUES_KEPT = 4
@@ -75,6 +78,8 @@ class App:
 
     @cached_property
     def queue(self) -> Queue:
+        from digest.queue import Queue
+
         return Queue(self.settings)
 
     @cached_property
@@ -105,11 +110,17 @@ class App:
     @cached_property
     def gate(self) -> Gate:
         """What keeps the limits over all workers."""
+        from digest.gate import open_gate
+        from digest.queue import broker_url
+
         return open_gate(self.settings.limits, broker_url(self.settings))
 
     @cached_property
     def turnstile(self) -> Turnstile:
         """What keeps the limits of the sign-up form over all web processes."""
+        from digest.gate.turnstile import Turnstile
+        from digest.queue import broker_url
+
         return Turnstile(broker_url(self.settings), time.monotonic)
 
     @property
@@ -119,6 +130,8 @@ class App:
 
     def courier(self) -> Courier:
         """A new courier to the SMTP servers in use; the caller closes it."""
+        from digest.gate import OpenGate
+
         gate = self.gate
         return SmtpCourier(self.settings.routes, None if isinstance(gate, OpenGate) else gate)
 

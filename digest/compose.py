@@ -34,10 +34,12 @@ def compose(
     signals: Signals = ranking.NONE,
     standing: Collection[int] = (),
     spare: int = 0,
+    explained: int | None = None,
 ) -> IssueContent:
     """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest cut-off;
     ``covers_from`` always counts as one. A reader who stands at a cut-off, or comes to stand where ``standing`` says
-    before the issue goes out, gets the best ``count`` of each section; even if editors drop ``spare`` stories."""
+    before the issue goes out, gets the best ``count`` of each section; even if editors drop ``spare`` stories.
+    Reasons are kept of what somebody gets who stands at ``covers_from``, or at ``explained``."""
     levels = sorted({covers_from, *cutoffs})
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
     known = tell_once(edition, stories, levels, now)
@@ -61,7 +63,7 @@ def compose(
         covers_until=covers_until,
         items={story.id: _item(story, titles) for story in known if story.id in used},
         candidates=tuple(candidates),
-        reasons=_reasons(edition, ranked, covers_from),
+        reasons=_reasons(edition, ranked, covers_from if explained is None else explained),
     )
 
 

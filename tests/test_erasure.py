@@ -88,7 +88,9 @@ def _live(world: World, file: Path) -> None:
         handed = Handed()
         handed.mail_from, handed.rcpt_tos, handed.content = mail.sender, [recipient], mail.content
         asyncio.run(Maildir(app.mailbox_dir).handle_DATA(None, None, handed))  # type: ignore[arg-type]
-    previewed = CliRunner().invoke(cli.app, ["preview", "tide", "--as", ANN], obj=Door(app=app))
+    previewed = CliRunner().invoke(
+        cli.app, ["preview", "tide", "--as", ANN, "--out", str(app.settings.state_dir / "preview")], obj=Door(app=app)
+    )
     assert previewed.exit_code == 0, previewed.output
     audience.suppress(app.database, ANN, app.now(), note=f"{ANN} called")
 

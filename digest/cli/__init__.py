@@ -36,7 +36,7 @@ COMMANDS = {
     "web": ("run", "Serve the readers' pages: unsubscribe, preferences, sign-up, web version."),
     "preview": (
         "preview",
-        "Write what an edition would send now, or has under review, as html, text and eml. Nothing is sent.",
+        "What a reader gets next and why; with --open or --out, or for nobody, the mail as html, text and eml.",
     ),
     "test-send": (
         "preview",

@@ -6,13 +6,16 @@ import webbrowser
 from contextlib import closing
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from digest.cli.common import get_app, say, warn
+from digest.cli.common import Json, get_app, plain, say, show_json, show_table, warn
+from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError, UnavailableError
+from digest.flows import choices
 from digest.flows import preview as flow
+from digest.flows.prospect import Prospect, prospect
 from digest.smtp.courier import in_order
 from digest.values import Envelope, Result
 
@@ -22,7 +25,9 @@ NOBODY = "reader@example.org"
 
 
 def register(app: typer.Typer) -> None:
-    app.command("preview", epilog="Example: digest preview world --as ana@example.org --open")(preview)
+    app.command("preview", epilog="Examples: digest preview world --as ana@example.org\n\ndigest preview world --open")(
+        preview
+    )
     app.command("test-send", epilog="Example: digest test-send world me@example.org")(test_send)
 
 
@@ -32,9 +37,16 @@ def preview(
     reader: Reader = "",
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to put the files.")] = None,
+    json: Json = False,
 ) -> None:
-    """Write what an edition would send now, or has under review, as html, text and eml. Nothing is sent."""
+    """What a reader gets next and why; with --open or --out, or for nobody, the mail as html, text and eml.
+
+    Nothing is sent or remembered."""
     app = get_app(ctx)
+    if reader and not (open_ or out):
+        found = prospect(app.database, edition, reader, app.load, app.settings.deliver, app.now())
+        show_json(_as_json(found)) if json else _show(found)
+        return
     envelope = _made(ctx, edition, reader, reader or NOBODY)
     folder = out or app.settings.state_dir / "preview"
     try:
@@ -63,6 +75,36 @@ def test_send(
         hint = "check [smtp] in the configuration" if not app.settings.embedded_mailbox else "start it: `digest up`"
         raise UnavailableError(f"{where} did not take the mail ({outcome.reason})", hint)
     say(f"{where} took the mail for {to}: {outcome.reason}")
+
+
+def _show(found: Prospect) -> None:
+    reader = found.reader
+    rows = [
+        ("reader", reader.person.address),
+        ("state", reader.state),
+        ("choice", choices.described(reader.choice)),
+        ("next slot", found.slot),
+        ("due", found.due),
+        ("issue", found.issue or "composed when its slot has come"),
+    ]
+    show_table(("", ""), rows, f"What {reader.person.address} gets next of {reader.edition}")
+    show_why({title: placed for title, placed in found.sections if placed})
+    left = [(title, "nothing new") for title, placed in found.sections if not any(one.place for one in placed)]
+    left += [(title, f"not chosen; {count} stories there") for title, count in found.not_chosen]
+    show_table(("section", "left out because"), left, "Left out")
+    if found.had:
+        show_table(("headline", "issue"), found.had, "Had already")
+    for warning in found.warnings:
+        warn(warning)
+
+
+def _as_json(found: Prospect) -> dict[str, Any]:
+    data: dict[str, Any] = plain(found)
+    return data | {
+        "sections": why_as_json(dict(found.sections)),
+        "not_chosen": [{"section": title, "stories": count} for title, count in found.not_chosen],
+        "had": [{"title": title, "issue": issue} for title, issue in found.had],
+    }
 
 
 def _made(ctx: typer.Context, edition: str, reader: str, recipient: str) -> Envelope:

@@ -10,13 +10,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from digest import addresses, render
-from digest.errors import InputError, NotFoundError
+from digest.errors import InputError
 from digest.flows import publish
 from digest.flows.deliver import Writer
+from digest.flows.prospect import find_reader
 from digest.settings import DeliverSettings
-from digest.store import editions, issues, subscribers
+from digest.store import editions, issues
 from digest.store.database import Database
-from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, Envelope, Issue, IssueContent, Reader
 from digest.variants import choose
 
@@ -46,7 +46,7 @@ def preview(
     there is no such edition or subscription, or no story at all."""
     with database.read() as connection:
         edition_id, edition = editions.require(connection, edition_name)
-        found = _subscription(connection, edition_id, edition_name, reader_address) if reader_address else None
+        found = find_reader(connection, edition_id, edition_name, reader_address) if reader_address else None
         cadence = found.choice.cadence if found else edition.default_cadence
         draft = _draft(connection, edition_id, cadence)
     sections = found.choice.sections if found else None
@@ -74,11 +74,3 @@ def _draft(connection: Connection, edition_id: int, cadence: str) -> tuple[Issue
         if not issue.segment and (compiled := issues.load_compiled(connection, issue.id)):
             return issue, render.loads(compiled).content
     return None
-
-
-def _subscription(connection: Connection, edition_id: int, edition: str, address: str) -> Subscription:
-    key = addresses.key(addresses.normalise(address))
-    found = subscribers.find(connection, edition_id, [key]).get(key)
-    if found is None:
-        raise NotFoundError(f"{address} does not subscribe to {edition}", "see `digest subscriber list`")
-    return found

@@ -137,10 +137,11 @@ def choose(
     now: datetime,
     anew: bool = False,
     again: int | None = None,
+    explained: int | None = None,
 ) -> IssueContent:
     """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing.
     ``anew``: as if it were the edition's first, for a look at it when nothing is new. ``again``: the issue that this
-    is to replace.
+    is to replace. ``explained``: the cut-off whose reader's reasons are kept, rather than everybody's.
 
     The intake lock is held meanwhile: whoever took an earlier number has committed, and no article gets newer words
     than belong to the last one. What waits for its slot or its editors is composed deeper: until it goes out readers
@@ -170,6 +171,7 @@ def choose(
         signals,
         standing={max(at, window.oldest) for at in standing},
         spare=_SPARE if waits else 0,
+        explained=explained,
     )
 
 
@@ -222,7 +224,7 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
         _, edition = editions.require(connection, issue.edition)
         chosen = _chosen(connection, issue, edition, now)
         wishes = expansion.wishes(connection, issue, chosen)
-        dues = {wish: _due(issue, wish, edition.time_zone, now) for wish in wishes}
+        dues = {wish: due(issue.slot, wish, edition.time_zone, now) for wish in wishes}
         expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
         expansion.start_serving(connection, issue)
         expansion.supersede(connection, issue, now)
@@ -245,7 +247,7 @@ def _chosen(connection: Connection, issue: Issue, edition: Edition, now: datetim
     return chosen_by(connection, segments.from_json(issue.audience), edition, now)
 
 
-def _due(issue: Issue, wish: Wish, default: str, now: datetime) -> Due:
+def due(slot: datetime, wish: Wish, default: str, now: datetime) -> Due:
     """When a reader's hour comes, and on which day of his. Zones get renamed; one that is not known any more must not
     hold up everybody's mail."""
     name, hour = wish
@@ -253,7 +255,7 @@ def _due(issue: Issue, wish: Wish, default: str, now: datetime) -> Due:
         there = schedule.zone(name or default)
     except InputError:
         name, there = default, schedule.zone(default)
-    at = issue.slot if hour is None else schedule.local_due(issue.slot, name or default, hour)
+    at = slot if hour is None else schedule.local_due(slot, name or default, hour)
     return Due(max(at, now), at.astimezone(there).weekday())
 
 

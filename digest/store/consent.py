@@ -98,6 +98,21 @@ def sent(connection: Connection, subscription_id: int, limit: int) -> list[tuple
     return [(row.id, row.slot) for row in connection.execute(query)]
 
 
+def served(connection: Connection, subscription_id: int) -> list[tuple[int, int]]:
+    """The issues whose mail was accepted for a subscription, oldest first, as (up to which intake, issue)."""
+    query = (
+        select(issues.c.covers_until, issues.c.id)
+        .join(subscriptions, subscriptions.c.edition_id == issues.c.edition_id)
+        .join(
+            deliveries,
+            and_(deliveries.c.issue_id == issues.c.id, deliveries.c.subscription_id == subscriptions.c.id),
+        )
+        .where(subscriptions.c.id == subscription_id, deliveries.c.state == DeliveryState.ACCEPTED)
+        .order_by(issues.c.covers_until, issues.c.id)
+    )
+    return [(row.covers_until, row.id) for row in connection.execute(query)]
+
+
 def events(connection: Connection, subscription_id: int) -> list[dict[str, Any]]:
     """The consent events of a subscription, the oldest first."""
     query = (

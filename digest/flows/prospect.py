@@ -1,0 +1,151 @@
+"""prospect : reader | next slot | choose | explain: what one reader gets next, and why. Nothing is stored or sent."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from digest import addresses, schedule
+from digest.errors import NotFoundError
+from digest.flows import publish
+from digest.settings import DeliverSettings
+from digest.states import IssueState, SubscriptionState
+from digest.store import consent, editions, issues, schedules, subscribers, suppressions
+from digest.store.database import Database
+from digest.store.subscribers import Subscription
+from digest.values import CompiledIssue, Edition, IssueContent
+from digest.variants import arranged, choose
+from digest.why import Placed, explained
+
+_SLOTS = 60  # looked at for one on a day he takes it, after his holiday
+_HAD = 10  # stories named that he has had
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What a reader gets next. ``slot`` of the issue and when it is ``due`` to him, ``None`` if none is to come;
+    ``issue`` where it is composed already; ``sections`` in his order; ``not_chosen``: how many stories wait in sections
+    that he switched off; ``had``: stories that others still get, with the issue in which he got them."""
+
+    reader: Subscription
+    slot: datetime | None
+    due: datetime | None
+    issue: int | None
+    sections: tuple[tuple[str, tuple[Placed, ...]], ...]
+    not_chosen: tuple[tuple[str, int], ...]
+    had: tuple[tuple[str, int], ...]
+    warnings: tuple[str, ...]
+
+
+def prospect(
+    database: Database,
+    edition_name: str,
+    address: str,
+    load: Callable[[int], CompiledIssue],
+    settings: DeliverSettings,
+    now: datetime,
+) -> Prospect:
+    """What the subscriber ``address`` gets next of ``edition_name``. Raises ``NotFoundError``."""
+    with database.read() as connection:
+        edition_id, edition = editions.require(connection, edition_name)
+        reader = find_reader(connection, edition_id, edition_name, address)
+        waiting = issues.waiting(connection, edition_id, reader.choice.cadence)
+        composed = next((one for one in waiting if one.state is IssueState.COMPOSED and not one.segment), None)
+        plans = [one for one in schedules.of_edition(connection, edition_id) if one.cadence == reader.choice.cadence]
+        times = [composed.slot] if composed else sorted(slot for plan in plans for slot in _slots(plan))
+        served = consent.served(connection, reader.id)
+        suppressed = suppressions.find(connection, addresses.key(reader.person.address))
+    slot, due = _next(reader, edition, times, now)
+    content = (
+        load(composed.id).content
+        if composed
+        else publish.choose(
+            database, edition_name, reader.choice.cadence, now, settings, now, explained=reader.covered_until
+        )
+    )
+    return Prospect(
+        reader=reader,
+        slot=slot,
+        due=due,
+        issue=composed.id if composed else None,
+        sections=_sections(content, reader),
+        not_chosen=_not_chosen(content, reader),
+        had=_had(content, reader, served),
+        warnings=tuple(_warnings(reader, suppressed.reason if suppressed else "", slot, now)),
+    )
+
+
+def find_reader(connection: Connection, edition_id: int, edition: str, address: str) -> Subscription:
+    """The subscription of ``address``. Raises ``NotFoundError``."""
+    key = addresses.key(addresses.normalise(address))
+    found = subscribers.find(connection, edition_id, [key]).get(key)
+    if found is None:
+        raise NotFoundError(f"{address} does not subscribe to {edition}", "see `digest subscriber list`")
+    return found
+
+
+def _slots(plan: schedules.Schedule) -> Iterator[datetime]:
+    slot = None if plan.paused else plan.next_slot_at
+    for _ in range(_SLOTS):
+        if slot is None:
+            return
+        yield slot
+        slot = schedule.next_slot(plan.cron, plan.time_zone, slot) if plan.cron else None
+
+
+def _next(
+    reader: Subscription, edition: Edition, slots: Sequence[datetime], now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """The first slot that reaches him: on a day he takes it, when he is there."""
+    choice, zone = reader.choice, reader.person.time_zone
+    for slot in slots:
+        due = publish.due(slot, (zone, choice.hour), edition.time_zone, now)
+        away = choice.paused_until is not None and choice.paused_until > due.at
+        if choice.days >> due.day & 1 and not away:
+            return slot, due.at
+    return None, None
+
+
+def _sections(content: IssueContent, reader: Subscription) -> tuple[tuple[str, tuple[Placed, ...]], ...]:
+    sections = content.edition.sections
+    found = explained(content, choose(content, reader.choice.sections, reader.covered_until))
+    his = arranged(sections, reader.choice.sections)
+    return tuple((sections[index].title, tuple(found.get(index, ()))) for index in his)
+
+
+def _not_chosen(content: IssueContent, reader: Subscription) -> tuple[tuple[str, int], ...]:
+    sections, his = content.edition.sections, arranged(content.edition.sections, reader.choice.sections)
+    everything = dict(choose(content, None, reader.covered_until).shown)
+    return tuple(
+        (section.title, len(everything.get(index, ()))) for index, section in enumerate(sections) if index not in his
+    )
+
+
+def _had(content: IssueContent, reader: Subscription, served: Sequence[tuple[int, int]]) -> tuple[tuple[str, int], ...]:
+    """What readers who stand where the last issue ended still get, and he has had; with the issue that had it."""
+    if reader.covered_until is None or not served:
+        return ()
+    untils = [until for until, _ in served]
+    given = [
+        (item.title, served[min(bisect_left(untils, item.intake), len(served) - 1)][1])
+        for item in content.items.values()
+        if item.is_for(content.covers_from) and item.intake <= reader.covered_until
+    ]
+    return tuple(given[:_HAD])
+
+
+def _warnings(reader: Subscription, suppressed: str, slot: datetime | None, now: datetime) -> Iterator[str]:
+    if suppressed:
+        yield f"the address is suppressed ({suppressed}): nothing is sent to it"
+    if reader.state is SubscriptionState.PENDING:
+        yield "the subscription is not confirmed yet: nothing is sent before"
+    elif reader.state is not SubscriptionState.ACTIVE:
+        yield f"the subscription is {reader.state}: nothing is sent"
+    if reader.choice.paused_until and reader.choice.paused_until > now:
+        yield f"paused until {reader.choice.paused_until:%Y-%m-%d %H:%M} UTC"
+    if slot is None:
+        yield f"no {reader.choice.cadence} slot is to come: see `digest schedule list`"

@@ -1,0 +1,101 @@
+"""What one reader gets next, when and why, as `digest preview --as` tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from typer.testing import CliRunner
+
+from digest import cli
+from digest.cli.common import Door
+from digest.errors import NotFoundError
+from digest.flows import audience
+from digest.flows.prospect import Prospect, prospect
+from digest.settings import Settings
+from digest.values import Kind
+
+from .world import EDITION, ToldCourier, World, draft, headlines, small_world
+
+SCHEDULE = """
+[[schedule]]
+cadence = "daily"
+cron = "0 7 * * *"
+time_zone = "Asia/Kolkata"
+"""
+ANN = "ann@x.example"
+
+
+@pytest.fixture
+def world(settings: Settings) -> Iterator[World]:
+    for world in small_world(settings):
+        world.edition(EDITION + SCHEDULE)
+        yield world
+
+
+def ahead(world: World, address: str = ANN) -> Prospect:
+    app = world.app
+    return prospect(app.database, "tide", address, app.load, app.settings.deliver, app.now())
+
+
+def shown(found: Prospect) -> set[str]:
+    return {one.title.split()[0] for _, placed in found.sections for one in placed if one.place}
+
+
+def test_it_foretells_the_mail_section_by_section(world: World) -> None:
+    world.readers(ANN, sections="opinion;sea")
+    world.articles(*map(draft, range(1, 5)), draft(5, "land"), draft(6, "", Kind.OPINION))
+    found = ahead(world)
+    assert [title for title, _ in found.sections] == ["Top story", "opinion".title(), "Sea"]
+    assert all(one.instead or one.place for _, placed in found.sections for one in placed)
+    assert dict(found.not_chosen) == {"Land": 1}
+    courier = ToldCourier()
+    world.publish()
+    world.deliver(courier)
+    assert headlines(courier.tried[0]) == shown(found)
+    assert shown(ahead(world)) == set(), "that was all"
+
+
+def test_it_says_when_at_his_hour_in_his_zone_on_a_day_he_takes_it(world: World) -> None:
+    world.readers(ANN, hour="9", time_zone="Europe/Madrid")
+    found = ahead(world)
+    assert found.slot == datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
+    assert found.due == datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+
+def test_who_has_had_what_others_still_get_is_told_in_which_issue(world: World) -> None:
+    world.readers("weekly@x.example", cadence="weekly")
+    world.readers(ANN)
+    world.articles(draft(1))
+    first = world.publish()
+    world.deliver(ToldCourier())
+    world.readers(ANN, cadence="weekly")
+    world.articles(draft(2))
+    found = ahead(world)
+    assert [(title.split()[0], issue) for title, issue in found.had] == [("Number1", first.id)]
+    assert shown(found) == {"Number2"}
+
+
+def test_it_warns_of_what_stands_in_the_way(world: World) -> None:
+    world.readers(ANN, cadence="weekly")
+    assert any("no weekly slot" in warning for warning in ahead(world).warnings)
+    audience.suppress(world.app.database, ANN, world.app.now())
+    assert any("suppressed (operator)" in warning for warning in ahead(world).warnings)
+    audience.unsubscribe(world.app.database, world.subscription(ANN).id, world.app.now(), source="page")
+    assert any("unsubscribed" in warning for warning in ahead(world).warnings)
+    with pytest.raises(NotFoundError):
+        ahead(world, "nobody@x.example")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_command_tells_it_as_a_table_and_as_json(world: World) -> None:
+    world.readers(ANN, sections="sea")
+    world.articles(*map(draft, range(1, 5)))
+    arguments = ["preview", "tide", "--as", ANN]
+    table = CliRunner().invoke(cli.app, arguments, obj=Door(app=world.app), env={"COLUMNS": "200"}).stdout
+    assert "Top story" in table and "freshness" in table and "not chosen; 0 stories there" in table
+    told = json.loads(CliRunner().invoke(cli.app, [*arguments, "--json"], obj=Door(app=world.app)).stdout)
+    assert [section["section"] for section in told["sections"]] == ["Top story", "Sea"]
+    assert told["due"].startswith("2026-11-24T01:30")
