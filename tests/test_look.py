@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -228,3 +228,52 @@ def test_mails_and_pages_say_everything_in_every_language() -> None:
                 assert holes(own[name]) == holes(english[name]), (locale, table, name)
             alike = [name for name in english if own[name] == english[name]]
             assert len(alike) <= max(1, len(english) // 8), (locale, table, alike)
+
+
+@pytest.mark.parametrize(
+    ("locale", "direction", "words"),
+    [
+        ("es_MX", "ltr", "Darse de baja"),
+        ("de-DE", "ltr", "Abbestellen"),
+        ("pt_BR", "ltr", "Cancelar assinatura"),
+        ("fr", "ltr", "Se désabonner"),
+        ("hi_IN", "ltr", "सदस्यता समाप्त करें"),
+        ("ar", "rtl", "إلغاء الاشتراك"),
+        ("he_IL", "rtl", "Unsubscribe"),
+        ("fa", "rtl", "Unsubscribe"),
+        ("ur_PK", "rtl", "Unsubscribe"),
+    ],
+)
+def test_the_frame_speaks_the_edition_s_language(locale: str, direction: str, words: str) -> None:
+    compiled = samples.compiled(samples.content(replace(EDITION, locale=locale)))
+    text = page(compiled)
+    document = lxml_html.document_fromstring(text)
+    assert (document.get("lang"), document.get("dir")) == (locale.replace("_", "-"), direction)
+    assert words in text
+    assert dates.day(samples.NOW, locale, EDITION.time_zone) in " ".join(document.text_content().split())
+
+
+@pytest.mark.parametrize(
+    ("locale", "zone", "written"),
+    [
+        ("en_IN", "Asia/Kolkata", "4 Nov 2024, 15:45 IST"),
+        ("en_US", "America/New_York", "Nov 4, 2024, 05:15 EST"),
+        ("de_DE", "Europe/Berlin", "4. Nov. 2024, 11:15 CET"),
+        ("pt_BR", "America/Sao_Paulo", "4 de nov. de 2024 07:15 UTC-03"),
+        ("xx_XX", "UTC", "Nov 4, 2024, 10:15 UTC"),
+    ],
+)
+def test_times_are_the_edition_s_own(locale: str, zone: str, written: str) -> None:
+    assert dates.moment(datetime(2024, 11, 4, 10, 15, tzinfo=UTC), locale, zone) == written
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#16191d"])
+@pytest.mark.parametrize("colour", ["#ffe000", "#000", "#0b5394", "#b3261e", "#ffffff", "#808080"])
+def test_an_accent_is_made_readable(colour: str, ground: str) -> None:
+    def luminance(hexed: str) -> float:
+        channels = [int(hexed[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(colours.readable(colour, ground)), luminance(ground)))
+    assert (high + 0.05) / (low + 0.05) >= 4.5
