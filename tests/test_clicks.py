@@ -256,7 +256,7 @@ def test_when_the_content_is_gone_the_link_leads_to_the_article_and_then_home(wo
         fresh = WorldApp(world.app.settings)
         found = clicks.target(fresh.database, fresh.load, names, story, "https://news.example.org")
         fresh.database.dispose()
-        return found
+        return found.url if found else None
 
     retention.sweep(world.app.database, RetentionSettings(content_days=8), NOW + timedelta(days=100))
     assert followed(story_id) in SHOWN
@@ -290,6 +290,15 @@ def test_a_reader_is_told_gets_it_exported_and_takes_it_with_him(
     erasure.erase(world.app.database, world.app.settings.state_dir, "ann@x.example", world.app.now())
     assert kept(world) == []
     assert site.get(link).status_code == 302, "an erased reader's old mail still works"
+    assert kept(world) == []
+
+
+def test_an_old_link_leads_on_and_writes_nothing(site: httpx.Client, world: World, mail: Envelope) -> None:
+    retention.sweep(world.app.database, RetentionSettings(content_days=8), NOW + timedelta(days=9))
+    world.app.load.cache_clear()
+    *path, story = links(mail)[0].split("/")
+    for number in (story, "999", "9" * 18):
+        assert site.get("/".join([*path, number])).status_code == 302
     assert kept(world) == []
 
 

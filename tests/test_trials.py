@@ -18,7 +18,7 @@ from digest.errors import InputError, StateError
 from digest.flows import clicks, operate, publish, review, trials
 from digest.settings import DeliverSettings, Settings
 from digest.states import DeliveryEvent
-from digest.store import schema
+from digest.store import changes, schema
 from digest.store import trials as store
 from digest.store.database import Database
 from digest.tokens import ReaderToken
@@ -221,6 +221,23 @@ def test_a_trial_is_decided_once_whoever_comes(world: World) -> None:
         assert not store.decide(connection, issue.id, Arm.A, "again", world.app.now())
     world.deliver(courier)
     assert set(by_subject(courier.tried[len(arms["First"] | arms["Second"]) :])) == {"Second"}
+
+
+def test_a_decision_that_is_cut_short_is_none(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    issue, courier = sent(world), ToldCourier()
+    world.deliver(courier)
+    world.later(hours=2)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as fault, pytest.raises(KeyboardInterrupt):
+        fault.setattr(changes, "record", killed)
+        trials.decide_due(world.app.database, world.app.now())
+    found = trials.standing(world.app.database, issue.id)
+    assert found and found.trial.winner is None
+    assert len(trials.decide_due(world.app.database, world.app.now())) == 1
+    assert len(review.history(world.app.database, issue.id)) == 2
 
 
 def test_an_editor_decides_by_hand_and_the_rest_goes_at_once(world: World) -> None:

@@ -15,16 +15,25 @@ from digest.tokens import ReaderToken
 from digest.values import CompiledIssue, Item
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a story's link leads. ``known``: the issue is kept and has that story, so that following it may count."""
+
+    url: str
+    known: bool
+
+
 def target(
     database: Database, load: Callable[[int], CompiledIssue], names: ReaderToken, story_id: int, base_url: str
-) -> str | None:
+) -> Target | None:
     """Where a story's link leads: as the frozen issue has it; when that is not kept any more, the article as the store
     has it, or else the edition's home. ``None``: the issue has no such story, or nothing is left of all this."""
     try:
         item = load(names.issue_id).content.items.get(story_id)
     except StateError:
-        return _remembered(database, names, story_id, base_url)
-    return item.url if item and item.url else None
+        url = _remembered(database, names, story_id, base_url)
+        return Target(url, known=False) if url else None
+    return Target(item.url, known=True) if item and item.url else None
 
 
 def _remembered(database: Database, names: ReaderToken, story_id: int, base_url: str) -> str | None:
@@ -68,12 +77,16 @@ def following(database: Database, load: Callable[[int], CompiledIssue], issue_id
 
 
 def remember(database: Database, names: ReaderToken, story_id: int, now: datetime) -> None:
-    """A reader, or a program in his place, has followed a link. Nothing is kept unless the edition tracks clicks, or
-    when he has been erased."""
+    """A reader, or a program in his place, has followed the link of a story that his issue has. Nothing is kept unless
+    the edition tracks clicks, or when he has been erased."""
     issue_id, subscription_id = names.issue_id, names.subscription_id
-    with database.write() as connection:
-        if not clicks.are_tracked(connection, issue_id):
+    with database.read() as connection:  # most that is followed twice needs no writing, and must hold up nobody's
+        done = any(
+            one.story_id == story_id and one.counts for one in clicks.of_reader(connection, issue_id, subscription_id)
+        )
+        if done or not clicks.are_tracked(connection, issue_id):
             return
+    with database.write() as connection:
         known, accepted_at = clicks.hold(connection, issue_id, subscription_id)
         if known:
             before = clicks.of_reader(connection, issue_id, subscription_id)

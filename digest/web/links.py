@@ -31,13 +31,13 @@ def link_routes(app: App) -> APIRouter:
         if names is None or not (story.isascii() and story.isdecimal() and len(story) <= _DIGITS):
             raise HTTPException(404)
         story_id = int(story)
-        url = clicks.target(app.database, app.load, names, story_id, app.settings.base_url)
-        if url is None:
+        found = clicks.target(app.database, app.load, names, story_id, app.settings.base_url)
+        if found is None:
             raise HTTPException(404)
-        if request.method == "GET" and _by_hand(request):
+        if found.known and request.method == "GET" and _by_hand(request):
             with suppress(UnavailableError):  # the reader gets his story, counted or not
                 clicks.remember(app.database, names, story_id, app.now())
-        return RedirectResponse(url, 302)
+        return RedirectResponse(found.url, 302)
 
     return router
 
