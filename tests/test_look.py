@@ -247,7 +247,7 @@ def test_mails_and_pages_say_everything_in_every_language() -> None:
 def test_the_frame_speaks_the_edition_s_language(locale: str, direction: str, words: str) -> None:
     compiled = samples.compiled(samples.content(replace(EDITION, locale=locale)))
     text = page(compiled)
-    document = lxml_html.document_fromstring(text)
+    document: Any = lxml_html.document_fromstring(text)
     assert (document.get("lang"), document.get("dir")) == (locale.replace("_", "-"), direction)
     assert words in text
     assert dates.day(samples.NOW, locale, EDITION.time_zone) in " ".join(document.text_content().split())
