@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from lxml import etree
 from pydantic import ValidationError
 
 from digest.flows import signup
@@ -13,7 +15,8 @@ from digest.settings import Settings, WebSettings
 from digest.states import SubscriptionState
 
 from .served import served
-from .world import World, small_world
+from .test_cli import run
+from .world import EDITION, World, small_world
 
 PAGES = ("https://www.tide.example", "https://*.ebb.example:8443")
 
@@ -60,6 +63,33 @@ def test_a_short_form_signs_up_for_all_sections(world: World) -> None:
     signup.answer(world.app.database, world.app.settings.sign_up, world.app.now())
     found = world.subscription("ann@x.example")
     assert (found.state, found.choice.sections) == (SubscriptionState.PENDING, None)
+
+
+def test_the_printed_form_is_what_the_sign_up_page_takes(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.edition(EDITION.replace('"The Tide"', "'The <b>\"Tide'").replace('locale = "en"', 'locale = "de"'))
+    settings = world.app.settings
+    config = tmp_path / "digest.toml"
+    key = settings.secret_keys[0].get_secret_value()
+    url = settings.database_url.replace("+psycopg", "")
+    config.write_text(f'database_url = "{url}"\nsecret_keys = ["{key}"]\nbase_url = "https://news.example.org"\n')
+
+    def printed(*options: str) -> tuple[str, str]:
+        assert run("--config", str(config), "edition", "embed", "tide", *options) == 0
+        return capsys.readouterr()
+
+    form, told = printed()
+    page = etree.HTML(form)
+    assert page.xpath("//form/@action") == ["https://news.example.org/s/tide"] and page.xpath("//b") == [] and not told
+    assert {field.get("name"): field.get("value") for field in page.iter("input")} == {
+        "address": None,
+        "website": None,
+        "short": "1",
+    }
+    assert "E-Mail-Adresse" in form
+    frame, told = printed("--frame")
+    assert 'src="https://news.example.org/s/tide/embed"' in frame and "embed_origins" in told
 
 
 def test_a_form_of_somebody_elses_page_takes_one_more_press(world: World) -> None:

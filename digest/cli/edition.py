@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from digest import editions, themes
+from digest import editions, embed, themes, wording
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.errors import InputError
 from digest.flows import editions as flow
@@ -66,6 +66,21 @@ def show(ctx: typer.Context, name: Name, json: Json = False) -> None:
     show_table(("key", "title", "rule", "of", "stories", "optional"), sections, "Sections")
     show_table(("name", "address", "sector"), [(f.name, f.url or "desk", f.sector) for f in edition.feeds], "Feeds")
     show_table(("schedule",), [(flow.described(spec),) for spec in edition.schedules], "Declared schedules")
+
+
+@app.command("embed", epilog="Example: digest edition embed world > signup.html")
+def embed_(
+    ctx: typer.Context,
+    name: Name,
+    frame: Annotated[bool, typer.Option("--frame", help="A frame that shows our own form.")] = False,
+) -> None:
+    """HTML that puts an edition's sign-up form on your own site."""
+    door = get_app(ctx)
+    edition, settings = flow.show(door.database, name).edition, door.settings
+    words = wording.Words(wording.read(door.template_folders), edition.locale)
+    if frame and not settings.web.embed_origins:
+        warn('no site may frame it yet: name yours in [web] embed_origins = ["https://www.example.org"]')
+    typer.echo((embed.frame if frame else embed.form)(edition, settings.base_url, words), nl=False)
 
 
 def _read(file: Path, known: Collection[str] = ()) -> Edition:

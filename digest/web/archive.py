@@ -14,16 +14,15 @@ from starlette.exceptions import HTTPException
 from digest import dates, finding, render
 from digest.app import App
 from digest.archive import Entry, told
+from digest.embed import HONEYPOT, SHORT
 from digest.errors import NotFoundError
 from digest.flows import archive
 from digest.flows.archive import Opened
 from digest.values import Edition
 from digest.web import feeds
 from digest.web.door import READ
-from digest.web.fields import SHORT
 from digest.web.kept import kept
 from digest.web.pages import Pages
-from digest.web.signup import HONEYPOT
 
 _CHANGING, _SETTLED = 300, 3600  # seconds: what gets new issues; an issue that has its next one
 _IN_FEED = 20
@@ -42,7 +41,8 @@ def archive_routes(app: App, pages: Pages) -> APIRouter:
         public = archive.overview(app.database)
         if not public:
             raise HTTPException(404)
-        return kept(request, pages.page("archive/editions", editions=public, day=_day, **frame), _CHANGING)
+        values: dict[str, Any] = {"editions": public, "day": _day, "locale": public[0][0].locale}
+        return kept(request, pages.page("archive/editions", **values, **frame), _CHANGING)
 
     @router.api_route("/a/{name}", methods=READ)
     def issues(request: Request, name: str, q: str = "", page: str = "") -> Response:
@@ -103,7 +103,14 @@ def _around(pages: Pages, opened: Opened, frame: dict[str, Any]) -> render.Page:
     """What stands around an issue."""
     edition, entry = opened.edition, opened.entry
     home = f"{frame['base']}/a/{edition.name}"
-    values = {**frame, "opened": opened, "url": f"{home}/{entry.slug}", "day": _day, "data": _data(home, opened)}
+    values = {
+        **frame,
+        "opened": opened,
+        "url": f"{home}/{entry.slug}",
+        "day": _day,
+        "date": _date,
+        "data": _data(home, opened),
+    }
     return render.Page(
         url=f"{home}/{entry.slug}",
         home=f"../{edition.name}",
@@ -123,7 +130,7 @@ def _data(home: str, opened: Opened) -> dict[str, Any]:
         "name": entry.title,
         "url": f"{home}/{entry.slug}",
         "datePublished": entry.published_at.isoformat(),
-        "inLanguage": edition.locale,
+        "inLanguage": edition.locale.replace("_", "-"),
         "isPartOf": {"@type": "Periodical", "name": edition.title, "url": home},
         "mainEntity": {
             "@type": "ItemList",
@@ -138,6 +145,11 @@ def _data(home: str, opened: Opened) -> dict[str, Any]:
 def _day(entry: Any, edition: Edition) -> str:
     """The day of an issue in the words of its edition."""
     return dates.day(entry.slot, edition.locale, edition.time_zone)
+
+
+def _date(entry: Entry, edition: Edition) -> str:
+    """The same in short."""
+    return dates.date(entry.slot, edition.locale, edition.time_zone)
 
 
 def _months(edition: Edition, entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:

@@ -34,7 +34,7 @@ def json_feed(pages: Pages, base: str, edition: Edition, issues: Issues) -> Resp
         "description": edition.tagline,
         "home_page_url": home,
         "feed_url": f"{home}/feed.json",
-        "language": edition.locale,
+        "language": edition.locale.replace("_", "-"),
         "authors": [{"name": edition.sender[0]}],
         "items": [_item(pages, home, edition, entry, content) for entry, content in issues],
     }

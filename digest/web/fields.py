@@ -7,13 +7,12 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from digest import schedule
+from digest.embed import SHORT
 from digest.errors import InputError
 from digest.flows import choices
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.values import Edition
 from digest.web.forms import Form
-
-SHORT = "short"  # a field that says: this form asks for the address only
 
 
 @dataclass(frozen=True, slots=True)

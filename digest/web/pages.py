@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,13 +17,12 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from digest import themes
+from digest import themes, wording
 from digest.dress import Dress, dress
 from digest.errors import InputError
 from digest.look import DEFAULT
 from digest.values import Edition
-
-_FALLBACK = "en"
+from digest.wording import FALLBACK, Words, language
 
 
 class Pages:
@@ -39,7 +37,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._strings = _read_strings(folders)
+        self._strings = wording.read(folders)
         self._dressed = themes.dresser(folders)
 
     def page(
@@ -72,7 +70,7 @@ class Pages:
         """The strings in the language of ``locale`` if we have it, else in the edition's."""
         if locale and language(locale) in self.languages:
             return Words(self._strings, locale)
-        return Words(self._strings, edition.locale if edition else _FALLBACK)
+        return Words(self._strings, edition.locale if edition else FALLBACK)
 
     @cached_property
     def languages(self) -> Mapping[str, str]:
@@ -95,48 +93,6 @@ class Pages:
         """Zones to choose from: those named after places, and UTC."""
         places = (name for name in available_timezones() if "/" in name and not name.startswith("Etc/"))
         return ("UTC", *sorted(places))
-
-
-class Words:
-    """Looks up a string by its dotted name and fills it in: ``t("unsubscribe.done", edition=…)``."""
-
-    def __init__(self, strings: Mapping[str, Mapping[str, str]], locale: str) -> None:
-        wanted = locale.replace("-", "_")
-        ways = [name for name in (wanted, wanted.partition("_")[0]) if name in strings]
-        self.language = ways[0] if ways else _FALLBACK
-        self._tables = [strings[name] for name in (*ways, _FALLBACK) if name in strings]
-
-    def __call__(self, name: str, /, **values: object) -> str:
-        for table in self._tables:
-            if name in table:
-                return table[name].format(**values)
-        raise KeyError(name)
-
-    def cadence(self, cadence: str) -> str:
-        """A cadence's name; the word itself where no language knows it."""
-        known = any(f"cadence.{cadence}" in table for table in self._tables)
-        return self(f"cadence.{cadence}") if known else cadence.capitalize()
-
-
-def language(locale: str) -> str:
-    """``pt`` of ``pt-BR``."""
-    return locale.replace("-", "_").partition("_")[0]
-
-
-def _read_strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:
-    strings: dict[str, dict[str, str]] = {}
-    for folder in reversed(folders):
-        for path in sorted((folder / "web" / "strings").glob("*.toml")):
-            table = _flat(tomllib.loads(path.read_text(encoding="utf-8")))
-            strings.setdefault(path.stem.replace("-", "_"), {}).update(table)
-    return strings
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for name, value in table.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: str(value)}
-    return flat
 
 
 def _direction(language: str) -> str:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from digest import addresses, admission, tokens
 from digest.app import App
+from digest.embed import HONEYPOT, SHORT
 from digest.errors import InputError, NotFoundError
 from digest.flows import audience, blocklist, choices, signup
 from digest.flows.signup import SignUp
@@ -23,13 +24,12 @@ from digest.store.subscribers import Person
 from digest.values import Edition
 from digest.web import captcha
 from digest.web.door import READ, client_ip
-from digest.web.fields import SHORT, asked, plain, wanted
+from digest.web.fields import asked, plain, wanted
 from digest.web.forms import Form, Posted
 from digest.web.guard import policy
 from digest.web.limits import refused
 from digest.web.pages import Pages
 
-HONEYPOT = "website"  # people don't see this field; programs fill it in
 MARK = "mark"
 
 

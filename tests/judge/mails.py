@@ -69,10 +69,11 @@ class Mail:
 @lru_cache(maxsize=64)
 def mail(case: Case, day: str, frame: str = "") -> Mail:
     """The mail of ``case`` on a ``day``; its frame in the language ``frame``, if that is another."""
-    return _opened(f"{case} {day}", _pressed(_compiled(case, day, frame)))
+    return _opened(f"{case} {day}", _pressed(compiled(case, day, frame)))
 
 
-def _compiled(case: Case, day: str, frame: str = "") -> CompiledIssue:
+def compiled(case: Case, day: str, frame: str = "") -> CompiledIssue:
+    """The issue of ``case`` on a ``day``, as it is kept."""
     paper, told = edition(case), _told(case.language)
     if frame:
         paper = replace(paper, locale=frame)
@@ -94,7 +95,7 @@ def inlining(case: Case) -> tuple[str, str]:
         return pages[1]
 
     with patch.object(inline, "inlined", watched):
-        _compiled(case, "usual")
+        compiled(case, "usual")
     before, after = pages
     return before, after
 
