@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # Celery and Redis take half a second to import, and most com
     from digest.gate import Gate
     from digest.gate.turnstile import Turnstile
     from digest.queue import Queue
+    from digest.resolve import Domain
 
 _PACKAGE = Path(__file__).parent
 _ISSUES_KEPT = 4
@@ -96,6 +97,14 @@ class App:
     def declared(self) -> dict[str, FieldType]:
         """The publisher's own fields about readers."""
         return {name: FieldType(kind) for name, kind in self.settings.fields.items()}
+
+    def look_up(self, domains: Collection[str]) -> Iterator[Domain]:
+        """Ask the name servers whether these domains take mail."""
+        from digest import resolve  # for this alone: no worker asks
+
+        dns = self.settings.dns
+        asked = resolve.resolver(dns.servers, dns.port, dns.timeout_seconds)
+        return resolve.look_up(domains, asked, dns.parallel)
 
     @property
     def mailbox_dir(self) -> Path:

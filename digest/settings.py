@@ -196,6 +196,15 @@ class SignUpSettings(_Part):
     captcha: CaptchaSettings = CaptchaSettings()
 
 
+class DnsSettings(_Part):
+    """Whom domains of addresses are asked of: these ``servers`` (addresses), or the system's if there are none."""
+
+    servers: tuple[str, ...] = ()
+    port: Annotated[int, Field(ge=1, le=65535)] = 53
+    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
+    parallel: Annotated[int, Field(ge=1, le=200)] = 20
+
+
 class RetentionSettings(_Part):
     """Days after which rows are deleted by the nightly job; a delivery's account goes with its issue. What was
     published stays in the archive after that; ``archive_days`` 0: for good."""
@@ -238,6 +247,7 @@ class Settings(BaseSettings):
     web: WebSettings = WebSettings()
     sign_up: SignUpSettings = SignUpSettings()
     retention: RetentionSettings = RetentionSettings()
+    dns: DnsSettings = DnsSettings()
     fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldKind] = {}
 
     @field_validator("secret_keys", "old_keys")

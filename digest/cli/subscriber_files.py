@@ -19,9 +19,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from digest import fields
 from digest.app import App
-from digest.cli.common import Json, get_app, say, show_json, show_table, warn
+from digest.cli.common import Json, get_app, progress, say, show_json, show_table, warn
 from digest.errors import InputError
-from digest.flows import audience, audience_import, audience_lists
+from digest.flows import audience, audience_import, audience_lists, domains
 from digest.flows.audience_import import Imported
 from digest.flows.audience_lists import Filters
 from digest.flows.audience_rows import ADDRESS, NOTHING, day_words
@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     )(import_)
     app.command("imports", epilog="Example: digest subscriber imports --json")(imports)
     app.command("rejects", epilog="Example: digest subscriber rejects 3 --csv > mend.csv")(rejects)
+    app.command("check-domains", epilog="Example: digest subscriber check-domains -e world")(check_domains)
     app.command(
         "export",
         epilog="Examples: digest subscriber export -e world > readers.csv\n\n"
@@ -66,6 +67,9 @@ def import_(
     rejects_file: Annotated[
         Path | None, typer.Option("--rejects", metavar="FILE", help="Write the rejected lines there, to be mended.")
     ] = None,
+    check_domains: Annotated[
+        bool, typer.Option("--check-domains", help="Reject addresses at domains that take no mail, as the DNS says.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come of it and change nothing.")] = False,
     json: Json = False,
 ) -> None:
@@ -98,6 +102,7 @@ def import_(
             agreed=consent.strip(),
             declared=app.declared,
             dry_run=dry_run,
+            refused=_refused(app, remember=not dry_run) if check_domains else audience_import.no_questions,
             on_progress=advance,
         )
     if rejects_file and done.number:
@@ -105,6 +110,10 @@ def import_(
     _tell(done, dry_run=dry_run, json=json)
     if done.read and done.rejected == done.read:
         raise InputError(f"no line of {name} could be taken", "the reasons are above")
+
+
+def _refused(app: App, *, remember: bool) -> audience_import.Refused:
+    return lambda found: domains.refused(app.database, found, app.look_up, app.now(), remember=remember)
 
 
 def _names(pairs: Iterable[str]) -> Mapping[str, str]:
@@ -241,6 +250,29 @@ def _quoted(text: str) -> str:
     line = io.StringIO()
     csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="").writerow([text])
     return line.getvalue()
+
+
+# --------------------------------------------------------------------------------------------- domains
+
+
+def check_domains(
+    ctx: typer.Context,
+    edition: Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")],
+    json: Json = False,
+) -> None:
+    """Which domains of active readers take no mail, as the name servers say; nobody is changed.
+
+    Refused is a domain that does not exist, that has neither mail server nor address, or that says so itself (RFC
+    7505). Answers are remembered for 30 days; where none comes, the domain is believed.
+    """
+    app = get_app(ctx)
+    with progress(None, "Asking the name servers") as advance:
+        number, found = domains.dead(app.database, edition, app.look_up, app.now(), advance)
+    if json:
+        show_json({"domains": number, "dead": found})
+        return
+    rows = [(one.domain, one.readers, one.reason) for one in found]
+    show_table(("domain", "readers", "why"), rows, f"Domains that take no mail, of {number:,}")
 
 
 # ---------------------------------------------------------------------------------------------- export

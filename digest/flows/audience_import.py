@@ -6,7 +6,7 @@ Cut short at any moment, an import can be run again: what it had stored is found
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -37,6 +37,13 @@ _REASONS = {
     Verdict.EXPIRED: "never confirmed a sign-up; only the reader can sign up again",
 }
 Prepare = Callable[[Connection], None]
+Refused = Callable[[Collection[str]], Mapping[str, str]]
+"""Those of some domains that take no mail, with the reason."""
+
+
+def no_questions(_: Collection[str]) -> Mapping[str, str]:
+    """Believes every domain."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,7 @@ class _Task:
     agreed: str
     number: int = 0
     prepare: Prepare = lambda _: None
+    refused: Refused = no_questions
 
 
 def import_subscribers(
@@ -105,15 +113,16 @@ def import_table(
     agreed: str,
     declared: Mapping[str, FieldType] = MappingProxyType({}),
     dry_run: bool = False,
+    refused: Refused = no_questions,
     on_progress: Callable[[int], object] = int,
 ) -> Imported:
     """import: file | record | rows as ``import_subscribers`` has them. Rejected rows are kept with the record.
 
-    A ``dry_run`` comes to the same figures and leaves nothing behind.
+    A ``dry_run`` comes to the same figures and leaves nothing behind. ``refused`` is asked for each chunk's domains.
     """
     with database.read() as connection:
         edition_id, spec = editions.require(connection, edition)
-    task = _Task(edition_id, RowReader(spec, declared), now, source, agreed)
+    task = _Task(edition_id, RowReader(spec, declared), now, source, agreed, refused=refused)
     if dry_run:
         with database.read() as connection:
             rehearsed = replace(task, prepare=rehearse(connection, edition_id))
@@ -164,7 +173,7 @@ def _run(
     done, source = Imported(task.number), iter(rows)
     while chunk := list(islice(source, CHUNK)):
         rejected: list[Reject] = []
-        rounds = _rounds(task.reader, chunk, rejected)
+        rounds = _rounds(task, chunk, rejected)
         raw = {row.line: row.raw for row in chunk if isinstance(row, Row)}
         with writing() as connection:
             figures = Counter[str]()
@@ -178,19 +187,16 @@ def _run(
     return done
 
 
-def _rounds(reader: RowReader, chunk: Sequence[Row | Rejected], rejected: list[Reject]) -> list[dict[bytes, Incoming]]:
+def _rounds(task: _Task, chunk: Sequence[Row | Rejected], rejected: list[Reject]) -> list[dict[bytes, Incoming]]:
     """The rows that make sense by themselves, in rounds with each address once: a file that names one twice is taken
     at its later word."""
+    entries = [(row, entry) for row in chunk if (entry := _entry(task.reader, row, rejected))]
+    refused = task.refused({_domain(entry) for _, entry in entries})
     rounds: list[dict[bytes, Incoming]] = []
     times = Counter[bytes]()
-    for row in chunk:
-        if isinstance(row, Rejected):
-            rejected.append(Reject(int(row.where.removeprefix("line ")), row.reason, row.raw))
-            continue
-        try:
-            entry = reader.read(row)
-        except InputError as error:
-            rejected.append(Reject(row.line, str(error), row.raw))
+    for row, entry in entries:
+        if reason := refused.get(_domain(entry)):
+            rejected.append(Reject(entry.number, f"{_domain(entry)} {reason}", row.raw))
             continue
         nth = times[entry.address_key]
         times[entry.address_key] += 1
@@ -198,6 +204,21 @@ def _rounds(reader: RowReader, chunk: Sequence[Row | Rejected], rejected: list[R
             rounds.append({})
         rounds[nth][entry.address_key] = entry
     return rounds
+
+
+def _entry(reader: RowReader, row: Row | Rejected, rejected: list[Reject]) -> Incoming | None:
+    if isinstance(row, Rejected):
+        rejected.append(Reject(int(row.where.removeprefix("line ")), row.reason, row.raw))
+        return None
+    try:
+        return reader.read(row)
+    except InputError as error:
+        rejected.append(Reject(row.line, str(error), row.raw))
+        return None
+
+
+def _domain(entry: Incoming) -> str:
+    return entry.address.rpartition("@")[2]
 
 
 def _store(

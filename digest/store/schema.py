@@ -282,6 +282,15 @@ import_rejects = Table(
     sqlite_with_rowid=False,
 )
 
+mail_domains = Table(  # what the name servers said
+    "mail_domains",
+    metadata,
+    Column("domain", String(253), primary_key=True),
+    Column("takes_mail", SmallInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
 schedules = Table(
     "schedules",
     metadata,

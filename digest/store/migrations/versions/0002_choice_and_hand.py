@@ -35,6 +35,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_clicks_subscription_id", ["subscription_id"], unique=False)
 
     op.create_table(
+        "mail_domains",
+        sa.Column("domain", sa.String(length=253), nullable=False),
+        sa.Column("takes_mail", sa.SmallInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("domain", name=op.f("pk_mail_domains")),
+    )
+    op.create_table(
         "archive_issues",
         sa.Column(
             "issue_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
