@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import mail
 from bench.processes import peak_mb
 from digest.app import App
-from digest.values import Result
+from digest.outcomes import Result
 
 
 def main(config: str, count: int) -> None:

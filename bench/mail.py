@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from digest.app import App
+from digest.outcomes import Envelope
 from digest.settings import Settings
 from digest.tables import Row
-from digest.values import ArticleDraft, Edition, Envelope, Reader
+from digest.values import ArticleDraft, Edition, Reader
 from digest.variants import choose
 from tests import samples
 

@@ -22,6 +22,7 @@ from digest.fields import FieldType
 from digest.flows import recover
 from digest.flows.deliver import PostOffice
 from digest.flows.errands import Kind
+from digest.outcomes import Envelope
 from digest.personalise import Press
 from digest.settings import DkimSettings, Settings, load
 from digest.smtp.courier import Courier, SmtpCourier
@@ -30,7 +31,7 @@ from digest.store.clock import DatabaseClock
 from digest.store.database import Database
 from digest.store.errands import Errand
 from digest.store.subscribers import Subscription
-from digest.values import CompiledIssue, Edition, Envelope, IssueContent, Reader, Variant
+from digest.values import CompiledIssue, Edition, IssueContent, Reader, Variant
 
 if TYPE_CHECKING:  # Celery and Redis take half a second to import, and most commands need neither
     from digest.gate import Gate

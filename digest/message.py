@@ -20,7 +20,8 @@ import idna
 from jinja2 import Environment, TemplateError, TemplateNotFound, TemplateSyntaxError
 
 from digest.errors import InputError
-from digest.values import Edition, Envelope
+from digest.outcomes import Envelope
+from digest.values import Edition
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

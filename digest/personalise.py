@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from digest import dkim, subjects, tokens, wrap
 from digest import message as mime
-from digest.values import Block, CompiledIssue, CompiledPart, Envelope, Reader, Variant
+from digest.outcomes import Envelope
+from digest.values import Block, CompiledIssue, CompiledPart, Reader, Variant
 
 _NAME_MOST = 60
 _SECTIONS_KEPT = 512  # some 3 KB each

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from digest.outcomes import Outcome, Result, Stage
 from digest.states import DeliveryEvent
-from digest.values import Outcome, Result, Stage
 
 _FIRST_RETRY = timedelta(minutes=5)
 _LONGEST_RETRY = timedelta(hours=4)

@@ -21,12 +21,13 @@ from digest.app import template_folders
 from digest.clicks import Click, judged
 from digest.flows import audience, clicks, erasure, publish, retention
 from digest.look import Look
+from digest.outcomes import Envelope
 from digest.personalise import Press
 from digest.settings import RetentionSettings, Settings
 from digest.store import clicks as store
 from digest.store import schema
 from digest.tokens import ReaderToken
-from digest.values import Envelope, Reader
+from digest.values import Reader
 
 from . import samples
 from .conftest import NOW

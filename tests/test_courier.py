@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.settings import SmtpSettings
 from digest.smtp.courier import SmtpCourier, in_order
-from digest.values import Envelope, Outcome, Result, Stage
 
 from .certificates import make_certificate
 from .smtp_server import DROP, Script, SmtpServer

@@ -12,12 +12,13 @@ import pytest
 
 from digest.errors import UnavailableError
 from digest.flows import deliver, operate, publish, recover
+from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.smtp.courier import Answers, OnWire
 from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store import batches, deliveries, schedules
 from digest.store.deliveries import Settled
-from digest.values import Envelope, Outcome, ScheduleSpec
+from digest.values import ScheduleSpec
 
 from .conftest import NOW
 from .world import (

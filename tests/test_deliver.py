@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import update
 
 from digest.flows import audience, erasure, operate
+from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.states import DeliveryState, IssueState
 from digest.store import schema
-from digest.values import Envelope, Kind, Outcome
+from digest.values import Kind
 
 from .conftest import NOW
 from .world import (

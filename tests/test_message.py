@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from digest import message, render, themes, tokens, variants
 from digest.app import template_folders
 from digest.errors import InputError
+from digest.outcomes import Envelope
 from digest.personalise import Press
-from digest.values import CompiledIssue, Envelope, Reader
+from digest.values import CompiledIssue, Reader
 
 from . import samples
 from .samples import EDITION, NOW

@@ -10,10 +10,10 @@ from sqlalchemy import delete, select, update
 
 from digest.errors import InputError, NotFoundError, StateError
 from digest.flows import deliver, operate, publish, recover, retention
+from digest.outcomes import Envelope, Outcome
 from digest.settings import RetentionSettings, Settings
 from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store import schema
-from digest.values import Envelope, Outcome
 
 from .conftest import NOW
 from .world import (

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from digest import dkim, variants, wrap
 from digest.app import template_folders
+from digest.outcomes import Envelope
 from digest.personalise import Press
-from digest.values import ArticleDraft, Block, CompiledIssue, Envelope, Image, Reader
+from digest.values import ArticleDraft, Block, CompiledIssue, Image, Reader
 
 from . import samples
 from .samples import NOW

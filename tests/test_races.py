@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import event, update
 
 from digest.flows import deliver, operate
+from digest.outcomes import Outcome, Result, Stage
 from digest.settings import Settings
 from digest.states import DeliveryEvent
 from digest.store import batches, issues, schema
 from digest.store.database import Database
-from digest.values import Outcome, Result, Stage
 
 from .conftest import NOW
 from .world import LOST, ToldCourier, World, draft, headlines, small_world

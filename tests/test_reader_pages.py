@@ -19,12 +19,12 @@ from digest import addresses, tokens
 from digest.app import App
 from digest.flows import audience, errands
 from digest.flows.audience_import import import_subscribers
+from digest.outcomes import Result
 from digest.settings import Settings
 from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers
 from digest.store.subscribers import ALL_DAYS, Subscription
 from digest.tables import read_csv
-from digest.values import Result
 
 from .conftest import NOW
 from .test_signup import Post

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from digest.outcomes import Outcome, Result, Stage
 from digest.retry import Stop, batch_pause, decide
 from digest.states import DeliveryEvent as Event
-from digest.values import Outcome, Result, Stage
 
 from .conftest import NOW
 

@@ -14,9 +14,10 @@ from digest import edits
 from digest.edits import Edit, Verb
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.flows import audience, operate, publish, review, schedules
+from digest.outcomes import Envelope
 from digest.settings import Settings
 from digest.states import IssueState
-from digest.values import Envelope, Issue, IssueContent, ScheduleSpec
+from digest.values import Issue, IssueContent, ScheduleSpec
 
 from .conftest import NOW
 from .test_races import MOMENT, when

@@ -10,9 +10,9 @@ from contextlib import closing
 import pytest
 
 from digest.gate import SharedGate
+from digest.outcomes import Envelope, Outcome, Result
 from digest.settings import SmtpSettings
 from digest.smtp.courier import SmtpCourier, in_order
-from digest.values import Envelope, Outcome, Result
 
 from .smtp_server import DROP, Script, SmtpServer
 from .test_limits import gate_for, server

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from digest.outcomes import Envelope, Outcome, Result
 from digest.settings import SmtpSettings
 from digest.smtp.session import Message, Session
-from digest.values import Envelope, Outcome, Result
 
 BODIES = st.sampled_from(
     [b"S: x\r\n\r\nhello\r\n", b".\r\n", b"..\r\n.\r\nx\r\n", b"S: long\r\n\r\n" + b"y" * 300 + b"\r\n"]

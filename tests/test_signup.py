@@ -12,13 +12,13 @@ from sqlalchemy import func, select
 
 from digest.errors import InputError, NotFoundError
 from digest.flows import audience, blocklist, erasure, retention, signup
+from digest.outcomes import Envelope, Outcome, Result
 from digest.settings import RetentionSettings, SignUpSettings
 from digest.smtp.courier import Answers, OnWire
 from digest.states import SubscriptionState
 from digest.store import consent, schema
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Subscription
-from digest.values import Envelope, Outcome, Result
 
 from .conftest import NOW
 from .test_audience import ADDRESS, _active, _consent, _found, _must, _sign_up, _wish, edition

@@ -19,13 +19,14 @@ from sqlalchemy import event
 
 from digest.flows import collect
 from digest.flows.audience_import import import_subscribers
+from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.settings import DeliverSettings, Settings
 from digest.states import IssueState
 from digest.store import feeds, subscribers
 from digest.store.subscribers import Choice, Person
 from digest.tables import Row
 from digest.updates import is_news
-from digest.values import ArticleDraft, Envelope, Kind, Outcome, Result, Stage
+from digest.values import ArticleDraft, Kind
 
 from .world import ACCEPTED, GREYLISTED, NO_CONNECTION, WORDS, ToldCourier, World, WorldApp
 

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import func, select
 
 from digest.flows import articles, retention
+from digest.outcomes import Envelope
 from digest.settings import RetentionSettings, Settings
 from digest.states import IssueState
 from digest.store import schema
-from digest.values import ArticleDraft, Envelope
+from digest.values import ArticleDraft
 
 from .world import GREYLISTED, READERS, ToldCourier, World, draft, small_world, told
 

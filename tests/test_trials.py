@@ -16,6 +16,7 @@ from digest.cli import app as command
 from digest.cli.common import Door
 from digest.errors import InputError, StateError
 from digest.flows import clicks, operate, publish, review, trials
+from digest.outcomes import Envelope
 from digest.settings import DeliverSettings, Settings
 from digest.states import DeliveryEvent
 from digest.store import changes, schema
@@ -23,7 +24,7 @@ from digest.store import trials as store
 from digest.store.database import Database
 from digest.tokens import ReaderToken
 from digest.trials import Arm, Tally, Trial, decision, half_percent
-from digest.values import Envelope, Issue
+from digest.values import Issue
 
 from .conftest import NOW
 from .world import EDITION, LOST, ToldCourier, World, WorldApp, draft

@@ -11,12 +11,13 @@ from digest import editions as edition_files
 from digest.app import App
 from digest.flows import articles, audience_import, deliver, operate, publish
 from digest.flows import editions as edition_flow
+from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.settings import DeliverSettings, Settings
 from digest.smtp.courier import Answers, Courier, OnWire
 from digest.states import DeliveryState
 from digest.store import subscribers
 from digest.tables import Row
-from digest.values import ArticleDraft, Envelope, Issue, Kind, Outcome, Result, Stage
+from digest.values import ArticleDraft, Issue, Kind
 
 from .conftest import NOW
 

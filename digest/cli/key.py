@@ -60,9 +60,9 @@ def rotate(
     _replace(path, _written(text, was, new))
     say(f"wrote {path}: key {kid} signs from now on")
     say(
-        "Copy it to every machine, then restart `digest web` everywhere before the workers: what the new key signs must be"
+        "Copy it to every machine, then restart `digest web` everywhere before the workers: "
+        "what the new key signs must be known where links are opened."
     )
-    say("known where links are opened.")
     if leaked:
         say("Preferences and confirmation links of mails already sent don't work any more; leaving by them does.")
 
@@ -98,7 +98,8 @@ def _set(text: str, name: str, keys: list[str]) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write it wholly or not at all, readable by its owner only, and read it back before it takes the old one's place."""
+    """Write it wholly or not at all, readable by its owner only, and read it back before it takes the old one's
+    place."""
     draft = path.with_name(f".{path.name}.draft")
     draft.unlink(missing_ok=True)
     try:

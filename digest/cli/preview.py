@@ -16,8 +16,8 @@ from digest.errors import InputError, UnavailableError
 from digest.flows import choices
 from digest.flows import preview as flow
 from digest.flows.prospect import Prospect, prospect
+from digest.outcomes import Envelope, Result
 from digest.smtp.courier import in_order
-from digest.values import Envelope, Result
 
 Edition = Annotated[str, typer.Argument(help="The edition's name.")]
 Reader = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="As this subscriber would get it.")]

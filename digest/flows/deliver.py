@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from digest import addresses, retry
 from digest.errors import DigestError, UnavailableError
 from digest.flows import trials
+from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.retry import Stop
 from digest.settings import DeliverSettings
 from digest.smtp.courier import Answers, Courier
@@ -32,7 +33,7 @@ from digest.store.batches import Lease
 from digest.store.database import Database
 from digest.store.deliveries import Settled, Turn
 from digest.trials import Trial
-from digest.values import CompiledIssue, Envelope, Issue, Outcome, Reader, Result, Stage, Variant
+from digest.values import CompiledIssue, Issue, Reader, Variant
 from digest.variants import Chooser
 
 _OVERLAP_PAUSE = timedelta(seconds=60)

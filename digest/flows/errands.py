@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from digest import addresses
 from digest.errors import NotFoundError
 from digest.flows import audience, erasure, letters
+from digest.outcomes import Envelope
 from digest.smtp.courier import Courier
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store import consent, errands, subscribers, suppressions
@@ -29,7 +30,6 @@ from digest.store.database import Database
 from digest.store.errands import Errand
 from digest.store.subscribers import Subscription
 from digest.tokens import CONFIRM_WITHIN
-from digest.values import Envelope
 
 COOLDOWN = timedelta(minutes=10)
 

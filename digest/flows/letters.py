@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from digest import addresses
 from digest.errors import InputError
+from digest.outcomes import Envelope, Result
 from digest.smtp.courier import Courier, in_order
-from digest.values import Envelope, Result
 
 RETRY_AFTER = timedelta(minutes=5)
 _SENT = frozenset({Result.ACCEPTED, Result.UNKNOWN})  # a second one after UNKNOWN would be rude

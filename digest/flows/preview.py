@@ -14,10 +14,11 @@ from digest.errors import InputError
 from digest.flows import publish
 from digest.flows.deliver import Writer
 from digest.flows.prospect import find_reader
+from digest.outcomes import Envelope
 from digest.settings import DeliverSettings
 from digest.store import editions, issues
 from digest.store.database import Database
-from digest.values import CompiledIssue, Envelope, Issue, IssueContent, Reader
+from digest.values import CompiledIssue, Issue, IssueContent, Reader
 from digest.variants import choose
 
 

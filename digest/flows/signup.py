@@ -23,13 +23,13 @@ from sqlalchemy import Connection
 
 from digest import addresses, tokens
 from digest.flows import choices, letters
+from digest.outcomes import Envelope
 from digest.settings import SignUpSettings
 from digest.smtp.courier import Courier
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store import consent, editions, sign_ups, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
-from digest.values import Envelope
 
 COOLDOWN = timedelta(minutes=10)
 _WEEK = timedelta(days=7)

@@ -11,9 +11,9 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
+from digest.outcomes import Outcome, Result, Stage
 from digest.settings import SmtpSettings
 from digest.smtp.session import Session
-from digest.values import Outcome, Result, Stage
 
 _READ_SIZE = 65_536
 _PIECES = 64  # buffers to one sendmsg(); the least that systems take is 16, Linux takes 1024

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
+from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.settings import SmtpSettings
 from digest.smtp.connection import Address, Connection, unreachable
 from digest.smtp.load import Load
 from digest.smtp.session import Message, Session
-from digest.values import Envelope, Outcome, Result, Stage
 
 _TRIES = 2  # fruitless connections a message is begun on, while nothing of it can have been taken
 _FRUITLESS = 2  # connections in a row that ended without carrying a message: the route is no use now

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from digest.errors import UnavailableError
-from digest.values import Outcome, Result, Stage
+from digest.outcomes import Outcome, Result, Stage
 
 _SUFFIX = ".journal"
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 
+from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.smtp.session import Message
-from digest.values import Envelope, Outcome, Result, Stage
 
 _ASIDE_MOST = 200  # messages set aside for a limit while looking for others that may go
 _LOOK_SECONDS = 1.0  # the longest a courier sleeps before it looks around

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.settings import SmtpSettings
 from digest.smtp import wording
-from digest.values import Envelope, Outcome, Result, Stage
 
 _LINE_LIMIT = 65_536
 
