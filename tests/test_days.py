@@ -11,9 +11,10 @@ import pytest
 from digest.flows import audience
 from digest.settings import Settings
 from digest.store.subscribers import ALL_DAYS
+from digest.values import Envelope, Outcome
 
 from .conftest import NOW
-from .world import ToldCourier, World, draft, headlines, small_world
+from .world import ACCEPTED, ToldCourier, World, draft, headlines, small_world
 
 ANN = "ann@x.example"
 MONDAY, TUESDAY, SUNDAY = 1, 2, 64
@@ -109,3 +110,23 @@ def test_who_goes_on_holiday_while_his_mail_waits_does_not_get_it(world: World) 
     world.later(days=1)
     world.deliver(courier)
     assert headlines(courier.tried[0]) == {"Number1", "Number2"}
+
+
+def test_who_leaves_while_his_group_is_being_sent_gets_nothing(world: World) -> None:
+    world.readers("a@x.example", "b@x.example")  # one group
+    world.articles(draft(1))
+    issue = world.publish()
+    left = []
+
+    def told(envelope: Envelope) -> Outcome:
+        (other,) = {"a@x.example", "b@x.example"} - {envelope.recipient}
+        left.append(other)
+        audience.unsubscribe(world.app.database, world.subscription(other).id, world.app.now(), source="page")
+        world.later(seconds=1)
+        return ACCEPTED
+
+    courier = ToldCourier(told)
+    world.deliver(courier)
+    assert (len(courier.tried), len(left)) == (1, 1)
+    assert world.counts(issue) == {"accepted": 1, "cancelled": 1}
+    assert world.state(issue) == "sent"

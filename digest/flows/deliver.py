@@ -222,7 +222,8 @@ class _Hand:
         self._results: list[tuple[Mail, Outcome]] = []
 
     def __iter__(self) -> Iterator[Envelope]:
-        """Ends early when the issue is paused or the lease is lost: looked at twice a second."""
+        """Ends early when the issue is paused or the lease is lost, and leaves out who has left since the group was
+        taken: looked at twice a second."""
         office = self._run.office
         looked_at = office.clock()
         while self._group:
@@ -231,6 +232,8 @@ class _Hand:
                 looked_at = now
                 if not self._run.ours():
                     return
+                self._let_go(now)
+                continue
             mail = self._group.popleft()
             try:
                 envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run, mail.turn), now)
@@ -241,6 +244,15 @@ class _Hand:
                 continue
             self._handed.append(mail)
             yield envelope
+
+    def _let_go(self, now: datetime) -> None:
+        """Who has left, or is away, goes back in line; the look before the wire settles his delivery there."""
+        with self._run.office.database.read() as connection:
+            ids = [mail.turn.subscription_id for mail in self._group]
+            wanted = deliveries.still_wanted(connection, ids, now)
+        held = Outcome(Result.HELD, "the reader has left in the meantime", stage=Stage.LOCAL)
+        self._results += [(mail, held) for mail in self._group if mail.turn.subscription_id not in wanted]
+        self._group = deque(mail for mail in self._group if mail.turn.subscription_id in wanted)
 
     def on_wire(self, indices: Sequence[int]) -> None:
         self._run.journal.wire(self._handed[index].turn.subscription_id for index in indices)

@@ -119,6 +119,22 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
     ]
 
 
+def still_wanted(connection: Connection, ids: Sequence[int], now: datetime) -> set[int]:
+    """Which of these subscriptions may be mailed at this moment: active, not away, their addresses not suppressed."""
+    barred = select(suppressions.c.address_key).where(suppressions.c.address_key == subscribers.c.address_key)
+    statement = (
+        select(subscriptions.c.id)
+        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .where(
+            among(subscriptions.c.id, ids),
+            subscriptions.c.state == SubscriptionState.ACTIVE,
+            or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= now),
+            ~barred.exists(),
+        )
+    )
+    return set(connection.execute(statement).scalars())
+
+
 def _open_elsewhere(connection: Connection, issue_id: int) -> list[int]:
     """The other issues of the same edition that are being sent: rarely any."""
     same = select(issues.c.edition_id).where(issues.c.id == issue_id).scalar_subquery()
