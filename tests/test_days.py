@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from digest.flows import audience
+from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.store.subscribers import ALL_DAYS
-from digest.values import Envelope, Outcome
 
 from .conftest import NOW
 from .world import ACCEPTED, ToldCourier, World, draft, headlines, small_world
