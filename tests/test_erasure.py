@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 
 from digest import addresses, cli
 from digest.cli.common import Door
-from digest.flows import audience, audience_import, erasure
+from digest.flows import audience, audience_import, choices, erasure, errands, signup
 from digest.settings import Settings, SmtpSettings
 from digest.smtp.courier import SmtpCourier
 from digest.states import DeliveryState
 from digest.store import suppressions
+from digest.store.subscribers import Choice
 from digest.tables import open_csv
 from workers.mailbox import Maildir
 
@@ -92,13 +93,16 @@ def _live(world: World, file: Path) -> None:
         cli.app, ["preview", "tide", "--as", ANN, "--out", str(app.settings.state_dir / "preview")], obj=Door(app=app)
     )
     assert previewed.exit_code == 0, previewed.output
+    ann = choices.person(addresses.normalise(ANN))
+    signup.ask(app.database, "tide", signup.SignUp(ann, Choice("daily")), app.now())
+    errands.ask(app.database, errands.Kind.MOVE, world.subscription(OTHERS[1]).id, app.now(), ann.address)
     audience.suppress(app.database, ANN, app.now(), note=f"{ANN} called")
 
 
 def test_after_erasing_no_table_file_or_log_holds_the_address(world: World, tmp_path: Path) -> None:
     _live(world, tmp_path)
     before = _found(world, tmp_path, SPELLINGS)
-    assert {"subscribers", "suppressions", "import_rejects"} < before
+    assert {"subscribers", "suppressions", "import_rejects", "sign_up_requests", "errands"} < before
     assert {Path(where).suffix for where in before} >= {".eml"}
     done = erasure.erase(world.app.database, world.app.settings.state_dir, ANN, world.app.now())
     assert done.known and done.log_is_clean and done.files >= 2
