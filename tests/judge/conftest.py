@@ -20,7 +20,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     if _judging(session.config):
-        report.clear()
+        report.begin()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
+from pathlib import Path
+from tempfile import mkdtemp
+from uuid import uuid4
 
 from .tools import BUILD
 
-_ROWS = BUILD / "rows"
+_ROWS = "DIGEST_JUDGE_ROWS"
 _HEAD = """# Mails and pages, judged
 
 | judge | looked at | things judged | worst | where | bar |
@@ -29,26 +33,27 @@ class Row:
     bar: str
 
 
+def begin() -> None:
+    """Make room for the rows of this run, which its worker processes inherit."""
+    os.environ[_ROWS] = mkdtemp(prefix="judge-")
+
+
 def note(judge: str, subject: str, judged: int, worst: float, bar: str) -> None:
-    """Keep a row, in place of the one an earlier run wrote about the same. A file each: tests run side by side."""
-    _ROWS.mkdir(parents=True, exist_ok=True)
-    name = blake2b(f"{judge}\0{subject}".encode(), digest_size=8).hexdigest()
-    row = Row(judge, subject, judged, round(worst, 2), bar)
-    (_ROWS / f"{name}.json").write_text(json.dumps(asdict(row)), encoding="utf-8")
-
-
-def clear() -> None:
-    """Forget what earlier runs found."""
-    for file in _ROWS.glob("*.json"):
-        file.unlink()
+    """Keep a row: in a file each, since tests run side by side."""
+    if _ROWS in os.environ:
+        row = Row(judge, subject, judged, round(worst, 2), bar)
+        (Path(os.environ[_ROWS]) / f"{uuid4().hex}.json").write_text(json.dumps(asdict(row)), encoding="utf-8")
 
 
 def write() -> None:
     """``report.md``, a line for each judge, and ``report.json`` with all rows."""
+    folder = Path(os.environ.pop(_ROWS))
     rows = sorted(
-        (Row(**json.loads(file.read_text(encoding="utf-8"))) for file in _ROWS.glob("*.json")),
+        (Row(**json.loads(file.read_text(encoding="utf-8"))) for file in folder.glob("*.json")),
         key=lambda row: (row.judge, row.subject),
     )
+    shutil.rmtree(folder)
+    BUILD.mkdir(parents=True, exist_ok=True)
     (BUILD / "report.json").write_text(json.dumps(list(map(asdict, rows)), indent=1), encoding="utf-8")
     by_judge = defaultdict(list)
     for row in rows:
