@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo test lint format lock diagram judge faults bench bench-import clean
+.PHONY: help demo test lint format lock diagram judge gallery faults bench bench-import clean
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
@@ -31,6 +31,9 @@ format: .venv/ready ## format and fix what can be fixed
 
 judge: .venv/ready build/judge/ready ## other people's programs judge mails and pages: parsers, the W3C checker, axe, caniemail, SpamAssassin, Chromium
 	$(BIN)/python -m pytest -m judge -rs -n 2 tests/judge
+
+gallery: .venv/ready build/judge/ready ## draw docs/gallery anew: what readers see of mails and pages
+	$(BIN)/python -m tests.judge.gallery
 
 build/judge/ready: tests/judge/install.sh
 	tests/judge/install.sh

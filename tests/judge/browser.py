@@ -81,9 +81,9 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=True)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def picture(self, width: int, height: int) -> bytes:
-        """The top of the page as PNG."""
-        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+    def picture(self, width: int, height: int, top: int = 0) -> bytes:
+        """A part of the page as PNG, from ``top`` down."""
+        clip = {"x": 0, "y": top, "width": width, "height": height, "scale": 1}
         shot = self.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
         return b64decode(shot["data"])
 

@@ -25,6 +25,6 @@ fi
 
 if command -v npm >/dev/null; then
     npm install --no-save --no-audit --no-fund --silent --prefix build/judge \
-        mailparser@3 postal-mime@4 vnu-jar axe-core@4 caniemail@1 ||
+        mailparser@3 postal-mime@4 vnu-jar axe-core@4 caniemail@1 @fontsource/gelasio@5 ||
         echo "npm could not install its judges: they are skipped"
 fi

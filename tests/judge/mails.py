@@ -81,7 +81,7 @@ def compiled(case: Case, day: str, frame: str = "") -> CompiledIssue:
         told = _hard(told)
     if day == "largest":
         paper, told = _largest(paper)
-    content = compose.compose(paper, "daily", NOW, told, 0, 1, (0,), NOW)
+    content = compose.compose(paper, "daily", NOW, told, 1, 2, (1,), NOW)
     return render.compile_issue(content, _templates(), BASE_URL, NONCE, LIST_DOMAIN)
 
 
@@ -167,19 +167,31 @@ def edition(case: Case) -> Edition:
         for key, title in words["sections"].items()
     )
     return replace(
-        EDITION, title=words["title"], tagline=words["tagline"], locale=case.language, sections=sections, look=look
+        EDITION,
+        title=words["title"],
+        tagline=words["tagline"],
+        locale=case.language,
+        sections=sections,
+        feeds=(replace(EDITION.feeds[0], title=words["title"]), *EDITION.feeds[1:]),
+        look=look,
     )
 
 
 def _told(language: str) -> list[Story]:
+    """A day's news, one of them an update of what this reader was told the day before."""
+    told = [replace(one, intake=2) for one in _news(language)]
+    return [*told[:2], replace(told[2], told=1), *told[3:]]
+
+
+def _news(language: str) -> list[Story]:
     if language == "en":
         return [_pictured(one) for one in stories()]
-    return [
-        _pictured(
-            story(number, _draft(number, row), feeds=("harbour", "meridian") if number in (1, 3, 4) else ("harbour",))
-        )
-        for number, row in enumerate(_words(language)["stories"], 1)
+    words = _words(language)
+    news = [
+        story(number, _draft(number, row), feeds=("harbour", "meridian") if number in (1, 3, 4) else ("harbour",))
+        for number, row in enumerate(words["stories"], 1)
     ]
+    return [_pictured(news[0], words["picture"]), *map(_pictured, news[1:])]
 
 
 def _draft(number: int, row: Sequence[str]) -> ArticleDraft:
@@ -197,14 +209,14 @@ def _draft(number: int, row: Sequence[str]) -> ArticleDraft:
     )
 
 
-def _pictured(told: Story) -> Story:
-    """``told`` with a picture that ``scenes`` can draw, where it has one at all."""
+def _pictured(told: Story, subject: str = "") -> Story:
+    """``told`` with a picture that ``scenes`` can draw, of ``subject`` or any, where it has one at all."""
     draft = told.lead.draft
     if draft.image is None:
         return told
     face = draft.kind in (Kind.OPINION, Kind.INTERVIEW, Kind.BLOG)
-    drawn = f"face-{told.id}" if face else f"{_SUBJECTS[(told.id - 1) % len(_SUBJECTS)]}-{told.id}"
-    return _with(told, replace(draft, image=replace(draft.image, url=f"{PICTURES}{drawn}.svg")))
+    drawn = subject or ("face" if face else _SUBJECTS[(told.id - 1) % len(_SUBJECTS)])
+    return _with(told, replace(draft, image=replace(draft.image, url=f"{PICTURES}{drawn}-{told.id}.svg")))
 
 
 def _with(told: Story, draft: ArticleDraft) -> Story:
@@ -238,18 +250,11 @@ def _hard(told: Sequence[Story]) -> list[Story]:
 def _largest(edition: Edition) -> tuple[Edition, list[Story]]:
     """More than any mail holds: the budget must end it."""
     sections = tuple(replace(section, count=60) for section in edition.sections)
-    told = [
-        _with(
-            one,
-            replace(
-                one.lead.draft, title=f"{one.lead.draft.title}, number {time}", url=f"https://h.example/{time}/{one.id}"
-            ),
-        )
-        for time in range(8)
-        for one in map(_pictured, stories())
-    ]
-    numbered = [
-        story(number, one.lead.draft, feeds=[article.feed for article in one.articles])
-        for number, one in enumerate(told, 1)
-    ]
-    return replace(edition, sections=sections), numbered
+    day = _told("en")
+    told = []
+    for number in range(8 * len(day)):
+        one = day[number % len(day)]
+        title = f"{one.lead.draft.title}, number {number}"
+        again = _with(one, replace(one.lead.draft, title=title, url=f"https://h.example/{number}"))
+        told.append(replace(again, id=number + 1))
+    return replace(edition, sections=sections), told

@@ -73,7 +73,7 @@ const probes = (() => {
     },
     // Text twice as large, as a reader may set it; then what is cut off.
     enlarge() {
-      const sizes = [...document.body.querySelectorAll('*')].map(element => {
+      const sizes = [document.documentElement, document.body, ...document.body.querySelectorAll('*')].map(element => {
         const { fontSize, lineHeight } = getComputedStyle(element);
         return [element, parseFloat(fontSize), parseFloat(lineHeight)];
       });

@@ -42,5 +42,6 @@ def test_a_reader_finds_his_way_from_signing_up_to_leaving(app: App, site: httpx
 
     browser.press("document.querySelector('button.second').click()")
     assert "You are unsubscribed" in browser.evaluate("document.body.innerText")
-    browser.press("document.querySelector('main a').click()")
-    assert browser.evaluate("location.pathname") == "/s/morning"
+    browser.press("document.querySelector('[name=undo]').form.querySelector('button').click()")
+    found = _found(app, "bob@example.org")
+    assert found and found.state is SubscriptionState.ACTIVE

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import update
 
-from digest import addresses, tokens
 from digest.app import App
-from digest.archive import public
 from digest.dates import direction
-from digest.flows.audience_import import import_subscribers
-from digest.states import IssueState
-from digest.store import archive, editions, schema, subscribers
-from digest.tables import read_csv
-from digest.values import Edition, Issue
 
-from ..conftest import NOW
 from ..test_web import on_sqlite, site
 from . import nu
 from .browser import Browser
-from .mails import LANGUAGES, THEMES, Case, compiled, edition
+from .mails import LANGUAGES
+from .pages import every_page
 from .report import note
 from .views import CONTRAST, SCHEMES, WIDTHS, ask, axe, show
 
@@ -38,45 +29,7 @@ def language(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def pages(app: App, site: httpx.Client, language: str) -> dict[str, str]:
-    """Every page a reader can come to, by what it is."""
-    publication = replace(edition(Case(THEMES[0], language)), name="post", cadences=("daily", "weekly"), public=True)
-    with app.database.write() as connection:
-        editions.save(connection, publication, NOW)
-    import_subscribers(app.database, "post", read_csv(["address,name", "ann@example.org,Ann"]), NOW, source="test")
-    with app.database.read() as connection:
-        (found,) = subscribers.of_address(connection, addresses.key("ann@example.org"))
-    token = tokens.reader(app.settings.keys, 7, found.id)
-    _archived(app, publication, language)
-    made = {
-        "newsletters": site.get("/"),
-        "archive": site.get("/a/post"),
-        "archive, found": site.get("/a/post?q=a"),
-        "archive, nothing found": site.get("/a/post?q=zzzz"),
-        "archived issue": site.get(f"/a/post/{NOW.date()}"),
-        "sign-up in a frame": site.get("/s/post/embed"),
-        "sign-up": site.get("/s/post"),
-        "sign-up with a fault": site.post("/s/post", data={"address": "no address", "name": "Ann"}),
-        "look into your mailbox": site.post("/s/post", data={"address": "bob@example.org", "website": "trap"}),
-        "preferences": site.get(f"/p/{token}"),
-        "preferences saved": site.post(f"/p/{token}", data={"cadence": "weekly", "name": "Ann"}),
-        "unsubscribe": site.get(f"/u/{token}"),
-    }
-    with app.database.write() as connection:
-        connection.execute(update(schema.subscriptions).values(state="pending"))
-    confirm = f"/c/{tokens.confirm(app.settings.keys, found.id, app.now())}"
-    made |= {"confirm": site.get(confirm), "confirmed": site.post(confirm), "unsubscribed": site.post(f"/u/{token}")}
-    made["no such page"] = site.get("/nowhere")
-    assert all(page.status_code < 500 and "<h1" in page.text for page in made.values())
-    return {f"{language} {name}": page.text for name, page in made.items()}
-
-
-def _archived(app: App, publication: Edition, language: str) -> None:
-    """An issue of the publication that went out."""
-    content = replace(compiled(Case(THEMES[0], language), "usual").content, edition=publication, slot=NOW)
-    with app.database.write() as connection:
-        edition_id = editions.get_id(connection, "post")
-        issue = Issue(8, edition_id, "post", "daily", NOW, IssueState.SENT, "", NOW)
-        archive.put(connection, issue, public(content), NOW)
+    return {f"{language} {name}": page for name, page in every_page(app, site, language).items()}
 
 
 def test_they_fit_every_screen_and_every_text_stands_out(browser: Browser, pages: dict[str, str]) -> None:
