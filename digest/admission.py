@@ -46,9 +46,10 @@ def over_all(settings: SignUpSettings) -> tuple[Limit, ...]:
 
 
 def newcomers(settings: SignUpSettings, ip: str) -> tuple[Limit, ...]:
-    """What is kept for networks that asked for nothing in the last hour: one sign-up each, out of a common store."""
+    """What is kept for networks that asked for nothing in the last hour, one sign-up each out of a common store. What
+    counts as one is large here, a /16 or /32: who floods has many small ones."""
     store = _per_hour(WHOLE, "sign-up:newcomers", settings.per_hour // 4)
-    first = _per_hour("first sign-ups from one network", f"sign-up:first:{network(ip)}", 1)
+    first = _per_hour("first sign-ups from one network", f"sign-up:first:{_within(ip, 16, 32)}", 1)
     return (store, first) if store and first else ()
 
 

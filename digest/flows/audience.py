@@ -4,7 +4,7 @@ answer goes out, and each can be said twice."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -49,6 +49,23 @@ def unsubscribe(
     was nothing to leave any more. Mails already waiting are held back when their turn comes."""
     with database.write() as connection:
         return _leave(connection, subscription_id, now, issue_id, source, ip)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """Somebody who leaves by one click: which subscription, by which issue's mail (0: none), from where."""
+
+    subscription_id: int
+    issue_id: int
+    ip: str
+
+
+def unsubscribe_many(database: Database, leavers: Sequence[Leaver], now: datetime) -> None:
+    """unsubscribe: one-clicks that came in together, in one transaction; see ``unsubscribe``."""
+    by_id = {one.subscription_id: one for one in leavers}
+    with database.write() as connection:
+        left = [by_id[id_] for id_ in subscribers.leave(connection, sorted(by_id))]
+        consent.record_leaving(connection, [(one.subscription_id, one.issue_id or None, one.ip) for one in left], now)
 
 
 def unsubscribe_all(

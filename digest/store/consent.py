@@ -31,6 +31,18 @@ def record(
         connection.execute(insert(consent_events), rows)
 
 
+def record_leaving(connection: Connection, left: Sequence[tuple[int, int | None, str]], now: datetime) -> None:
+    """Write proof and feedback of one-click unsubscriptions, given as (subscription, issue, address of the visitor)."""
+    if not left:
+        return
+    proof = {"kind": "unsubscribed", "at": now, "source": "one-click", "detail": ""}
+    connection.execute(insert(consent_events), [{**proof, "subscription_id": one, "ip": ip} for one, _, ip in left])
+    told = {"kind": "unsubscribe", "at": now}
+    connection.execute(
+        insert(feedback_events), [{**told, "subscription_id": one, "issue_id": by} for one, by, _ in left]
+    )
+
+
 def record_feedback(
     connection: Connection, issue_id: int | None, subscription_id: int, kind: str, now: datetime
 ) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses, states
 from digest.states import SubscriptionEvent, SubscriptionState
+from digest.store.among import among
 from digest.store.schema import (
     consent_events,
     editions,
@@ -231,6 +232,21 @@ def transition(
         .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=confirm_due_at, **fresh)
     )
     return result.rowcount == 1
+
+
+def leave(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Unsubscribe several; return those whom it was news to. They are locked in the order of ``ids``, as everywhere, so
+    that two who do so don't wait for each other."""
+    event = SubscriptionEvent.UNSUBSCRIBE
+    mine = among(subscriptions.c.id, ids)
+    connection.execute(select(subscriptions.c.id).where(mine).order_by(subscriptions.c.id).with_for_update())
+    query = (
+        update(subscriptions)
+        .where(mine, subscriptions.c.state.in_(states.sources(states.SUBSCRIPTION, event)))
+        .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=None)
+        .returning(subscriptions.c.id)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def expire(connection: Connection, requested_before: datetime, limit: int = 1000) -> list[int]:

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from digest import tokens
 from digest.app import App
 from digest.flows import audience
+from digest.flows.audience import Leaver
 from digest.states import SubscriptionState
 from digest.store.subscribers import Subscription
 from digest.tokens import ReaderToken
@@ -20,6 +21,7 @@ from digest.values import Edition
 from digest.web.door import READ, Door, client_ip
 from digest.web.forms import Form, Posted
 from digest.web.pages import Pages
+from digest.web.together import Together
 
 REASONS = ("often", "dull", "never", "elsewhere", "other")
 
@@ -28,6 +30,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     door = Door(app, pages)
+    clicks = Together[Leaver](lambda leavers: audience.unsubscribe_many(app.database, leavers, app.now()))
 
     @router.api_route("/u/{token}", methods=READ)
     def unsubscribe_page(token: str) -> Response:
@@ -37,7 +40,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
     def unsubscribe(token: str, form: Posted, request: Request) -> Response:
         names, ip, now = door.leaver(token), client_ip(request), app.now()
         if form.first("List-Unsubscribe") == "One-Click":  # a program asks: no page, so that it costs little
-            _leave(app, names, form, "one-click", ip)
+            clicks.do(Leaver(names.subscription_id, names.issue_id, ip))
             return PlainTextResponse("You are unsubscribed.\n")
         restored, thanked, left = False, False, list[int]()
         if ticket := form.first("undo"):
