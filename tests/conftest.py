@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -17,6 +18,9 @@ from digest.settings import Settings
 from digest.store.database import Database
 
 from . import postgres as postgres_server
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # machines are busy; no test asserts a time
+hypothesis.settings.load_profile("untimed")
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 SHARED = Path(__file__).resolve().parents[2] / "shared"

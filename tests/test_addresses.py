@@ -58,7 +58,7 @@ _LONG = ["x" * 63 + ".org", "x" * 64 + ".org", ".".join(["x" * 61] * 3) + ".org"
 _DOMAINS = st.sampled_from(["example.org", "EXAMPLE.org", "a.test", "XN--EXMPLE-CUA.org", *_ODD.split(), *_LONG])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.one_of(_NAMES, _WORDS), st.one_of(_DOMAINS, _WORDS), st.sampled_from(["", " ", "\n"]))
 def test_the_short_way_for_plain_addresses_comes_to_what_the_library_says(local: str, domain: str, end: str) -> None:
     text = f"{local}@{domain}{end}"

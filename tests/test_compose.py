@@ -81,7 +81,7 @@ def _by_hand(told: list[Story], chosen: tuple[str, ...] | None, cutoff: int) -> 
     return sorted(shown, key=lambda pair: (*first, *chosen).index(SECTIONS[pair[0]].key))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(news_days, st.sets(st.integers(0, 9)), st.lists(st.sampled_from([s.key for s in SECTIONS]), unique=True))
 def test_every_reader_at_a_cutoff_gets_exactly_the_best_in_his_order(
     told: list[Story], cutoffs: set[int], keys: list[str]
@@ -117,7 +117,7 @@ def test_sections_stand_in_the_readers_order_and_those_he_can_not_choose_keep_th
     assert [offered[place].key for place in variants.arranged(offered, chosen)] == order.split()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(news_days)
 def test_every_section_says_why_and_keeps_to_it(told: list[Story]) -> None:
     ranked = compose.rank(SMALL, told, NOW)
@@ -130,7 +130,7 @@ def test_every_section_says_why_and_keeps_to_it(told: list[Story]) -> None:
             assert totals == sorted(totals, reverse=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(news_days)
 def test_an_issue_holds_no_more_than_some_reader_could_get(told: list[Story]) -> None:
     issue = compose.compose(SMALL, "daily", NOW, told, 0, 5, (), NOW)

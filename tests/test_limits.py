@@ -323,7 +323,7 @@ def test_what_is_not_used_is_given_back(gate_for: Callable[..., SharedGate]) -> 
     assert used(gate) == 3
 
 
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["admit", "wait", "give back"])), max_size=60))
 def test_the_count_is_what_was_admitted(server: Server, steps: list[tuple[int, str]]) -> None:
     server.redis.flushall()

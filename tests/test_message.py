@@ -126,7 +126,7 @@ def test_no_headline_or_name_can_write_a_header(hostile: str) -> None:
     assert safe_on_the_wire(raw)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=300))
 @example(INJECTION)
 @example("x" * 300)
@@ -141,7 +141,7 @@ def test_header_text_is_one_header_that_reads_as_meant(text: str) -> None:
     assert " ".join(read.split()) == " ".join(meant.split())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=200))
 @example("N" * 70 + ', "b" c')
 @example('"quoted" <evil@x.org>, other@x.org')
@@ -188,7 +188,7 @@ def test_a_reader_with_an_international_address_gets_a_utf8_header(compiled: Com
     assert safe_on_the_wire(envelope.message.replace("jörg".encode(), b"joerg"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=st.text(max_size=80), local=st.text("abcdefgéö+.-_'!#$%&*/=?^`{|}~", min_size=1, max_size=120))
 def test_any_reader_s_mail_is_well_formed(compiled: CompiledIssue, name: str, local: str) -> None:
     envelope = send(compiled, replace(READER, name=name, address=f"{local}@example.org"))
@@ -203,7 +203,7 @@ def test_any_reader_s_mail_is_well_formed(compiled: CompiledIssue, name: str, lo
     assert max(map(len, quoted.split(b"\r\n"))) <= 76
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=400))
 def test_quoted_printable_keeps_text_and_line_length(text: str) -> None:
     encoded = message.quoted_printable(text)

@@ -52,7 +52,7 @@ def greeting(tmp_path_factory: pytest.TempPathFactory) -> CompiledIssue:
     return samples.compiled(folders=[folder])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(loose, locals_)
 @example("", ".a")
 @example(".", "." * 90)
@@ -68,7 +68,7 @@ def test_no_reader_makes_a_line_that_begins_with_a_dot_or_a_body_that_dkim_would
     assert replace(signed, message=b"") == replace(plain, message=b"")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(loose, loose)
 @example(".NET " * 60, "." * 900)
 @example("..", ". . " * 300)
@@ -120,7 +120,7 @@ def test_an_issue_that_does_not_keep_the_promise_is_not_believed(tail: str, dotl
     assert signed.message == dkim.sign(plain.message, [SIGNER], NOW)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text("..  \t\nab=x;", max_size=200))
 @example("." * 2000)
 @example(". " * 900)

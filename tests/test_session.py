@@ -86,7 +86,7 @@ class Server:
         return reply + b"\r\n"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     data=st.data(), chunking=st.booleans(), pipelining=st.booleans(), bodies=st.lists(BODIES, min_size=1, max_size=6)
 )
