@@ -288,6 +288,7 @@ def _headers(
         ("List-Unsubscribe", f"<{base_url}/u/{slot('token')}>{mailto}"),
         ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
         ("List-Subscribe", f"<{base_url}/s/{edition.name}>"),
+        *([("List-Archive", f"<{base_url}/a/{edition.name}>")] if edition.public else []),
         ("List-Owner", f"<mailto:{message.wire_address(sender[1])}>"),
         ("Precedence", "bulk"),
         ("Auto-Submitted", "auto-generated"),

@@ -3,6 +3,7 @@ else."""
 
 from __future__ import annotations
 
+import email
 import json
 import re
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import httpx
 import pytest
 from lxml import etree
 
-from digest.flows import operate, publish, retention
+from digest.flows import operate, publish, retention, segments
 from digest.settings import RetentionSettings, Settings
 from digest.values import ArticleDraft, Image, Issue, Kind
 
@@ -89,6 +90,7 @@ def test_an_issue_shows_all_sections_and_nothing_of_any_reader(world: World, sit
     told(world, headed("Ice"), draft(2), draft(3, "land"), draft(4, "", Kind.OPINION))
     courier = ToldCourier()
     world.deliver(courier)
+    assert {email.message_from_bytes(mail.message)["List-Archive"] for mail in courier.tried} == {f"<{BASE}/a/tide>"}
     page = site.get("/a/tide/2026-11-24").text
     assert [title in page for title in ("Ice", "Sea", "Land", "Opinion", "Number3", "Number4")] == [True] * 6
     assert 'href="https://tide.example/3"' in page, "links lead to the story, not through our counting"
@@ -161,6 +163,23 @@ def test_nothing_leaks_that_is_private_or_not_out(world: World, site: httpx.Clie
     assert "Secret ferry" in site.get("/a/ebb/2026-11-23-weekly").text, "opened later, with what had gone out"
     world.edition(EBB)
     assert site.get("/a/ebb/2026-11-23-weekly").status_code == 404
+
+
+def test_what_waits_for_an_editor_or_is_for_some_is_not_in_it(world: World, site: httpx.Client) -> None:
+    world.edition(PUBLIC.replace("public = true", "public = true\napproval = true"))
+    waiting = told(world, headed("Draft"))
+    assert waiting.state == "composed"
+    world.edition(PUBLIC)
+    world.later(days=1)
+    world.articles(headed("Special", 91))
+    database, now = world.app.database, world.app.now()
+    segments.add(database, "tide", "friends", "cadence = daily", {}, now)
+    meant = segments.meaning(database, "tide", "friends", {})
+    special = publish.open_now(database, "tide", "daily", now, "friends", meant)
+    special = publish.publish(database, special.id, world.app.compile, world.app.settings.deliver, now)
+    assert special.state == "sent"
+    for path in ("/a/tide", "/a/tide?q=draft", "/a/tide?q=special", "/a/tide/feed.atom", "/sitemap.xml"):
+        assert not re.search("Draft|Special|2026-11-2[45]", site.get(path).text), path
 
 
 def test_without_a_public_edition_there_is_no_front_page(world: World, site: httpx.Client) -> None:

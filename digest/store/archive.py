@@ -16,23 +16,21 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    and_,
     case,
     delete,
     exists,
     func,
     insert,
     literal,
-    or_,
     select,
     tuple_,
 )
 
 from digest import archive
-from digest.archive import Entry
+from digest.archive import Entry, Told
 from digest.finding import comparable
 from digest.store.schema import archive_issues, archive_stories
-from digest.values import Image, Issue, IssueContent
+from digest.values import Image, Issue, IssueContent, Item
 
 _issues, _stories = archive_issues.c, archive_stories.c
 _LISTED = [column for column in archive_issues.columns if column.name not in {"edition_id", "content"}]
@@ -40,14 +38,10 @@ _LISTED = [column for column in archive_issues.columns if column.name not in {"e
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A story that a search found, with the issue that told it, the last one if several did."""
+    """A story that a search found, and the issue that told it, the last one if several did."""
 
-    title: str
-    standfirst: str
-    url: str
-    section: str
-    slug: str
-    slot: datetime
+    told: Told
+    entry: Entry
 
 
 def put(connection: Connection, issue: Issue, content: IssueContent, now: datetime) -> None:
@@ -57,20 +51,15 @@ def put(connection: Connection, issue: Issue, content: IssueContent, now: dateti
     row = asdict(entry) | {"edition_id": issue.edition_id, "content": archive.dumps(content)}
     connection.execute(insert(archive_issues).values(row))
     rows = [
-        {
-            "issue_id": issue.id,
-            "position": position,
-            "story_id": told.item.story_id,
-            "section": told.section,
-            "title": told.item.title,
-            "standfirst": told.item.standfirst,
-            "url": told.item.url,
-            "title_words": comparable(told.item.title),
-            "other_words": comparable(told.item.standfirst),
-        }
-        for position, told in enumerate(archive.told(content))
+        {"issue_id": issue.id, "position": position, "story_id": one.item.story_id, **_findable(one.item)}
+        for position, one in enumerate(archive.told(content))
     ]
     connection.execute(insert(archive_stories), rows)
+
+
+def _findable(item: Item) -> dict[str, Any]:
+    headline = comparable(item.title)
+    return {"words": f"{headline}\n{comparable(item.standfirst)}", "headline": len(headline)}
 
 
 def withdraw(connection: Connection, issue_id: int) -> None:
@@ -115,34 +104,35 @@ def search(
     0.1 s for a hundred thousand, and no index that two databases would fill differently."""
     if not terms:
         return [], 0
-    in_title = [_stands(connection, _stories.title_words, term) for term in terms]
-    in_other = [_stands(connection, _stories.other_words, term) for term in terms]
-    latest = func.row_number().over(partition_by=_stories.story_id, order_by=_stories.issue_id.desc())
-    score: ColumnElement[int] = sum((case((hit, 1), else_=0) for hit in in_title), literal(0))
+    find = func.strpos if connection.dialect.name == "postgresql" else func.instr
+    places = [find(_stories.words, term) for term in terms]  # not LIKE: nothing in a term has a meaning of its own
+    score: ColumnElement[int] = sum((case((place <= _stories.headline, 1), else_=0) for place in places), literal(0))
+    last = func.row_number().over(partition_by=_stories.story_id, order_by=_stories.issue_id.desc())
     hits = (
-        select(archive_stories, _issues.slug, _issues.slot, score.label("score"), latest.label("latest"))
-        .join(archive_issues, _issues.issue_id == _stories.issue_id)
-        .where(_issues.edition_id == edition_id)
-        .where(and_(*(or_(*pair) for pair in zip(in_title, in_other, strict=True))))
+        select(_stories.issue_id, _stories.position, score.label("score"), last.label("last"))
+        .where(_stories.issue_id.in_(select(_issues.issue_id).where(_issues.edition_id == edition_id)))
+        .where(*(place > 0 for place in places))
         .subquery()
     )
-    best = (hits.c.score.desc(), hits.c.slot.desc(), hits.c.issue_id.desc(), hits.c.position)
-    once = select(hits, func.count().over().label("all")).where(hits.c.latest == 1)
+    best = (hits.c.score.desc(), hits.c.issue_id.desc(), hits.c.position)
+    once = select(hits.c.issue_id, hits.c.position, func.count().over().label("total")).where(hits.c.last == 1)
     rows = connection.execute(once.order_by(*best).limit(limit).offset(skip)).all()
-    found = [Found(row.title, row.standfirst, row.url, row.section, row.slug, row.slot) for row in rows]
-    return found, rows[0].all if rows else 0
+    return _found(connection, [(row.issue_id, row.position) for row in rows]), rows[0].total if rows else 0
+
+
+def _found(connection: Connection, places: Sequence[tuple[int, int]]) -> list[Found]:
+    """The stories at these places of these issues."""
+    ids = {issue_id for issue_id, _ in places}
+    entries = connection.execute(select(*_LISTED).where(_issues.issue_id.in_(ids)))
+    by_id = {entry.issue_id: entry for entry in map(_entry, entries)}
+    told = {issue_id: archive.told(content) for issue_id, content in contents(connection, sorted(ids)).items()}
+    return [Found(told[issue_id][position], by_id[issue_id]) for issue_id, position in places]
 
 
 def every(connection: Connection, edition_id: int) -> Iterator[tuple[str, datetime]]:
     """Name and time of all issues, newest first."""
     listed = _newest(edition_id).with_only_columns(_issues.slug, _issues.published_at)
     return ((row.slug, row.published_at) for row in connection.execute(listed))
-
-
-def _stands(connection: Connection, words: ColumnElement[str], term: str) -> ColumnElement[bool]:
-    """Whether ``term`` stands in ``words``. Not LIKE: nothing in a term has a meaning of its own here."""
-    position = func.strpos if connection.dialect.name == "postgresql" else func.instr
-    return position(words, term) > 0
 
 
 def _taken(connection: Connection, edition_id: int, slug: str) -> bool:

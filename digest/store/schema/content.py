@@ -156,17 +156,13 @@ archive_issues = Table(  # outlives the issue and its ledger: what was published
     Index("ix_archive_issues_published_at", "published_at"),
 )
 
-archive_stories = Table(
+archive_stories = Table(  # narrow: a search reads all of it
     "archive_stories",
     metadata,
     Column("issue_id", BigId, ForeignKey("archive_issues.issue_id", ondelete="CASCADE"), primary_key=True),
     Column("position", SmallInteger, primary_key=True),
     Column("story_id", BigId, nullable=False),
-    Column("section", Text, nullable=False),
-    Column("title", Text, nullable=False),
-    Column("standfirst", Text, nullable=False),
-    Column("url", Text, nullable=False),
-    Column("title_words", Text, nullable=False),  # finding.comparable of the title, and of the standfirst
-    Column("other_words", Text, nullable=False),
+    Column("words", Text, nullable=False),  # of its headline and standfirst: finding.comparable, a line each
+    Column("headline", SmallInteger, nullable=False),  # length of the first line
     sqlite_with_rowid=False,
 )
