@@ -52,7 +52,8 @@ def compose(
     depth, candidates, deep = spare, [], sorted({*levels, *standing})
     for section in edition.sections:
         depth += section.count
-        candidates.append(_deep_enough([story for story, _ in ranked[section.key]], depth, deep))
+        room = max(depth, _as_filler(edition, section) + spare)
+        candidates.append(_deep_enough([story for story, _ in ranked[section.key]], room, deep))
     used = {story_id for ids in candidates for story_id in ids}
     titles = {feed.name: feed.title or (feed.name if feed.url else "") for feed in edition.feeds}
     return IssueContent(
@@ -182,6 +183,12 @@ def _words(story: Story) -> set[str]:
 
 def _countries(story: Story) -> set[str]:
     return {country.lower() for article in story.articles for country in article.draft.countries}
+
+
+def _as_filler(edition: Edition, section: Section) -> int:
+    """How deep ``section`` must be to be shown to those whose mail is thin: it has its own count left even if it
+    holds all they get."""
+    return section.count + edition.thin - 1 if section.key == edition.fallback else 0
 
 
 def _deep_enough(ranked: Sequence[Story], depth: int, levels: Iterable[int]) -> tuple[int, ...]:

@@ -3,8 +3,8 @@
 ::
 
     [edition]       name, title, time_zone, from, postal_address; locale, reply_to, tagline, subject, copyright,
-                    track_clicks, cadences, public, review_minutes, approval, feeds (names of feeds declared
-                    elsewhere)
+                    track_clicks, cadences, public, review_minutes, approval, thin, fallback, feeds (names of
+                    feeds declared elsewhere)
     [look]          theme, colours, fonts, logo: see ``dress``
     [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags, weight
     [[section]]     key, title, rule; count, optional, and what the rule needs: sectors, tags, countries, kinds
@@ -80,6 +80,8 @@ class _Edition(_Table):
     feeds: tuple[FeedName, ...] = ()
     review_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 0
     approval: bool = False
+    thin: Annotated[int, Field(ge=2, le=100)] = 0
+    fallback: str = ""
 
 
 class _Feed(_Table):
@@ -257,7 +259,7 @@ def _keys(model: type[BaseModel]) -> list[str]:
 
 def _faults_between_tables(raw: Mapping[str, Any]) -> list[str]:
     """What no table shows on its own. Looks at the raw file, so that it is told along with the other faults."""
-    return [*_doubled(raw), *_schedule_faults(raw), *_absent(raw)]
+    return [*_doubled(raw), *_schedule_faults(raw), *_fallback_faults(raw), *_absent(raw)]
 
 
 def _unknown_theme(raw: Mapping[str, Any], themes: Collection[str]) -> Iterator[str]:
@@ -299,6 +301,21 @@ def _schedule_faults(raw: Mapping[str, Any]) -> Iterator[str]:
             except InputError as error:
                 if "no time zone" not in str(error):  # told where it stands
                     yield f"[[schedule]] {number} at: {error}"
+
+
+def _fallback_faults(raw: Mapping[str, Any]) -> Iterator[str]:
+    head = _head(raw)
+    key = head.get("fallback")
+    if key is None and "thin" in head:
+        yield "[edition] thin: needs fallback, the key of a section"
+    if key is not None and "thin" not in head:
+        yield "[edition] fallback: needs thin, a number of stories"
+    if isinstance(key, str):
+        section = next((table for table in _tables(raw, "section") if table.get("key") == key), None)
+        if section is None:
+            yield f"[edition] fallback: there is no section {key!r}"
+        elif section.get("optional") is False:
+            yield f"[edition] fallback: everybody gets the section {key!r} as it is (optional = false)"
 
 
 def _absent(raw: Mapping[str, Any]) -> Iterator[str]:

@@ -184,7 +184,8 @@ class Edition:
     ``{more}`` and ``{date}``. ``default_cadence`` is what a new subscription gets. ``track_clicks``: story links of
     mails lead through our pages, which count who followed them. ``review_minutes``: how long before
     their slots its issues can be looked at; ``approval``: none is sent before an editor approved of it. ``public``:
-    anybody may read them in the archive.
+    anybody may read them in the archive. Who would get fewer than ``thin`` stories is shown the section ``fallback``,
+    too (a key; "": nobody is).
     """
 
     name: str
@@ -203,6 +204,8 @@ class Edition:
     public: bool = False
     review_minutes: int = 0
     approval: bool = False
+    thin: int = 0
+    fallback: str = ""
     sections: tuple[Section, ...] = ()
     links: tuple[Link, ...] = ()
     feeds: tuple[FeedSpec, ...] = ()

@@ -10,6 +10,7 @@ from digest.values import IssueContent, Section, Variant
 
 _CUTOFFS_KEPT = 64
 _ORDERS_KEPT = 1024
+_NAMED = 8  # sections, in a reason
 
 
 def arranged(offered: Sequence[Section], chosen: Collection[str] | None) -> tuple[int, ...]:
@@ -30,6 +31,16 @@ def arranged(offered: Sequence[Section], chosen: Collection[str] | None) -> tupl
     )
 
 
+def nothing_new(offered: Sequence[Section], chosen: Collection[str] | None) -> str:
+    """Why a reader gets no mail, with the keys of his sections; in the edition's order, so that readers of the same
+    sections have the same reason."""
+    keys = [offered[place].key for place in sorted(arranged(offered, chosen))]
+    if len(keys) == len(offered):
+        return "nothing new in any section"
+    others = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return f"nothing new in {', '.join(keys[:_NAMED])}{others}" if keys else "no section is chosen"
+
+
 class Chooser:
     """Chooses for an issue's readers. What is new above a cut-off is looked up once for all who stand there."""
 
@@ -38,23 +49,32 @@ class Chooser:
         self._all = lru_cache(maxsize=_CUTOFFS_KEPT)(partial(self._chosen, None))  # the choice of most readers
         self._above = lru_cache(maxsize=_CUTOFFS_KEPT)(self._found_above)
         self._arranged = lru_cache(maxsize=_ORDERS_KEPT)(partial(arranged, content.edition.sections))
+        self._thin = content.edition.thin
+        places = {section.key: place for place, section in enumerate(content.edition.sections)}
+        self._fallback = places.get(content.edition.fallback)
 
     def choose(self, sections: tuple[str, ...] | None, covered_until: int | None) -> Variant:
         """What a reader gets who chose ``sections`` (as ``arranged`` says) and was served up to the intake
         ``covered_until`` (``None``: never, so he gets what everybody gets). Sections without stories are left out.
 
         In which section a story stands follows the edition's order, whatever his: the candidates are as deep as that
-        needs."""
+        needs. Where that makes a thin mail the edition's fallback section comes behind, with what is left of it for
+        him; alone it makes none."""
         cutoff = self._content.covers_from if covered_until is None else covered_until
         return self._all(cutoff) if sections is None else self._chosen(sections, cutoff)
 
     def _chosen(self, sections: tuple[str, ...] | None, cutoff: int) -> Variant:
         order = self._arranged(sections)
+        above = self._above(cutoff)
         seen, picked = set[int](), dict[int, tuple[int, ...]]()
-        for index, section, ids in self._above(cutoff):
+        for index, section, ids in above:
             if index in order:
                 picked[index] = found = tuple(islice(filterfalse(seen.__contains__, ids), section.count))
                 seen.update(found)
+        if 0 < len(seen) < self._thin and self._fallback is not None and self._fallback not in order:
+            index, section, ids = above[self._fallback]
+            picked[index] = tuple(islice(filterfalse(seen.__contains__, ids), section.count))
+            order = (*order, index)
         return Variant(tuple([(index, picked[index]) for index in order if picked[index]]))
 
     def _found_above(self, cutoff: int) -> list[tuple[int, Section, tuple[int, ...]]]:

@@ -92,7 +92,7 @@ def test_nobody_is_sent_a_digest_without_stories(world: World) -> None:
     issue = world.publish()
     world.deliver(courier)
     assert courier.recipients == ["sea@x.example"]
-    assert world.named(issue, DeliveryState.SKIPPED) == [("land@x.example", "nothing new in the chosen sections")]
+    assert world.named(issue, DeliveryState.SKIPPED) == [("land@x.example", "nothing new in land")]
 
 
 def _without_lead() -> str:

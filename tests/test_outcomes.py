@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from email import message_from_bytes
 
 import pytest
@@ -13,7 +14,7 @@ from digest.flows import deliver, operate, publish, recover, retention
 from digest.outcomes import Envelope, Outcome
 from digest.settings import RetentionSettings, Settings
 from digest.states import DeliveryEvent, DeliveryState, IssueState
-from digest.store import schema
+from digest.store import deliveries, schema
 
 from .conftest import NOW
 from .world import (
@@ -256,6 +257,23 @@ def test_what_can_not_be_opened_is_said(world: World) -> None:
     publish.open_now(database, "tide", "", NOW)
     with pytest.raises(InputError, match="already"):
         publish.open_now(database, "tide", "daily", NOW)
+
+
+def test_the_report_has_the_most_frequent_reasons_of_each_state_and_counts_the_rest(world: World) -> None:
+    world.articles(draft(1))
+    addresses = [f"r{number}@x.example" for number in range(20)]
+    world.readers(*addresses)
+    issue = world.publish()
+    refusals = {name: replace(NO_SUCH_USER, text=f"no user {n // 2}") for n, name in enumerate(addresses[:10])}
+    later = replace(GREYLISTED, text="try later")
+    world.deliver(ToldCourier(lambda envelope: refusals.get(envelope.recipient, later)))
+    with world.app.database.read() as connection:
+        found = deliveries.reasons(connection, issue.id, limit=3)
+    assert [(state, count) for state, _, count in found] == [
+        (DeliveryState.DEFERRED, 10),
+        *[(DeliveryState.FAILED, count) for count in (4, 2, 2, 2)],
+    ]
+    assert [reason for _, reason, _ in found][:3] == ["450 4.2.0 try later", "2 other reasons", "550 5.1.1 no user 0"]
 
 
 def test_retention_forgets_old_rows_but_never_takes_an_old_article_for_news(world: World) -> None:

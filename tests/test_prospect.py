@@ -58,6 +58,21 @@ def test_it_foretells_the_mail_section_by_section(world: World) -> None:
     assert shown(ahead(world)) == set(), "that was all"
 
 
+def test_it_says_which_section_fills_a_thin_mail(world: World) -> None:
+    world.edition(EDITION.replace("\n[[feed]]", 'thin = 3\nfallback = "land"\n[[feed]]', 1))
+    world.readers(ANN, sections="sea")
+    world.articles(draft(1), draft(2, "land"), draft(3, "land"), draft(4, "", Kind.OPINION))
+    found = ahead(world)
+    assert (found.filler, found.sections[-1][0]) == ("Land", "Land")
+    assert [title for title, _ in found.not_chosen] == ["Opinion"]
+    command = CliRunner().invoke(cli.app, ["preview", "tide", "--as", ANN], obj=Door(app=world.app))
+    assert "Land (not chosen; it fills a thin mail)" in command.stdout
+    courier = ToldCourier()
+    world.publish()
+    world.deliver(courier)
+    assert headlines(courier.tried[0]) == shown(found)
+
+
 def test_it_says_when_at_his_hour_in_his_zone_on_a_day_he_takes_it(world: World) -> None:
     world.readers(ANN, hour="9", time_zone="Europe/Madrid")
     found = ahead(world)

@@ -41,6 +41,7 @@ ZONES = ("", "Europe/Madrid", "America/New_York")
 KEYS = ("sea", "land", "views", "latest")
 DEEP = {"lead": 1, **dict.fromkeys(KEYS, 90)}
 SHORT = {"first": 1, "sea": 3, "land": 2, "views": 1, "latest": 4}
+THIN, FALLBACK = 3, "land"  # where sections are short
 REFUSED = Outcome(Result.PERMANENT, "mailbox full", 552, "5.2.2", Stage.RECIPIENT)
 HEAD = """
 [edition]
@@ -63,7 +64,8 @@ def edition(counts: dict[str, int]) -> str:
         "views": 'rule = "kind"\nkinds = ["opinion"]',
         "latest": 'rule = "latest"',
     }
-    parts = [f'[[feed]]\nname = "{name}"' for name in ("desk", "wire")]
+    parts = [f'thin = {THIN}\nfallback = "{FALLBACK}"'] if counts is SHORT else []
+    parts += [f'[[feed]]\nname = "{name}"' for name in ("desk", "wire")]
     parts += [f'[[section]]\nkey = "{key}"\ntitle = "{key}"\ncount = {counts[key]}\n{rules[key]}' for key in counts]
     return "\n".join([HEAD, *parts])
 
@@ -211,14 +213,22 @@ def fresh(stories: list[Told], served: datetime, until: datetime) -> list[tuple[
 
 
 def expected(reader: Reader, stories: list[Told], until: datetime, counts: dict[str, int]) -> list[Seen]:
-    """What an issue of ``until`` should hold for him, section by section in his order."""
+    """What an issue of ``until`` should hold for him, section by section in his order; one more if that is little."""
     new = fresh(stories, reader.served or LONG_AGO, until)
     taken: set[Seen] = set()
-    shown = {}
-    for key in reader.shown(next(iter(counts))):
+    first, shown = next(iter(counts)), dict[str, list[Seen]]()
+
+    def show(key: str) -> None:
         shown[key] = [seen for _, story, seen in new if story.fits(key) and seen not in taken][: counts[key]]
         taken.update(shown[key])
-    return [seen for key in reader.arranged(next(iter(counts))) for seen in shown[key]]
+
+    for key in reader.shown(first):
+        show(key)
+    order = reader.arranged(first)
+    if 0 < len(taken) < THIN and FALLBACK not in shown:
+        show(FALLBACK)
+        order.append(FALLBACK)
+    return [seen for key in order for seen in shown[key]]
 
 
 # ------------------------------------------------------------------------------------------------ the month

@@ -88,7 +88,7 @@ def _show(found: Prospect) -> None:
         ("issue", found.issue or "composed when its slot has come"),
     ]
     show_table(("", ""), rows, f"What {reader.person.address} gets next of {reader.edition}")
-    show_why({title: placed for title, placed in found.sections if placed})
+    show_why({_heading(found, title): placed for title, placed in found.sections if placed})
     left = [(title, "nothing new") for title, placed in found.sections if not any(one.place for one in placed)]
     left += [(title, f"not chosen; {count} stories there") for title, count in found.not_chosen]
     show_table(("section", "left out because"), left, "Left out")
@@ -96,6 +96,10 @@ def _show(found: Prospect) -> None:
         show_table(("headline", "issue"), found.had, "Had already")
     for warning in found.warnings:
         warn(warning)
+
+
+def _heading(found: Prospect, title: str) -> str:
+    return f"{title} (not chosen; it fills a thin mail)" if title == found.filler else title
 
 
 def _as_json(found: Prospect) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from digest.store.batches import Lease
 from digest.store.database import Database
 from digest.store.deliveries import Settled, Turn
 from digest.trials import Trial
-from digest.values import CompiledIssue, Issue, Reader, Variant
-from digest.variants import Chooser
+from digest.values import CompiledIssue, Issue, IssueContent, Reader, Variant
+from digest.variants import Chooser, nothing_new
 
 _OVERLAP_PAUSE = timedelta(seconds=60)
 _ASK_AGAIN = (0.5, 2.0, 8.0)  # seconds after which a failing database is asked again
@@ -163,7 +163,7 @@ def _take(run: _Run) -> tuple[list[Mail], bool]:
 def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> Mail | None:
     """What this reader is to get; or settle the delivery at once when he is to get nothing."""
     variant = run.chooser.choose(turn.sections, turn.covered_until)
-    event, reason = _verdict(turn, variant, run.compiled.content.covers_until)
+    event, reason = _verdict(turn, variant, run.compiled.content)
     issue_id, ids = run.lease.issue_id, [turn.subscription_id]
     if event is DeliveryEvent.TAKE:
         return Mail(turn, variant)
@@ -176,7 +176,7 @@ def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> M
     return None
 
 
-def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryEvent, str]:
+def _verdict(turn: Turn, variant: Variant, content: IssueContent) -> tuple[DeliveryEvent, str]:
     """What is to happen with a delivery whose turn has come: pure, and the last look before the wire."""
     if turn.state is None:
         return DeliveryEvent.CANCEL, "erased"
@@ -186,12 +186,12 @@ def _verdict(turn: Turn, variant: Variant, covers_until: int) -> tuple[DeliveryE
         return DeliveryEvent.CANCEL, str(turn.state)
     if turn.away:
         return DeliveryEvent.CANCEL, "on holiday"
-    if turn.covered_until is not None and turn.covered_until >= covers_until:
+    if turn.covered_until is not None and turn.covered_until >= content.covers_until:
         return DeliveryEvent.CANCEL, "superseded by a later issue"
     if turn.overlapping:
         return DeliveryEvent.DEFER, "another issue of this edition is on its way to this reader"
     if not variant.shown:
-        return DeliveryEvent.SKIP, "nothing new in the chosen sections"
+        return DeliveryEvent.SKIP, nothing_new(content.edition.sections, turn.sections)
     return DeliveryEvent.TAKE, ""
 
 

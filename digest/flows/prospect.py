@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,14 +28,16 @@ _HAD = 10  # stories named that he has had
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """What a reader gets next. ``slot`` of the issue and when it is ``due`` to him, ``None`` if none is to come;
-    ``issue`` where it is composed already; ``sections`` in his order; ``not_chosen``: how many stories wait in sections
-    that he switched off; ``had``: stories that others still get, with the issue in which he got them."""
+    ``issue`` where it is composed already; ``sections`` in his order, and behind them ``filler``, the title of the one
+    that fills a thin mail ("": none does); ``not_chosen``: how many stories wait in sections that he switched off;
+    ``had``: stories that others still get, with the issue in which he got them."""
 
     reader: Subscription
     slot: datetime | None
     due: datetime | None
     issue: int | None
     sections: tuple[tuple[str, tuple[Placed, ...]], ...]
+    filler: str
     not_chosen: tuple[tuple[str, int], ...]
     had: tuple[tuple[str, int], ...]
     warnings: tuple[str, ...]
@@ -67,13 +69,18 @@ def prospect(
             database, edition_name, reader.choice.cadence, now, settings, now, explained=reader.covered_until
         )
     )
+    variant, offered = choose(content, reader.choice.sections, reader.covered_until), content.edition.sections
+    his = arranged(offered, reader.choice.sections)
+    filler = [index for index, _ in variant.shown if index not in his]
+    found = explained(content, variant)
     return Prospect(
         reader=reader,
         slot=slot,
         due=due,
         issue=composed.id if composed else None,
-        sections=_sections(content, reader),
-        not_chosen=_not_chosen(content, reader),
+        sections=tuple((offered[index].title, tuple(found.get(index, ()))) for index in (*his, *filler)),
+        filler=offered[filler[0]].title if filler else "",
+        not_chosen=_not_chosen(content, reader, {*his, *filler}),
         had=_had(content, reader, served),
         warnings=tuple(_warnings(reader, suppressed.reason if suppressed else "", slot, now)),
     )
@@ -110,18 +117,12 @@ def _next(
     return None, None
 
 
-def _sections(content: IssueContent, reader: Subscription) -> tuple[tuple[str, tuple[Placed, ...]], ...]:
-    sections = content.edition.sections
-    found = explained(content, choose(content, reader.choice.sections, reader.covered_until))
-    his = arranged(sections, reader.choice.sections)
-    return tuple((sections[index].title, tuple(found.get(index, ()))) for index in his)
-
-
-def _not_chosen(content: IssueContent, reader: Subscription) -> tuple[tuple[str, int], ...]:
-    sections, his = content.edition.sections, arranged(content.edition.sections, reader.choice.sections)
+def _not_chosen(content: IssueContent, reader: Subscription, his: Collection[int]) -> tuple[tuple[str, int], ...]:
     everything = dict(choose(content, None, reader.covered_until).shown)
     return tuple(
-        (section.title, len(everything.get(index, ()))) for index, section in enumerate(sections) if index not in his
+        (section.title, len(everything.get(index, ())))
+        for index, section in enumerate(content.edition.sections)
+        if index not in his
     )
 
 

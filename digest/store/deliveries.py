@@ -289,18 +289,30 @@ def counts(connection: Connection, issue_ids: Sequence[int]) -> dict[int, dict[D
     return result
 
 
-def reasons(connection: Connection, issue_id: int, limit: int = 20) -> list[tuple[DeliveryState, str, int]]:
-    """Why deliveries are not accepted: (state, reason, how many), most frequent first."""
-    number = func.count()
-    statement = (
-        select(deliveries.c.state, deliveries.c.reason, number)
+def reasons(connection: Connection, issue_id: int, limit: int = 10) -> list[tuple[DeliveryState, str, int]]:
+    """Why deliveries are not accepted: (state, reason, how many), most frequent first. Of each state the ``limit``
+    most frequent reasons; what has others is counted together, so that nothing is left out."""
+    number, state = func.count(), deliveries.c.state
+    ranked = (
+        select(
+            state,
+            deliveries.c.reason,
+            number.label("number"),
+            func.row_number().over(partition_by=state, order_by=(number.desc(), deliveries.c.reason)).label("rank"),
+            func.count().over(partition_by=state).label("kinds"),
+            func.sum(number).over(partition_by=state).label("total"),
+        )
         .where(deliveries.c.issue_id == issue_id, deliveries.c.reason.is_not(None))
-        .where(deliveries.c.state != DeliveryState.ACCEPTED)
-        .group_by(deliveries.c.state, deliveries.c.reason)
-        .order_by(number.desc(), deliveries.c.reason)
-        .limit(limit)
+        .where(state != DeliveryState.ACCEPTED)
+        .group_by(state, deliveries.c.reason)
+        .subquery()
     )
-    return [(DeliveryState(state), reason, count) for state, reason, count in connection.execute(statement)]
+    rows = connection.execute(select(ranked).where(ranked.c.rank <= limit)).all()
+    found = [(DeliveryState(row.state), row.reason, row.number) for row in rows]
+    for each, kinds, total in sorted({(row.state, row.kinds, int(row.total)) for row in rows if row.kinds > limit}):
+        others = total - sum(count for of_state, _, count in found if of_state == each)
+        found.append((DeliveryState(each), f"{kinds - limit} other reasons", others))
+    return sorted(found, key=lambda one: (-one[2], one[1]))
 
 
 def named(connection: Connection, issue_id: int, state: DeliveryState, limit: int = 1_000_000) -> list[tuple[str, str]]:
