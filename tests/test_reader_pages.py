@@ -17,13 +17,14 @@ from sqlalchemy import select
 
 from digest import addresses, tokens
 from digest.app import App
-from digest.flows import audience, errands
+from digest.flows import audience, errands, signup
 from digest.flows.audience_import import import_subscribers
+from digest.flows.signup import SignUp
 from digest.outcomes import Result
 from digest.settings import Settings
 from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers
-from digest.store.subscribers import ALL_DAYS, Subscription
+from digest.store.subscribers import ALL_DAYS, Choice, Person, Subscription
 from digest.tables import read_csv
 
 from .conftest import NOW
@@ -283,6 +284,15 @@ def test_what_was_never_confirmed_is_not_brought_back(app: App, site: httpx.Clie
         connection.execute(schema.consent_events.delete())
         connection.execute(schema.subscriptions.update().values(state="pending"))
     token = tokens.reader(app.settings.keys, 0, reader.id)
+    site.post(f"/u/{token}", data={"undo": _ticket(site.post(f"/u/{token}").text)})
+    assert _states(app) == ["unsubscribed"]
+
+
+def test_what_a_stranger_asked_for_anew_is_not_brought_back(app: App, site: httpx.Client, token: str) -> None:
+    """He has a forwarded mail, whose reader has left: he could sign her up, leave for her and take that back."""
+    site.post(f"/u/{token}")
+    signup.sign_up(app.database, app.settings.sign_up, "morning", SignUp(Person(ADDRESS), Choice("daily")), app.now())
+    assert _states(app) == ["pending"]
     site.post(f"/u/{token}", data={"undo": _ticket(site.post(f"/u/{token}").text)})
     assert _states(app) == ["unsubscribed"]
 

@@ -86,11 +86,17 @@ def times_asked(connection: Connection, subscriber_id: int, since: datetime) -> 
 
 
 def was_given(connection: Connection, subscription_id: int) -> bool:
-    """Whether its reader ever agreed to this subscription, by a click or as an import says."""
-    query = select(consent_events.c.id).where(
-        consent_events.c.subscription_id == subscription_id, consent_events.c.kind.in_(("confirmed", "imported"))
+    """Whether its reader agreed to this subscription, by a click or as an import says, and the form has not asked for
+    it anew since: anybody can do that."""
+    query = (
+        select(consent_events.c.kind)
+        .where(
+            consent_events.c.subscription_id == subscription_id,
+            consent_events.c.kind.in_(("requested", "confirmed", "imported")),
+        )
+        .order_by(consent_events.c.id.desc())
     )
-    return connection.execute(query.limit(1)).first() is not None
+    return connection.execute(query.limit(1)).scalar() in {"confirmed", "imported"}
 
 
 def sent(connection: Connection, subscription_id: int, limit: int) -> list[tuple[int, datetime]]:
