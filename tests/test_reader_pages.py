@@ -178,10 +178,35 @@ def test_moving_is_confirmed_at_the_new_address_and_told_to_the_old(
     assert (box.sent, box.links[ADDRESS]) == ([ADDRESS], "")
     assert _posted(app).sent == []
     with app.database.read() as connection:
-        assert connection.execute(select(schema.errands)).all() == [], "the old address is forgotten"
         events = [event["detail"] for event in consent.events(connection, evening.id)]
     assert events[-1] == "a new address"
     assert site.get(f"/p/{token}").status_code == 200, "links of old mails stay good"
+    errands.forget_old(app.database, app.now() + timedelta(days=8))
+    with app.database.read() as connection:
+        assert connection.execute(select(schema.errands)).all() == [], "the old address is forgotten"
+
+
+def _moved(app: App, site: httpx.Client, token: str, address: str) -> Mailbox:
+    site.post(f"/p/{token}/move", data={"address": address})
+    site.post(_posted(app).links[address])
+    return _posted(app)
+
+
+def test_who_was_forwarded_a_mail_gets_no_data_by_moving_its_reader(
+    app: App, site: httpx.Client, reader: Subscription, token: str
+) -> None:
+    for stranger in (NEW, "eve@other.example"):
+        assert _moved(app, site, token, stranger).sent == [ADDRESS], "he is told, however often"
+        with app.database.write() as connection:
+            connection.execute(schema.errands.delete().where(schema.errands.c.kind == "data"))
+        assert NEW not in site.post(f"/p/{token}/data").text
+        box = _posted(app)
+        assert box.sent == [ADDRESS], "his own address has its say for a week"
+    assert json.loads(site.post(box.links[ADDRESS]).text)["subscriber"]["address"] == "eve@other.example"
+    assert _moved(app, site, token, ADDRESS).sent == []
+    assert _found(app) == reader, "and moves back"
+    site.post(f"/p/{token}/erase")
+    assert _posted(app).sent == [ADDRESS]
 
 
 def test_moving_to_a_readers_address_takes_along_what_he_has_not(

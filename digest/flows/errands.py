@@ -1,5 +1,6 @@
 """What concerns a reader's address and data is confirmed by a click in a mail to him: a link that was forwarded with
-an issue may change what is sent, but takes nothing away and gives nothing out.
+an issue may change what is sent, and even where to, but gives nothing out: for a week after a move his data and his
+erasing are confirmed at the address before it, which was told and can object.
 
 ```
 ask  : page | one of a kind, not too soon | owe a mail
@@ -35,7 +36,7 @@ COOLDOWN = timedelta(minutes=10)
 
 
 class Kind(StrEnum):
-    """``MOVED`` is what the old address is told after a move."""
+    """``MOVED`` is what the old address is told after a move, kept for ``CONFIRM_WITHIN``."""
 
     MOVE = "move"
     DATA = "data"
@@ -43,18 +44,21 @@ class Kind(StrEnum):
     MOVED = "moved"
 
 
-def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, address: str = "") -> None:
+def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, address: str = "") -> str:
     """ask: one of a kind for each reader, within ``COOLDOWN`` none again; nothing for an address never to be mailed.
-    Says nothing of what it found. ``address``: where a reader moves to. Raises ``NotFoundError`` when he was erased."""
+    Says nothing of that, but where the mail goes. ``address``: where a reader moves to. Raises ``NotFoundError`` when
+    he was erased."""
     with database.write() as connection:
         found = subscribers.get(connection, subscription_id)
         if found is None:
             raise NotFoundError("there is no such subscription")
-        to = address or found.person.address
-        if errands.asked_since(connection, found.subscriber_id, kind, now - COOLDOWN):
-            return
-        if not suppressions.is_suppressed(connection, addresses.key(to)):
+        moved = errands.of_kind(connection, found.subscriber_id, Kind.MOVED)
+        to = address or (moved.address if moved else found.person.address)
+        before = errands.of_kind(connection, found.subscriber_id, kind)
+        again = before is not None and before.asked_at > now - COOLDOWN
+        if not again and not suppressions.is_suppressed(connection, addresses.key(to)):
             errands.put(connection, found.subscriber_id, found.id, kind, to, now)
+    return to
 
 
 def find(database: Database, errand_id: int) -> tuple[Errand, Subscription] | None:
@@ -68,19 +72,14 @@ def find(database: Database, errand_id: int) -> tuple[Errand, Subscription] | No
 def send(
     database: Database, courier: Courier, make_mail: Callable[[Errand], Envelope], now: datetime, limit: int = 100
 ) -> int:
-    """send: mails owed | claim | make | send | settle. Returns how many were accepted. What the old address is told
-    is done when it is told."""
+    """send: mails owed | claim | make | send | settle. Returns how many were accepted."""
     until = now + letters.RETRY_AFTER
     with database.write() as connection:
         claimed = errands.claim_mails(connection, now, until, limit)
         barred = suppressions.among(connection, [addresses.key(one.address) for one in claimed])
     posted = letters.post(courier, [(one.id, one.address, partial(make_mail, one)) for one in claimed], barred)
-    told = {one.id for one in claimed if one.kind == Kind.MOVED}
     with database.write() as connection:
-        settled = [*posted.sent, *posted.dropped]
-        errands.settle_mails(connection, [id_ for id_ in settled if id_ not in told], until)
-        for id_ in told.intersection(settled):
-            errands.remove(connection, id_)
+        errands.settle_mails(connection, [*posted.sent, *posted.dropped], until)
     return posted.accepted
 
 
@@ -103,8 +102,18 @@ def move(database: Database, errand_id: int, now: datetime, ip: str = "") -> boo
         else:
             subscribers.change_address(connection, errand.subscriber_id, errand.address)
             consent.record(connection, [one.id for one in theirs], "preferences", now, "link", "a new address", ip)
-        errands.put(connection, errand.subscriber_id, errand.subscription_id, Kind.MOVED, old, now)
+        _tell(connection, errand, old, now)
     return True
+
+
+def _tell(connection: Connection, errand: Errand, old: str, now: datetime) -> None:
+    """Owe the old address a mail about a move; of several within a week the first one's, which can move back."""
+    told = errands.of_kind(connection, errand.subscriber_id, Kind.MOVED)
+    if told and addresses.key(told.address) == addresses.key(errand.address):
+        errands.remove(connection, told.id)
+    else:
+        address = told.address if told else old
+        errands.put(connection, errand.subscriber_id, errand.subscription_id, Kind.MOVED, address, now)
 
 
 def _hand_over(connection: Connection, theirs: list[Subscription], other: int, now: datetime, ip: str) -> None:
@@ -137,6 +146,6 @@ def erase(database: Database, state_dir: Path, errand_id: int, now: datetime) ->
 
 
 def forget_old(database: Database, now: datetime) -> None:
-    """Drop what nobody confirmed while the link was good."""
+    """Drop what nobody confirmed while the link was good, and addresses that readers have left."""
     with database.write() as connection:
         errands.remove_asked_before(connection, now - CONFIRM_WITHIN)

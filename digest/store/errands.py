@@ -46,10 +46,11 @@ def get(connection: Connection, errand_id: int) -> Errand | None:
     return _errand(row) if row else None
 
 
-def asked_since(connection: Connection, subscriber_id: int, kind: str, since: datetime) -> bool:
-    """Whether the same was asked for after ``since``."""
-    mine = (errands.c.subscriber_id == subscriber_id, errands.c.kind == kind, errands.c.asked_at > since)
-    return connection.execute(select(errands.c.id).where(*mine)).first() is not None
+def of_kind(connection: Connection, subscriber_id: int, kind: str) -> Errand | None:
+    """The one errand of this kind that a reader may have."""
+    mine = (errands.c.subscriber_id == subscriber_id, errands.c.kind == kind)
+    row = connection.execute(select(errands).where(*mine)).one_or_none()
+    return _errand(row) if row else None
 
 
 def remove(connection: Connection, errand_id: int) -> bool:

@@ -36,7 +36,8 @@ def errand_routes(app: App, pages: Pages) -> APIRouter:
 
     def page(errand: Errand, found: Subscription, *, done: bool = False) -> Response:
         edition = audience.edition_of(app.database, found.edition)
-        return door.page("errand", found, edition, kind=errand.kind, to=masked(errand.address), done=done)
+        whose = errand.address if errand.kind == Kind.MOVE else found.person.address
+        return door.page("errand", found, edition, kind=errand.kind, to=masked(whose), done=done)
 
     @router.api_route("/e/{token}", methods=READ)
     def errand_page(token: str) -> Response:

@@ -65,8 +65,8 @@ def preference_routes(app: App, pages: Pages) -> APIRouter:
             centre.check(edition, to or found.person.address, client_ip(request))
         except InputError as error:
             return centre.page(token, found, edition, problem=str(error), status=422)
-        errands.ask(app.database, Kind(kind), found.id, app.now(), to)
-        return door.page("asked", found, edition, to=to or masked(found.person.address), kind=kind, token=token)
+        sent_to = errands.ask(app.database, Kind(kind), found.id, app.now(), to)
+        return door.page("asked", found, edition, to=to or masked(sent_to), kind=kind, token=token)
 
     return router
 
