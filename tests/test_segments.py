@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 from typer.testing import CliRunner
 
-from digest import cli, segments
+from digest import cli, edits, segments
 from digest.cli.common import Door
+from digest.edits import Edit, Verb
 from digest.errors import DigestError, InputError, NotFoundError
 from digest.fields import FieldType
-from digest.flows import audience_import, operate
+from digest.flows import audience_import, operate, review, schedules
 from digest.flows import publish as publishing
 from digest.flows import segments as flow
 from digest.segments import Every, Not, Question, Some
@@ -24,6 +25,7 @@ from digest.settings import Settings
 from digest.states import DeliveryState
 from digest.store import schema
 from digest.tables import open_csv
+from digest.values import ScheduleSpec
 
 from .conftest import NOW
 from .world import ToldCourier, World, draft, headlines, small_world
@@ -225,6 +227,43 @@ def test_a_special_issue_repeats_nothing_and_owes_the_others_everything(world: W
         "new@x.example": {"Number2", "Number3"},
     }
     assert _send(world) == {}
+
+
+def test_a_special_issue_has_what_a_draft_for_everybody_has(world: World) -> None:
+    """It goes out before that, which then has nothing for its readers, and the same for all others."""
+    app, database = world.app, world.app.database
+    schedules.add(database, "tide", ScheduleSpec("daily", "UTC", "0 9 * * *"), NOW)
+    world.readers("in@x.example", "out@y.example")
+    flow.add(database, "tide", "testers", "domain = x.example", FIELDS, NOW)
+    world.articles(draft(1))
+    _send(world)
+    world.articles(draft(2))
+    drafted = review.draft(database, "tide", "daily", app.compile, app.settings.deliver, app.now())
+    world.readers("new@x.example")
+    assert _send(world, "testers") == {"in@x.example": {"Number2"}, "new@x.example": {"Number2"}}
+    world.later(hours=1)
+    publishing.publish(database, drafted.id, app.compile, app.settings.deliver, app.now())
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert {envelope.recipient: headlines(envelope) for envelope in courier.tried} == {"out@y.example": {"Number2"}}
+
+
+def test_what_is_dropped_from_a_special_issue_is_dropped_for_its_readers_only(world: World) -> None:
+    app, database = world.app, world.app.database
+    world.readers("in@x.example", "out@y.example")
+    flow.add(database, "tide", "testers", "domain = x.example", FIELDS, NOW)
+    world.articles(draft(1), draft(2))
+    meant = flow.meaning(database, "tide", "testers", FIELDS)
+    special = publishing.open_now(database, "tide", "daily", NOW, "testers", meant)
+    review.hold(database, special.id, "ana", NOW)
+    publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
+    number = edits.find(review.open_draft(database, special.id).content, "Number1").story_id
+    review.edit(database, special.id, lambda _: [Edit(Verb.DROP, number)], app.compile, "ana", NOW)
+    review.release(database, special.id, "ana", NOW)
+    publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
+    world.deliver(ToldCourier())
+    world.later(hours=1)
+    assert _send(world) == {"out@y.example": {"Number1", "Number2"}}
 
 
 def test_an_issue_remembers_what_its_segment_meant(world: World) -> None:

@@ -119,7 +119,7 @@ def publish(database: Database, issue_id: int, compiler: Compiler, settings: Del
     its way. Returns it as it is then."""
     issue = get(database, issue_id)
     if issue.state is IssueState.SCHEDULED:
-        content = choose(database, issue.edition, issue.cadence, issue.slot, settings, now)
+        content = choose(database, issue.edition, issue.cadence, issue.slot, settings, now, segment=issue.segment)
         if is_empty(content):
             _skip(database, issue, now)
         else:
@@ -138,10 +138,12 @@ def choose(
     anew: bool = False,
     again: int | None = None,
     explained: int | None = None,
+    segment: str = "",
 ) -> IssueContent:
     """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing.
     ``anew``: as if it were the edition's first, for a look at it when nothing is new. ``again``: the issue that this
-    is to replace. ``explained``: the cut-off whose reader's reasons are kept, rather than everybody's.
+    is to replace. ``explained``: the cut-off whose reader's reasons are kept, rather than everybody's. ``segment``:
+    whom it is for.
 
     The intake lock is held meanwhile: whoever took an earlier number has committed, and no article gets newer words
     than belong to the last one. What waits for its slot or its editors is composed deeper: until it goes out readers
@@ -151,11 +153,11 @@ def choose(
         edition_id, edition = editions.require(connection, edition_name)
         since = now - timedelta(days=settings.catch_up_days)
         oldest = issues.intake_before(connection, since)
-        previous = None if anew else issues.covered(connection, edition_id, cadence, now, again)
+        previous = None if anew else issues.covered(connection, edition_id, cadence, now, again, segment)
         window = _window(until, previous, oldest, issues.cutoffs(connection, edition_id, cadence, oldest))
         waits = slot > now or edition.approval or again is not None
         standing = issues.standing(connection, edition_id, now - _SETTLING) if waits else ()
-        dropped = changes.dropped(connection, edition_id, cadence, since, again)
+        dropped = changes.dropped(connection, edition_id, cadence, since, again, segment)
         found = articles.stories_between(connection, editions.feed_ids(connection, edition_id), window.oldest, until)
         stories = [story for story in found if story.intake > dropped.get(story.id, 0)]
         signals = Signals(clicks=clicks.by_story(connection, [story.id for story in stories]))

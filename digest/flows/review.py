@@ -139,7 +139,9 @@ def redraft(
 
     def plan(found: Draft) -> _Plan:
         issue = found.issue
-        composed = publish.choose(database, issue.edition, issue.cadence, issue.slot, settings, now, again=issue.id)
+        composed = publish.choose(
+            database, issue.edition, issue.cadence, issue.slot, settings, now, again=issue.id, segment=issue.segment
+        )
         content, left_out = _edited(composed, changes.in_force(found.changes))
         return _Plan(content, composed, [(Kind.REDRAFT, "composed afresh", None)], left_out)
 

@@ -108,16 +108,18 @@ def undo(connection: Connection, issue_id: int, revision: int) -> None:
 
 
 def dropped(
-    connection: Connection, edition_id: int, cadence: str, since: datetime, but: int | None = None
+    connection: Connection, edition_id: int, cadence: str, since: datetime, but: int | None = None, segment: str = ""
 ) -> dict[int, int]:
     """The stories that editors dropped from this edition and cadence since then, in other issues than ``but``, with the
-    intake up to which that holds: who catches up is not to get them after all, but an update is news again."""
+    intake up to which that holds: who catches up is not to get them after all, but an update is news again. What was
+    dropped from a special issue is dropped for its ``segment`` only."""
     statement = (
         select(issues.c.covers_until, issue_changes.c.edit)
         .join(issues, issues.c.id == issue_changes.c.issue_id)
         .where(
             issues.c.edition_id == edition_id,
             issues.c.cadence == cadence,
+            issues.c.segment.in_(("", segment)),
             or_(issues.c.ended_at.is_(None), issues.c.ended_at > since),
             issues.c.id != (but or 0),
             issue_changes.c.kind == Kind.EDIT,

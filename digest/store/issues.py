@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import states
@@ -112,11 +112,14 @@ def waiting(connection: Connection, edition_id: int, cadence: str, but: int = 0)
     return [_issue(row) for row in connection.execute(statement.order_by(issues.c.slot))]
 
 
-def covered(connection: Connection, edition_id: int, cadence: str, now: datetime, but: int | None = None) -> int | None:
+def covered(
+    connection: Connection, edition_id: int, cadence: str, now: datetime, but: int | None = None, segment: str = ""
+) -> int | None:
     """The intake up to which the newest composed issue of this edition and cadence, other than ``but``, goes;
     ``None``: there is none. One that an editor keeps back past its slot does not count: the next has its stories. Nor
-    does one for a segment: the others, and who comes new, are still owed its stories."""
-    kept_back = and_(issues.c.state == IssueState.COMPOSED, issues.c.slot <= now)
+    does one for a segment: the others, and who comes new, are still owed its stories. A special issue for a ``segment``
+    is not in a draft's place, and has what that has."""
+    kept_back = and_(issues.c.state == IssueState.COMPOSED, true() if segment else issues.c.slot <= now)
     statement = select(func.max(issues.c.covers_until)).where(
         issues.c.edition_id == edition_id,
         issues.c.cadence == cadence,
