@@ -20,6 +20,7 @@ from digest.values import Edition, IssueContent, Item, Kind, Reason, Rule, Secti
 
 NEXT = 5  # stories behind a section's last one whose reasons are kept
 SHORTLIST = 200  # stories of each section that are looked at for being told twice; nobody gets further down
+_NOTHING: Mapping[int, int] = {}
 
 
 def compose(
@@ -35,14 +36,17 @@ def compose(
     standing: Collection[int] = (),
     spare: int = 0,
     explained: int | None = None,
+    dropped: Mapping[int, int] = _NOTHING,
 ) -> IssueContent:
     """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest cut-off;
     ``covers_from`` always counts as one. A reader who stands at a cut-off, or comes to stand where ``standing`` says
     before the issue goes out, gets the best ``count`` of each section; even if editors drop ``spare`` stories.
-    Reasons are kept of what somebody gets who stands at ``covers_from``, or at ``explained``."""
+    Reasons are kept of what somebody gets who stands at ``covers_from``, or at ``explained``. ``dropped``: stories that
+    editors left out of earlier issues, with the intake up to which that holds; what is told as one goes with them."""
     levels = sorted({covers_from, *cutoffs})
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
-    known = tell_once(edition, stories, levels, now)
+    told = tell_once(edition, stories, levels, now)
+    known = [story for story in told if story.intake > dropped.get(story.id, 0)]
     weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
     listed = _listed(edition, known, now)
     affairs = news.affairs(

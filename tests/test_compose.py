@@ -186,6 +186,8 @@ def test_what_two_papers_tell_is_told_once_by_the_one_the_edition_names_first() 
     first, second = next((a, b) for a, b in sorted(day) if "Amadi" in drafts[a].title + drafts[b].title)
     assert second + 1 not in items
     assert (items[first + 1].source, items[first + 1].also) == ("wire.example", ("herald.example",))
+    left = compose.compose(edition, "daily", NOW, told, 0, 1, (), NOW, dropped={first + 1: 1}).items
+    assert not {first + 1, second + 1} & set(left), "what an editor dropped stays away, whoever tells it"
 
 
 def test_what_a_reader_was_told_yesterday_does_not_swallow_what_is_new_today() -> None:

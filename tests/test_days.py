@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from digest.flows import audience
+from digest.flows import audience, publish, review
 from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.store.subscribers import ALL_DAYS
@@ -70,6 +70,23 @@ def test_the_day_is_the_one_on_which_it_comes_to_him(world: World, zone: str, ho
     courier = ToldCourier()
     world.deliver(courier)
     assert courier.recipients == ["on@x.example"]
+
+
+def test_an_issue_that_goes_out_late_is_for_those_who_take_it_that_day(world: World) -> None:
+    app = world.app
+    world.readers("monday@x.example", "tuesday@x.example")
+    _choose(world, "monday@x.example", days=MONDAY)
+    _choose(world, "tuesday@x.example", days=TUESDAY)
+    world.articles(draft(1))
+    held = publish.open_now(app.database, "tide", "daily", app.now())
+    review.hold(app.database, held.id, "ana", app.now())
+    publish.publish(app.database, held.id, app.compile, app.settings.deliver, app.now())
+    world.later(days=1)
+    review.release(app.database, held.id, "ana", app.now())
+    publish.publish(app.database, held.id, app.compile, app.settings.deliver, app.now())
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert courier.recipients == ["tuesday@x.example"]
 
 
 def test_a_holiday_ends_by_itself_and_what_came_out_meanwhile_is_caught_up_with(world: World) -> None:

@@ -158,8 +158,7 @@ def choose(
         waits = slot > now or edition.approval or again is not None
         standing = issues.standing(connection, edition_id, now - _SETTLING) if waits else ()
         dropped = changes.dropped(connection, edition_id, cadence, since, again, segment)
-        found = articles.stories_between(connection, editions.feed_ids(connection, edition_id), window.oldest, until)
-        stories = [story for story in found if story.intake > dropped.get(story.id, 0)]
+        stories = articles.stories_between(connection, editions.feed_ids(connection, edition_id), window.oldest, until)
         signals = Signals(clicks=clicks.by_story(connection, [story.id for story in stories]))
     return compose(
         edition,
@@ -174,6 +173,7 @@ def choose(
         standing={max(at, window.oldest) for at in standing},
         spare=_SPARE if waits else 0,
         explained=explained,
+        dropped=dropped,
     )
 
 
@@ -257,8 +257,9 @@ def due(slot: datetime, wish: Wish, default: str, now: datetime) -> Due:
         there = schedule.zone(name or default)
     except InputError:
         name, there = default, schedule.zone(default)
-    at = slot if hour is None else schedule.local_due(slot, name or default, hour)
-    return Due(max(at, now), at.astimezone(there).weekday())
+    wished = slot if hour is None else schedule.local_due(slot, name or default, hour)
+    at = max(wished, now)
+    return Due(at, at.astimezone(there).weekday())
 
 
 def _may_go(connection: Connection, issue: Issue, now: datetime) -> bool:
