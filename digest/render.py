@@ -97,7 +97,8 @@ def loads(text: str) -> CompiledIssue:
 
 def _fit(item: Item, update: str) -> Item:
     """``item`` with every text on one line and no URL that a line of mail can't hold (its headline then stands without
-    a link, or without its picture). The headline of an update says so, in the words ``update``: wherever it stands."""
+    a link, or without its picture). The headline of an update says so, in the words ``update``: wherever it stands.
+    What fits already stays as it is: editors change what was compiled."""
     image = item.image
     if image and not _linkable(image.url):
         image = None
@@ -106,7 +107,7 @@ def _fit(item: Item, update: str) -> Item:
         image = replace(image, alt=alt, credit=_line(image.credit))
     return replace(
         item,
-        title=_line(update.replace("{headline}", item.title) if item.told else item.title),
+        title=_line(_marked(item.title, update) if item.told else item.title),
         standfirst=_line(item.standfirst),
         byline=_line(item.byline),
         place=_line(item.place),
@@ -115,6 +116,12 @@ def _fit(item: Item, update: str) -> Item:
         url=item.url if _linkable(item.url) else "",
         image=image,
     )
+
+
+def _marked(headline: str, update: str) -> str:
+    before, _, behind = update.partition("{headline}")
+    marked = headline.startswith(before) and headline.endswith(behind)
+    return headline if marked else f"{before}{headline}{behind}"
 
 
 def _line(text: str) -> str:

@@ -11,7 +11,8 @@ from email import message_from_bytes, policy
 import pytest
 from sqlalchemy import func, select
 
-from digest.flows import articles, retention
+from digest.edits import Edit, Verb
+from digest.flows import articles, operate, publish, retention, review
 from digest.outcomes import Envelope
 from digest.settings import RetentionSettings, Settings
 from digest.states import IssueState
@@ -75,6 +76,20 @@ def test_an_update_that_leads_says_so_in_the_subject(world: World) -> None:
     world.articles(COURT)
     mail = message_from_bytes(sent(world)["a@x.example"].message, policy=policy.default)
     assert f"Update: {COURT.title}" in mail["Subject"]
+
+
+def test_an_update_is_marked_once_however_often_its_issue_is_edited(world: World) -> None:
+    told_first(world, "a@x.example")
+    world.articles(COURT)
+    app = world.app
+    issue = publish.open_now(app.database, "tide", "daily", app.now())
+    review.hold(app.database, issue.id, "ana", app.now())
+    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    wanted = [Edit(Verb.PREHEADER, text="Halden, and more")]
+    for _ in range(2):
+        review.edit(app.database, issue.id, lambda _: wanted, app.compile, "ana", app.now())
+    shown = [item for one in operate.contents(app.database, issue.id).sections for item in one.shown]
+    assert [item.title for item in shown] == [f"Update: {COURT.title}"]
 
 
 @pytest.mark.parametrize("after", [POLISHED, replace(FIRST, standfirst="It is the first in eleven years.")])
