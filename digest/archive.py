@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter
 
 from digest.message import clip
-from digest.values import Image, IssueContent, Item
+from digest.subjects import subject
+from digest.values import CompiledIssue, Image, IssueContent, Item
 from digest.variants import choose
 
 _SUMMARY_MOST = 200
@@ -48,6 +49,15 @@ def public(content: IssueContent) -> IssueContent:
         edition=replace(content.edition, sections=sections, feeds=(), schedules=()),
         items={story_id: content.items[story_id] for _, ids in shown for story_id in ids},
         candidates=tuple(ids for _, ids in shown),
+        reasons=(),
+    )
+
+
+def titled(content: IssueContent, compiled: CompiledIssue) -> IssueContent:
+    """A public content with its editor's subject, if it has one, as its readers got it: placeholders filled in."""
+    first, *others = (one.item for one in told(content))
+    return replace(
+        content, subjects=tuple(subject(written, compiled, first, len(others)) for written in content.subjects)
     )
 
 

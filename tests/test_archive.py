@@ -16,7 +16,8 @@ import httpx
 import pytest
 from lxml import etree
 
-from digest.flows import operate, publish, retention, segments
+from digest.edits import Edit, Verb
+from digest.flows import operate, publish, retention, review, segments
 from digest.settings import RetentionSettings, Settings
 from digest.values import ArticleDraft, Image, Issue, Kind
 
@@ -99,6 +100,19 @@ def test_an_issue_shows_all_sections_and_nothing_of_any_reader(world: World, sit
     assert "@" not in re.sub(r"@(media|context|type)\b", "", page), "no address, no open slot"
     assert "View in browser" not in page and "You receive this mail" not in page and "nsubscribe" not in page
     assert '<form class="join" method="post" action="../../s/tide">' in page
+
+
+def test_an_issue_has_the_title_that_its_editor_gave_it(world: World, site: httpx.Client) -> None:
+    app = world.app
+    world.articles(headed("Harbour freezes"), draft(2), draft(3))
+    issue = publish.open_now(app.database, "tide", "daily", app.now())
+    review.hold(app.database, issue.id, "ana", app.now())
+    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    wanted = [Edit(Verb.SUBJECT, text="{{Extra}} {headline}, {more}")]
+    review.edit(app.database, issue.id, lambda _: wanted, app.compile, "ana", app.now())
+    review.release(app.database, issue.id, "ana", app.now())
+    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    assert "{Extra} Harbour freezes, and 2 more" in site.get("/a/tide").text
 
 
 def test_an_issue_describes_itself_to_programs(world: World, site: httpx.Client) -> None:

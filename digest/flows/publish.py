@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, true
 
 from digest import render, schedule, segments
-from digest.archive import public
+from digest.archive import public, titled
 from digest.compose import compose, is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.outlook import Outlook, outlook
@@ -235,11 +235,12 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
 
 
 def _archive(connection: Connection, issue: Issue, now: datetime) -> None:
-    frozen = issues.load_compiled(connection, issue.id)
-    assert frozen
-    shown = public(render.loads(frozen).content)
+    stored = issues.load_compiled(connection, issue.id)
+    assert stored
+    frozen = render.loads(stored)
+    shown = public(frozen.content)
     if shown.items:
-        archive.put(connection, issue, shown, now)
+        archive.put(connection, issue, titled(shown, frozen), now)
 
 
 def _chosen(connection: Connection, issue: Issue, edition: Edition, now: datetime) -> ColumnElement[bool]:
