@@ -45,13 +45,12 @@ def compose(
     editors left out of earlier issues, with the intake up to which that holds; what is told as one goes with them."""
     levels = sorted({covers_from, *cutoffs})
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
-    told = tell_once(edition, stories, levels, now)
+    listed = shortlist(edition, stories, now)
+    told = tell_once(edition, stories, levels, listed)
     known = [story for story in told if story.intake > dropped.get(story.id, 0)]
     weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
-    listed = _listed(edition, known, now)
-    affairs = news.affairs(
-        [story for story in listed if not story.told]
-    )  # a story and its update are for different readers
+    leading = [story for story in known if story.id in listed]
+    affairs = news.affairs([story for story in leading if not story.told])  # a story and its update: different readers
     ranked = rank(edition, known, now, replace(signals, weights=weights | dict(signals.weights), affairs=affairs))
     depth, candidates, deep = spare, [], sorted({*levels, *standing})
     for section in edition.sections:
@@ -103,11 +102,13 @@ def is_empty(content: IssueContent) -> bool:
     return not any(item.is_for(content.covers_from) for item in content.items.values())
 
 
-def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int], now: datetime) -> list[Story]:
-    """The stories, with those told as one that are one, each shown by the edition's best article. Only what came in
-    between the same two cut-offs is joined: what a reader was told yesterday must not swallow what is new today.
-    Updates stand for themselves: only some readers of their band get them."""
-    listed = {story.id for story in _listed(edition, stories, now) if not story.told}
+def tell_once(
+    edition: Edition, stories: Sequence[Story], levels: Sequence[int], listed: Collection[int]
+) -> list[Story]:
+    """The stories, with those of the ``listed`` told as one that are one, each shown by the edition's best article.
+    Only what came in between the same two cut-offs is joined: what a reader was told yesterday must not swallow what is
+    new today. Updates stand for themselves: only some readers of their band get them."""
+    listed = {story.id for story in stories if story.id in listed and not story.told}
     in_time = sorted(stories, key=lambda story: (story.intake, story.id))
     told: list[Story] = []
     for _, together in groupby(in_time, key=lambda story: bisect_left(levels, story.intake)):
@@ -118,11 +119,10 @@ def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int],
     return [story if story.told else _with_best_lead(story, preferred) for story in told]
 
 
-def _listed(edition: Edition, stories: Sequence[Story], now: datetime) -> list[Story]:
-    """Those that any section could show."""
+def shortlist(edition: Edition, stories: Sequence[Story], now: datetime) -> set[int]:
+    """The ids of those that any section could show."""
     ranked = rank(edition, stories, now)
-    ids = {story.id for each in ranked.values() for story, _ in each[:SHORTLIST]}
-    return [story for story in stories if story.id in ids]
+    return {story.id for each in ranked.values() for story, _ in each[:SHORTLIST]}
 
 
 def _with_best_lead(story: Story, preferred: Mapping[str, int]) -> Story:
