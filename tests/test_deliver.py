@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
+from digest.errors import UnavailableError
 from digest.flows import audience, erasure, operate
 from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.states import DeliveryState, IssueState
-from digest.store import schema
+from digest.store import deliveries, schema
 from digest.values import Kind
 
 from .conftest import NOW
@@ -44,6 +46,51 @@ def test_an_issue_goes_once_to_every_active_reader_and_is_sent(world: World) -> 
     assert world.counts(issue) == {"accepted": 7}
     assert world.state(issue) == "sent"
     assert world.deliver(courier) == 0
+
+
+def _slow(world: World) -> ToldCourier:
+    """Whose every answer takes longer than there is between two looks at who has left."""
+
+    def answer(_: Envelope) -> Outcome:
+        world.later(seconds=0.2)
+        return ACCEPTED
+
+    return ToldCourier(answer)
+
+
+def test_a_slow_database_holds_up_no_mail_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at who has left takes longer than the time after which it is due again."""
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+    still_wanted, looks = deliveries.still_wanted, []
+
+    def slowly(connection: Connection, ids: Sequence[int], now: datetime) -> set[int]:
+        looks.append(now)
+        assert len(looks) < 50
+        world.later(seconds=0.2)
+        return still_wanted(connection, ids, now)
+
+    monkeypatch.setattr(deliveries, "still_wanted", slowly)
+    courier = _slow(world)
+    world.deliver(courier)
+    assert looks
+    assert world.counts(issue) == {"accepted": 7}
+
+
+def test_a_database_that_is_gone_when_it_is_asked_who_has_left_ends_no_sending(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+
+    def gone(*_: object) -> set[int]:
+        raise UnavailableError("the database does not answer")
+
+    monkeypatch.setattr(deliveries, "still_wanted", gone)
+    world.deliver(_slow(world))
+    assert world.counts(issue) == {"accepted": 7}
 
 
 def test_the_next_issue_repeats_nothing_and_misses_nothing(world: World) -> None:

@@ -236,8 +236,9 @@ class _Hand:
             if abs(now - left_at) > _LEFT_EVERY:
                 left_at = now
                 self._let_go(now)
-                continue
-            mail = self._group.popleft()
+                if not self._group:
+                    return
+            mail = self._group.popleft()  # one at least behind each look, however long looking takes
             try:
                 envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run, mail.turn), now)
             except (DigestError, ValueError) as error:  # one reader's data must not stop the others' mail
@@ -250,9 +251,12 @@ class _Hand:
 
     def _let_go(self, now: datetime) -> None:
         """Who has left, or is away, goes back in line; the look before the wire settles his delivery there."""
-        with self._run.office.database.read() as connection:
-            ids = [mail.turn.subscription_id for mail in self._group]
-            wanted = deliveries.still_wanted(connection, ids, now)
+        ids = [mail.turn.subscription_id for mail in self._group]
+        try:
+            with self._run.office.database.read() as connection:
+                wanted = deliveries.still_wanted(connection, ids, now)
+        except UnavailableError:  # raised amid sending, it would lose what servers said; soon we ask again
+            return
         held = Outcome(Result.HELD, "the reader has left in the meantime", stage=Stage.LOCAL)
         self._results += [(mail, held) for mail in self._group if mail.turn.subscription_id not in wanted]
         self._group = deque(mail for mail in self._group if mail.turn.subscription_id in wanted)
