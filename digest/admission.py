@@ -2,8 +2,8 @@
 
 Each is a bucket (``digest.limits``) that holds half an hour's worth at once, so that a class or an office can sign up
 together, and drains so that never more than the hour's number is let in during any hour. A flood from many places
-meets the limit over all; a quarter of that is kept for networks that asked for nothing in the last hour, one sign-up
-each, so that a true reader gets in while a flood goes on.
+meets the limits on one domain and over all; a quarter of those is kept for networks that asked for nothing in the last
+hour, one sign-up each, so that a true reader gets in while a flood goes on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from digest.limits import Limit
 from digest.settings import SignUpSettings
 
 ADDRESS = "sign-ups of one address"
+DOMAIN = "sign-ups to one domain"
 WHOLE = "sign-ups"
+SHARED = (DOMAIN, WHOLE)
 _HOUR = 3600
 
 
@@ -28,29 +30,36 @@ def network(ip: str) -> str:
     return _within(ip, 24, 48)
 
 
-def concerned(settings: SignUpSettings, ip: str, address_key: bytes, domain: str) -> tuple[Limit, ...]:
-    """The limits that a sign-up for an address at ``domain`` falls under, but for the one over all."""
+def concerned(settings: SignUpSettings, ip: str, address_key: bytes) -> tuple[Limit, ...]:
+    """The limits of who asks and for whom."""
     found = [
         _per_hour("sign-ups from one visitor", f"sign-up:visitor:{visitor(ip)}", settings.visitor_per_hour),
         _per_hour("sign-ups from one network", f"sign-up:network:{network(ip)}", settings.network_per_hour),
         _per_hour(ADDRESS, f"sign-up:address:{address_key.hex()}", settings.address_per_hour),
-        _per_hour("sign-ups to one domain", f"sign-up:domain:{domain}", settings.domain_per_hour),
     ]
     return tuple(limit for limit in found if limit)
 
 
-def over_all(settings: SignUpSettings) -> tuple[Limit, ...]:
-    """The limit over all, less what is kept for newcomers."""
-    limit = _per_hour(WHOLE, "sign-up:whole", settings.per_hour - settings.per_hour // 4)
-    return (limit,) if limit else ()
+def common(settings: SignUpSettings, domain: str) -> tuple[Limit, ...]:
+    """The limits that strangers share, to one domain and over all, less what is kept for newcomers."""
+    found = [
+        _per_hour(DOMAIN, f"sign-up:domain:{domain}", settings.domain_per_hour - settings.domain_per_hour // 4),
+        _per_hour(WHOLE, "sign-up:whole", settings.per_hour - settings.per_hour // 4),
+    ]
+    return tuple(limit for limit in found if limit)
 
 
-def newcomers(settings: SignUpSettings, ip: str) -> tuple[Limit, ...]:
-    """What is kept for networks that asked for nothing in the last hour, one sign-up each out of a common store. What
+def newcomers(settings: SignUpSettings, ip: str, domain: str) -> tuple[Limit, ...]:
+    """What is kept for networks that asked for nothing in the last hour, one sign-up each out of common stores. What
     counts as one is large here, a /16 or /32: who floods has many small ones."""
-    store = _per_hour(WHOLE, "sign-up:newcomers", settings.per_hour // 4)
-    first = _per_hour("first sign-ups from one network", f"sign-up:first:{_within(ip, 16, 32)}", 1)
-    return (store, first) if store and first else ()
+    if min((number for number in (settings.domain_per_hour, settings.per_hour) if number), default=0) < 4:
+        return ()  # no limit, or too little to keep any of it
+    found = [
+        _per_hour(DOMAIN, f"sign-up:newcomers:{domain}", settings.domain_per_hour // 4),
+        _per_hour(WHOLE, "sign-up:newcomers", settings.per_hour // 4),
+        _per_hour("first sign-ups from one network", f"sign-up:first:{_within(ip, 16, 32)}", 1),
+    ]
+    return tuple(limit for limit in found if limit)
 
 
 def _per_hour(name: str, key: str, allowed: int) -> Limit | None:

@@ -28,7 +28,7 @@ from digest.limits import Limit
 from digest.settings import CaptchaSettings, Settings, SignUpSettings
 from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Subscription
-from digest.web import captcha
+from digest.web import captcha, limits
 
 from .conftest import NOW
 from .test_web import ADDRESS, _found, _mark, on_sqlite, reader, served, site
@@ -171,9 +171,9 @@ def test_the_turnstile_lets_through_what_every_limit_has_room_for(redis_url: str
         assert turnstile.admit([small, large]) is None
 
 
-def test_limits_go_by_visitor_network_address_and_domain() -> None:
-    def keys(ip: str, key: bytes = b"a", domain: str = "example.org") -> list[str]:
-        return [limit.key for limit in admission.concerned(SignUpSettings(), ip, key, domain)]
+def test_limits_go_by_visitor_network_and_address() -> None:
+    def keys(ip: str) -> list[str]:
+        return [limit.key for limit in admission.concerned(SignUpSettings(), ip, b"a")]
 
     same = [keys("192.0.2.1"), keys("192.0.2.9"), keys("::ffff:192.0.2.1"), keys("2001:db8::1"), keys("2001:db8::9:1")]
     assert same[0][0] != same[1][0] and same[0][1:] == same[1][1:] and same[2] == same[0] and same[3] == same[4]
@@ -181,13 +181,13 @@ def test_limits_go_by_visitor_network_address_and_domain() -> None:
     assert admission.visitor("2001:db8::1") != admission.visitor("2001:db8:0:1::1")
     assert admission.network("unknown") == "unknown"
     none = SignUpSettings(visitor_per_hour=0, network_per_hour=0, address_per_hour=0, domain_per_hour=0, per_hour=0)
-    assert not admission.concerned(none, "192.0.2.1", b"a", "example.org") + admission.over_all(none)
-    assert not admission.newcomers(none, "192.0.2.1")
+    assert not admission.concerned(none, "192.0.2.1", b"a") + admission.common(none, "example.org")
+    assert not admission.newcomers(none, "192.0.2.1", "example.org")
 
 
 @pytest.mark.parametrize("allowed", [1, 2, 3, 10, 1000])
 def test_no_hour_lets_in_more_than_its_number(allowed: int) -> None:
-    (limit, *_) = admission.concerned(SignUpSettings(visitor_per_hour=allowed), "192.0.2.1", b"a", "example.org")
+    (limit, *_) = admission.concerned(SignUpSettings(visitor_per_hour=allowed), "192.0.2.1", b"a")
     now = [0.0]
     turnstile = Turnstile("redis+socket:///nowhere", lambda: now[0])
     let_in = []
@@ -196,6 +196,21 @@ def test_no_hour_lets_in_more_than_its_number(allowed: int) -> None:
         if turnstile.admit([limit]) is None:
             let_in.append(now[0])
     assert max(sum(start <= at < start + 3600 for at in let_in) for start in let_in) <= allowed
+
+
+@on_sqlite
+def test_a_flood_to_a_large_domain_keeps_no_true_reader_of_it_out(app: App) -> None:
+    def held(n: int, ip: str) -> object:
+        return limits.refused(app, f"r{n}@large.example", ip)
+
+    flood = [held(n, f"198.18.{n % 200}.{n // 200}") for n in range(600)]
+    let_in = flood.count(None)
+    assert let_in < SignUpSettings().domain_per_hour / 2
+    assert held(601, "198.18.250.1"), "the flood goes on"
+    assert held(602, "203.0.113.9") is None, "and in comes a reader from elsewhere"
+    assert held(603, "203.0.113.9"), "but once"
+    others = [held(700 + n, f"{n % 90 + 20}.{n // 90}.0.1") for n in range(900)]
+    assert let_in + others.count(None) < SignUpSettings().domain_per_hour
 
 
 # ----------------------------------------------------------------------------------------------- captcha

@@ -9,9 +9,9 @@ from digest.gate.turnstile import Refused
 
 def refused(app: App, address: str, ip: str) -> Refused | None:
     """Whether a mail for a normalised ``address``, asked for by a visitor at ``ip``, is one too many."""
-    turnstile, settings = app.turnstile, app.settings.sign_up
-    own = admission.concerned(settings, ip, addresses.key(address), address.rpartition("@")[2])
-    found = turnstile.admit([*own, *admission.over_all(settings)])
-    if found and found.limit.name == admission.WHOLE and (kept := admission.newcomers(settings, ip)):
+    turnstile, settings, domain = app.turnstile, app.settings.sign_up, address.rpartition("@")[2]
+    own = admission.concerned(settings, ip, addresses.key(address))
+    found = turnstile.admit([*own, *admission.common(settings, domain)])
+    if found and found.limit.name in admission.SHARED and (kept := admission.newcomers(settings, ip, domain)):
         return turnstile.admit([*own, *kept])
     return found
