@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: help demo test lint format lock diagram judge gallery faults bench bench-import clean
+.PHONY: help install demo test lint format lock diagram judge gallery faults bench bench-import clean
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
@@ -12,6 +12,8 @@ help: ## show this
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+install: .venv/ready ## everything into .venv: then .venv/bin/digest
 
 demo: .venv/ready ## the whole story on the embedded default: collect, send, unsubscribe, second issue (KEEP=1 leaves it running)
 	$(BIN)/python -m demo $(if $(KEEP),--keep)

@@ -142,6 +142,21 @@ def test_what_a_feed_says_stays_text_everywhere(world: World, site: httpx.Client
     assert "<script" not in json.loads(site.get("/a/tide/feed.json").content)["items"][0]["content_html"]
 
 
+def test_an_editors_words_stand_in_the_archive_too(world: World, site: httpx.Client) -> None:
+    approved = PUBLIC.replace("public = true", "public = true\napproval = true")
+    world.edition(approved)
+    issue = told(world, headed("Ice"), draft(2), draft(3))
+    words = {Verb.SUBJECT: "Winter: {headline} {more}", Verb.PREHEADER: "Bring a coat", Verb.INTRO: "Good *morning*."}
+    edits = [Edit(verb, text=text) for verb, text in words.items()]
+    app = world.app
+    review.edit(app.database, issue.id, lambda _: edits, app.compile, "ana", app.now())
+    world.edition(PUBLIC)
+    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    page = site.get("/a/tide").text
+    assert "Winter: Ice and 2 more" in page and "Bring a coat" in page
+    assert "Good <em>morning</em>." in site.get("/a/tide/2026-11-24").text
+
+
 def test_long_archives_have_pages(world: World, site: httpx.Client) -> None:
     for number in range(32):
         told(world, draft(number))

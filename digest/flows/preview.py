@@ -66,7 +66,8 @@ def preview(
         content = publish.choose(database, edition_name, cadence, now, settings, now, anew)
         if envelope := mail(content, None if anew else covered_until):
             return Preview(envelope, repeated=anew)
-    raise InputError(f"edition {edition_name} has no story to show", "collect its feeds: `digest feed collect`")
+    hint = "collect its feeds: `digest feed collect`; or put articles in: `digest article add`"
+    raise InputError(f"edition {edition_name} has no story to show", hint)
 
 
 def _draft(connection: Connection, edition_id: int, cadence: str) -> tuple[Issue, IssueContent] | None:
