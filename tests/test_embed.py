@@ -65,6 +65,7 @@ def test_a_short_form_signs_up_for_all_sections(world: World) -> None:
     assert (found.state, found.choice.sections) == (SubscriptionState.PENDING, None)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_printed_form_is_what_the_sign_up_page_takes(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
