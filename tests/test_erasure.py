@@ -112,6 +112,15 @@ def test_after_erasing_no_table_file_or_log_holds_the_address(world: World, tmp_
         assert kept and (kept.address, kept.note) == (None, "")
 
 
+def test_a_list_that_still_names_him_leaves_no_trace_of_him(world: World, tmp_path: Path) -> None:
+    _live(world, tmp_path)
+    erasure.erase(world.app.database, world.app.settings.state_dir, ANN, world.app.now())
+    table = open_csv(io.StringIO(f"address,name\n{ANN},Ann\n"))
+    done = audience_import.import_table(world.app.database, "tide", table, world.app.now(), source="x", agreed="z")
+    assert done.rejected == 1 and "erased" in done.first_rejected[0].reason
+    assert _found(world, tmp_path, SPELLINGS) == set()
+
+
 def test_erasing_one_leaves_the_others(world: World, tmp_path: Path) -> None:
     _live(world, tmp_path)
     erasure.erase(world.app.database, world.app.settings.state_dir, ANN, world.app.now())
@@ -128,5 +137,5 @@ def test_no_import_brings_an_erased_reader_back(world: World, tmp_path: Path) ->
     erasure.erase(world.app.database, state_dir, ANN, world.app.now())
     rows = open_csv(["address", ANN]).records
     done = audience_import.import_subscribers(world.app.database, "tide", rows, world.app.now(), source="x")
-    assert done.first_rejected[0].reason == "is suppressed"
+    assert done.first_rejected[0].reason == "was erased, so nothing of the line is kept"
     assert not erasure.erase(world.app.database, state_dir, "unknown@x.example", world.app.now()).known

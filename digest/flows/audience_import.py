@@ -33,6 +33,7 @@ _SHOWN = 10
 _FIGURES = {Verdict.NEW: "added", Verdict.CHANGED: "changed", Verdict.SAME: "unchanged"}
 _REASONS = {
     Verdict.SUPPRESSED: "is suppressed",
+    Verdict.ERASED: "was erased, so nothing of the line is kept",
     Verdict.LEFT: "has unsubscribed; only the reader can sign up again",
     Verdict.EXPIRED: "never confirmed a sign-up; only the reader can sign up again",
 }
@@ -229,7 +230,10 @@ def _store(
         connection, task.edition_id, list(entries.values()), task.now, task.source, task.agreed, task.prepare
     )
     _prove(connection, done.chosen, task)
-    rejected += [Reject(line, _REASONS[verdict], raw[line]) for line, verdict in done.refused]
+    rejected += [
+        Reject(line, _REASONS[verdict], "" if verdict is Verdict.ERASED else raw[line])
+        for line, verdict in done.refused
+    ]
     return Counter({name: done.counts.get(verdict, 0) for verdict, name in _FIGURES.items()})
 
 

@@ -60,11 +60,12 @@ class Verdict(StrEnum):
     CHANGED = "changed"
     SAME = "same"
     SUPPRESSED = "suppressed"
+    ERASED = "erased"  # suppressed, and nothing else is to be kept of him
     LEFT = "left"  # who unsubscribed comes back by his own doing only
     EXPIRED = "expired"  # and so who never confirmed
 
 
-REFUSED = (Verdict.SUPPRESSED, Verdict.LEFT, Verdict.EXPIRED)
+REFUSED = (Verdict.SUPPRESSED, Verdict.ERASED, Verdict.LEFT, Verdict.EXPIRED)
 
 
 class Incoming(NamedTuple):
@@ -188,6 +189,7 @@ def _judgement(edition_id: int) -> Select[Any]:
     )
     comes = incoming.c.state == _ACTIVE
     verdict = case(
+        (and_(suppressions.c.address_key.is_not(None), suppressions.c.address.is_(None)), Verdict.ERASED),
         (suppressions.c.address_key.is_not(None), Verdict.SUPPRESSED),
         (subscriptions.c.id.is_(None), Verdict.NEW),
         (and_(comes, subscriptions.c.state == _LEFT), Verdict.LEFT),
