@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
+from types import SimpleNamespace
 
+import httpx
 import pytest
 from sqlalchemy import Connection, update
 
+from digest import tokens
 from digest.errors import UnavailableError
 from digest.flows import audience, erasure, operate
 from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
+from digest.smtp.courier import Answers, OnWire
 from digest.states import DeliveryState, IssueState
 from digest.store import deliveries, schema
 from digest.values import Kind
+from digest.web import leaving
 
 from .conftest import NOW
+from .served import served
 from .world import (
     ACCEPTED,
     NO_SUCH_USER,
@@ -25,6 +34,7 @@ from .world import (
     World,
     draft,
     headlines,
+    in_line,
     small_world,
     told,
 )
@@ -162,6 +172,61 @@ def test_unsubscribed_suppressed_and_erased_are_held_back_at_the_last_moment(wor
     assert sorted(courier.recipients) == READERS[3:]
     assert world.counts(issue) == {"accepted": 4, "cancelled": 2, "suppressed": 1}
     assert world.state(issue) == "sent"
+
+
+class LastMoment(ToldCourier):
+    """A courier in whose hands a group is when somebody does something."""
+
+    def __init__(self, done: Callable[[], object]) -> None:
+        super().__init__()
+        self.done = done
+
+    def send(self, envelopes: Iterable[Envelope], on_wire: OnWire = lambda _: None) -> Iterator[Answers]:
+        self.done()
+        yield from super().send(envelopes, on_wire)
+
+
+def test_who_leaves_when_his_group_is_taken_already_is_not_mailed_either(world: World) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+    first, *others = in_line(world)
+    left, seen = world.subscription(first), list[bool]()
+
+    def leave() -> None:
+        audience.unsubscribe(world.app.database, left.id, NOW, issue_id=issue.id, source="one-click")
+        seen.append(audience.being_mailed(world.app.database, [left.id]))
+
+    courier = LastMoment(leave)
+    world.deliver(courier)
+    assert seen[0], "for all he can know"
+    assert sorted(courier.recipients) == sorted(others)
+    assert world.counts(issue) == {"accepted": 6, "cancelled": 1}
+    assert not audience.being_mailed(world.app.database, [left.id])
+
+
+def test_who_leaves_while_his_mail_is_on_the_wire_is_answered_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+    link = tokens.reader(world.app.settings.keys, issue.id, world.subscription(READERS[0]).id)
+    waits = threading.Event()
+    monkeypatch.setattr(leaving, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: waits.set()))
+    answers: list[Future[httpx.Response]] = []
+
+    def outcome(envelope: Envelope) -> Outcome:
+        if envelope.recipient == READERS[0]:
+            answers.append(pool.submit(client.post, f"/u/{link}", data={"List-Unsubscribe": "One-Click"}))
+            assert waits.wait(30)
+            assert not answers[0].done()
+        return ACCEPTED
+
+    with served(world.app) as client, ThreadPoolExecutor(1) as pool:
+        world.deliver(ToldCourier(outcome))
+        assert answers[0].result(30).status_code == 200
+    assert world.counts(issue) == {"accepted": 7}
 
 
 def test_weekly_readers_are_left_alone_by_a_daily_issue_and_catch_up_when_they_change(world: World) -> None:

@@ -14,7 +14,7 @@ from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import choices
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import clicks, consent, editions, issues, subscribers, suppressions
+from digest.store import clicks, consent, deliveries, editions, issues, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.store.suppressions import Suppression
@@ -66,6 +66,12 @@ def unsubscribe_many(database: Database, leavers: Sequence[Leaver], now: datetim
     with database.write() as connection:
         left = [by_id[id_] for id_ in subscribers.leave(connection, sorted(by_id))]
         consent.record_leaving(connection, [(one.subscription_id, one.issue_id or None, one.ip) for one in left], now)
+
+
+def being_mailed(database: Database, subscription_ids: Sequence[int]) -> bool:
+    """Whether a mail to one of these is on the wire. Of who has left before this was asked, no other will be."""
+    with database.read() as connection:
+        return bool(deliveries.on_the_wire(connection, subscription_ids))
 
 
 def unsubscribe_all(

@@ -40,7 +40,6 @@ _OVERLAP_PAUSE = timedelta(seconds=60)
 _ASK_AGAIN = (0.5, 2.0, 8.0)  # seconds after which a failing database is asked again
 _SETTLE_EVERY = timedelta(seconds=1)
 _LOOK_EVERY = timedelta(seconds=0.5)
-_LEFT_EVERY = timedelta(seconds=0.1)  # a look at who has left, 1 ms; a group that is sent in less needs none
 Writer = Callable[[CompiledIssue, Variant, Reader, datetime], Envelope]
 """Personalises: fills an issue's fragments for one reader."""
 
@@ -223,18 +222,17 @@ class _Hand:
         self._results: list[tuple[Mail, Outcome]] = []
 
     def __iter__(self) -> Iterator[Envelope]:
-        """Ends early when the issue is paused or the lease lost, looked at twice a second; leaves out who has left
-        since the group was taken, looked at ten times a second."""
+        """Looks twice a second whether the issue is paused or the lease lost, and ends early; and who has left. That
+        first of all, too: everybody can see by now that these are being mailed, so who leaves from here on can wait."""
         office = self._run.office
-        looked_at = left_at = office.clock()
+        looked_at = office.clock()
+        self._let_go(looked_at)
         while self._group:
             now = office.clock()
             if abs(now - looked_at) > _LOOK_EVERY:
                 looked_at = now
                 if not self._run.ours():
                     return
-            if abs(now - left_at) > _LEFT_EVERY:
-                left_at = now
                 self._let_go(now)
                 if not self._group:
                     return

@@ -135,6 +135,12 @@ def still_wanted(connection: Connection, ids: Sequence[int], now: datetime) -> s
     return set(connection.execute(statement).scalars())
 
 
+def on_the_wire(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """Which of these subscriptions are being mailed at this moment."""
+    going = select(issues.c.id).where(issues.c.state.in_((IssueState.SENDING, IssueState.PAUSED)))
+    return _on_the_wire(connection, list(connection.execute(going).scalars()), ids)
+
+
 def _open_elsewhere(connection: Connection, issue_id: int) -> list[int]:
     """The other issues of the same edition that are being sent: rarely any."""
     same = select(issues.c.edition_id).where(issues.c.id == issue_id).scalar_subquery()

@@ -5,6 +5,7 @@ It needs the database and nothing else, never expires, and is committed before t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
@@ -23,6 +24,8 @@ from digest.web.forms import Form, Posted
 from digest.web.pages import Pages
 from digest.web.together import Together
 
+_PATIENCE_SECONDS = 5.0
+_POLL_SECONDS = 0.05
 REASONS = ("often", "dull", "never", "elsewhere", "other")
 
 
@@ -41,6 +44,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
         names, ip, now = door.leaver(token), client_ip(request), app.now()
         if form.first("List-Unsubscribe") == "One-Click":  # a program asks: no page, so that it costs little
             clicks.do(Leaver(names.subscription_id, names.issue_id, ip))
+            _after_the_mail(app, [names.subscription_id])
             return PlainTextResponse("You are unsubscribed.\n")
         restored, thanked, left = False, False, list[int]()
         if ticket := form.first("undo"):
@@ -50,11 +54,20 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
             thanked = True
         else:
             left = _leave(app, names, form, "page", ip)
+            _after_the_mail(app, left)
             if audience.subscription_of(app.database, names.subscription_id) is None:  # erased: he gets nothing more
                 return pages.page("unsubscribe", restored=False)
         return page(door, token, *door.subscribed(names), left=left, restored=restored, thanked=thanked)
 
     return router
+
+
+def _after_the_mail(app: App, left: Sequence[int]) -> None:
+    """Whose mail is on the wire at this moment is answered after it, so that nobody gets one after his answer; but a
+    server that is slow to take it must not keep him."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while audience.being_mailed(app.database, left) and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
 
 
 def _leave(app: App, names: ReaderToken, form: Form, source: str, ip: str) -> list[int]:
