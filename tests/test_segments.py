@@ -196,6 +196,16 @@ def test_segments_are_kept_by_name(world: World) -> None:
         flow.show(database, "tide", "gold", FIELDS, NOW)
 
 
+def test_a_segment_that_makes_no_sense_any_more_is_listed_with_what_is_wrong(world: World) -> None:
+    _fill(world)
+    database = world.app.database
+    flow.add(database, "tide", "gold", "fields.plan = gold", FIELDS, NOW)
+    flow.add(database, "tide", "daily", "cadence = daily", FIELDS, NOW)
+    usable, broken = flow.listing(database, "tide", {}, NOW)
+    assert (usable.segment.name, usable.fault, usable.total > 0) == ("daily", "", True)
+    assert (broken.segment.name, broken.fault) == ("gold", "a segment can't ask for 'fields.plan'")
+
+
 # ---------------------------------------------------------------------------------------- special issues
 
 

@@ -40,7 +40,7 @@ def list_(ctx: typer.Context, edition: EditionName, json: Json = False) -> None:
     if json:
         show_json([_plain(one) for one in found])
         return
-    rows = [(one.segment.name, one.total, _by_cadence(one.readers), one.segment.where) for one in found]
+    rows = [(one.segment.name, one.total, one.fault or _by_cadence(one.readers), one.segment.where) for one in found]
     show_table(("name", "readers", "of these", "where"), rows, f"Segments of {edition}")
 
 
@@ -90,7 +90,7 @@ def _tell(found: Counted, *, json: bool) -> None:
 
 def _plain(one: Counted) -> dict[str, object]:
     named = {"name": one.segment.name, "where": one.segment.where, "created_at": one.segment.created_at}
-    return {**named, "readers": one.total, "by_cadence": one.readers}
+    return {**named, "readers": one.total, "by_cadence": one.readers, "fault": one.fault}
 
 
 def _by_cadence(readers: Mapping[str, int]) -> str:

@@ -24,10 +24,12 @@ Declared = Mapping[str, FieldType]
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A segment with how many active readers it has, by cadence."""
+    """A segment with how many active readers it has, by cadence. ``fault``: why its words make no sense any more, as
+    when a field or a section is gone."""
 
     segment: Segment
     readers: Mapping[str, int]
+    fault: str = ""
 
     @property
     def total(self) -> int:
@@ -46,11 +48,16 @@ def add(database: Database, edition: str, name: str, where: str, declared: Decla
 
 
 def listing(database: Database, edition: str, declared: Declared, now: datetime) -> list[Counted]:
-    """An edition's segments, counted now."""
+    """An edition's segments, counted now, those at fault too."""
     with database.read() as connection:
         edition_id, spec = editions.require(connection, edition)
-        names = [one.name for one in segments.listing(connection, edition_id)]
-        return [_counted(connection, edition_id, spec, name, declared, now) for name in names]
+        found = list[Counted]()
+        for one in segments.listing(connection, edition_id):
+            try:
+                found.append(_counted(connection, edition_id, spec, one.name, declared, now))
+            except InputError as error:
+                found.append(Counted(one, {}, error.message))
+        return found
 
 
 def show(database: Database, edition: str, name: str, declared: Declared, now: datetime) -> Counted:
