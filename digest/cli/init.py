@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -110,7 +111,12 @@ def _silent(_question: str, default: str) -> str:
 
 
 def _prompt(question: str, default: str) -> str:
-    return str(typer.prompt(question, default=default, show_default=bool(default), err=True)).strip()
+    try:
+        return str(typer.prompt(question, default=default, show_default=bool(default), err=True)).strip()
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise InputError(f"nobody answers “{question}”", "--yes takes the defaults") from None
 
 
 def _hidden(question: str, default: str) -> str:
