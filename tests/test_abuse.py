@@ -247,7 +247,8 @@ def test_a_flood_stays_under_the_caps_and_a_true_reader_gets_in(settings: Settin
                 signup.ask(app.database, "morning", wish, app.now())
         again = [_sign_up(app, client, "victim1@example1.org", f"198.18.{n}.1") for n in range(8)]
         assert again == [200] * 8, "beyond its limit the answer is the same"
-        assert _sign_up(app, client, "late@example1.org", "100.0.1.99") == 429, "from a network that had its share"
+        late = [_sign_up(app, client, f"late{n}@example1.org", f"100.0.1.{90 + n}") for n in range(10)]
+        assert 429 in late, "from a network that had its share; every dozen seconds there is room for one"
         assert _sign_up(app, client, "true@reader.example", "203.0.113.77") == 200, "from one that asked for nothing"
     most = caps.per_hour * (1 + (app.now() - begun) / timedelta(hours=1))
     assert caps.per_hour / 4 < let_in <= most
