@@ -27,7 +27,7 @@ from digest.flows import publish
 from digest.states import SubscriptionState
 from digest.store.schema import subscribers, subscriptions
 
-_CONNECTIONS = 40
+_CONNECTIONS = 100
 _BODY = b"List-Unsubscribe=One-Click"
 _SENDING = 1.6  # how much longer than the leaving the sending lasts
 

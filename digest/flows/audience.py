@@ -60,12 +60,16 @@ class Leaver:
     ip: str
 
 
-def unsubscribe_many(database: Database, leavers: Sequence[Leaver], now: datetime) -> None:
-    """unsubscribe: one-clicks that came in together, in one transaction; see ``unsubscribe``."""
+def unsubscribe_many(database: Database, leavers: Sequence[Leaver], now: datetime) -> list[bool]:
+    """unsubscribe: one-clicks that came in together, in one transaction; see ``unsubscribe``. Says of each whether a
+    mail to him is on the wire; see ``being_mailed``."""
     by_id = {one.subscription_id: one for one in leavers}
     with database.write() as connection:
         left = [by_id[id_] for id_ in subscribers.leave(connection, sorted(by_id))]
         consent.record_leaving(connection, [(one.subscription_id, one.issue_id or None, one.ip) for one in left], now)
+    with database.read() as connection:  # only now: who is taken from here on is seen to have left
+        mailed = deliveries.on_the_wire(connection, list(by_id))
+    return [one.subscription_id in mailed for one in leavers]
 
 
 def being_mailed(database: Database, subscription_ids: Sequence[int]) -> bool:

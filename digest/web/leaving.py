@@ -25,7 +25,7 @@ from digest.web.pages import Pages
 from digest.web.together import Together
 
 _PATIENCE_SECONDS = 5.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.2
 REASONS = ("often", "dull", "never", "elsewhere", "other")
 
 
@@ -33,7 +33,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     door = Door(app, pages)
-    clicks = Together[Leaver](lambda leavers: audience.unsubscribe_many(app.database, leavers, app.now()))
+    clicks = Together[Leaver, bool](lambda leavers: audience.unsubscribe_many(app.database, leavers, app.now()))
 
     @router.api_route("/u/{token}", methods=READ)
     def unsubscribe_page(token: str) -> Response:
@@ -43,8 +43,8 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
     def unsubscribe(token: str, form: Posted, request: Request) -> Response:
         names, ip, now = door.leaver(token), client_ip(request), app.now()
         if form.first("List-Unsubscribe") == "One-Click":  # a program asks: no page, so that it costs little
-            clicks.do(Leaver(names.subscription_id, names.issue_id, ip))
-            _after_the_mail(app, [names.subscription_id])
+            if clicks.do(Leaver(names.subscription_id, names.issue_id, ip)):
+                _after_the_mail(app, [names.subscription_id])
             return PlainTextResponse("You are unsubscribed.\n")
         restored, thanked, left = False, False, list[int]()
         if ticket := form.first("undo"):

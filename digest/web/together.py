@@ -10,16 +10,18 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 _MOST = 500
 _PATIENCE_SECONDS = 60.0
 
 
-class Together(Generic[T]):
-    """``act`` does several at once and raises if it did none of them. One thread, begun with the first."""
+class Together(Generic[T, R]):
+    """``act`` does several at once, says what came of each, and raises if it did none. One thread, begun with the
+    first."""
 
-    def __init__(self, act: Callable[[Sequence[T]], None]) -> None:
+    def __init__(self, act: Callable[[Sequence[T]], Sequence[R]]) -> None:
         self._act = act
-        self._waiting: SimpleQueue[tuple[T, Future[None]]] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[T, Future[R]]] = SimpleQueue()
         self._begin = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -28,16 +30,16 @@ class Together(Generic[T]):
         """How many are in line, not counting those being done."""
         return self._waiting.qsize()
 
-    def do(self, one: T) -> None:
-        """Returns when it is done; raises what ``act`` did."""
+    def do(self, one: T) -> R:
+        """What came of it, when it is done; raises what ``act`` did."""
         if self._thread is None:
             with self._begin:
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name="together", daemon=True)
                     self._thread.start()
-        done: Future[None] = Future()
+        done: Future[R] = Future()
         self._waiting.put((one, done))
-        done.result(_PATIENCE_SECONDS)
+        return done.result(_PATIENCE_SECONDS)
 
     def _run(self) -> None:
         while True:
@@ -48,10 +50,10 @@ class Together(Generic[T]):
             except Empty:
                 pass
             try:
-                self._act([one for one, _ in batch])
+                results = self._act([one for one, _ in batch])
             except Exception as error:  # noqa: BLE001 - each who waits is told
                 for _, done in batch:
                     done.set_exception(error)
             else:
-                for _, done in batch:
-                    done.set_result(None)
+                for (_, done), result in zip(batch, results, strict=True):
+                    done.set_result(result)
