@@ -16,6 +16,8 @@ KEY_BYTES = 16
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)")  # RFC 5322 dot-atom at an ASCII domain
 _ANY = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]*[^\s<>()\[\]\"',;:.]")
+_WORD = re.compile(r"[^\s@<>()\[\]\",;:|]+@[^\s@<>()\[\]\"',;:|]+")
+_BEFORE = re.compile(r"^|['=/*`]")  # what may stand before an address, and in one
 _MOST_LOCAL, _MOST = 64, 254  # characters (RFC 5321 4.5.3.1)
 
 
@@ -54,6 +56,16 @@ def spellings(address: str) -> frozenset[str]:
 def hidden(text: str) -> str:
     """``text`` without mail addresses, for what is kept or logged: servers' replies like to quote them."""
     return _ANY.sub("(address)", text)
+
+
+def keys_in(text: str) -> set[bytes]:
+    """The keys of whatever may be a mail address in ``text``."""
+    found = set[bytes]()
+    for word in _WORD.findall(text):
+        for before in _BEFORE.finditer(word):
+            with suppress(InputError):
+                found.add(key(normalise(word[before.end() :].rstrip("."))))
+    return found
 
 
 def _checked(text: str) -> str:

@@ -139,3 +139,26 @@ def test_no_import_brings_an_erased_reader_back(world: World, tmp_path: Path) ->
     done = audience_import.import_subscribers(world.app.database, "tide", rows, world.app.now(), source="x")
     assert done.first_rejected[0].reason == "was erased, so nothing of the line is kept"
     assert not erasure.erase(world.app.database, state_dir, "unknown@x.example", world.app.now()).known
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{ANN},Ann,99",
+        f"{ANN.upper()} ,Ann,25",
+        f"'{SPELLINGS[1]}',Ann,",
+        f"not an address,{SPELLINGS[0]},",
+        f"nobody|{SPELLINGS[1]}|Ann",
+        f'"<{SPELLINGS[1]}>",Ann,99',
+        f"{ANN},Ann,1,2,3",
+    ],
+)
+def test_nothing_is_kept_of_an_erased_readers_line_whatever_else_is_wrong_with_it(
+    world: World, tmp_path: Path, line: str
+) -> None:
+    app = world.app
+    erasure.erase(app.database, app.settings.state_dir, ANN, app.now())
+    table = open_csv(io.StringIO(f"address,name,hour\n{line}\n{OTHERS[0]},,99\n"))
+    done = audience_import.import_table(app.database, "tide", table, app.now(), source="import x", agreed="z")
+    assert [one.raw for one in done.first_rejected] == ["", f"{OTHERS[0]},,99"]
+    assert _found(world, tmp_path, SPELLINGS) == set()

@@ -14,7 +14,7 @@ from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import choices
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import clicks, consent, deliveries, editions, issues, subscribers, suppressions
+from digest.store import clicks, consent, deliveries, editions, forgetting, issues, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.store.suppressions import Suppression
@@ -143,6 +143,7 @@ def change_preferences(
     """preferences: page or operator | name, zone, choice | proof if anything changed. Returns what was saved; raises
     ``NotFoundError`` when the subscription was erased."""
     with database.write() as connection:
+        forgetting.hold_off(connection)
         found = subscribers.get(connection, subscription_id)
         if found is None:
             raise NotFoundError("there is no such subscription")

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from types import MappingProxyType
 
 from sqlalchemy import Connection
 
+from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.fields import FieldType
 from digest.flows import choices
 from digest.flows.audience_rows import RowReader
-from digest.store import bulk, consent, editions, imports
+from digest.store import bulk, consent, editions, forgetting, imports, suppressions
 from digest.store.bulk import Chosen, Incoming, Verdict
 from digest.store.database import Database
 from digest.store.imports import Import, Reject
@@ -38,6 +39,7 @@ _REASONS = {
     Verdict.EXPIRED: "never confirmed a sign-up; only the reader can sign up again",
 }
 Prepare = Callable[[Connection], None]
+Stored = tuple[Counter[str], list[Reject]]
 Refused = Callable[[Collection[str]], Mapping[str, str]]
 """Those of some domains that take no mail, with the reason."""
 
@@ -79,6 +81,7 @@ class _Task:
     source: str
     agreed: str
     number: int = 0
+    begin: Prepare = forgetting.hold_off
     prepare: Prepare = lambda _: None
     refused: Refused = no_questions
 
@@ -101,7 +104,7 @@ def import_subscribers(
     with database.read() as connection:
         edition_id, spec = editions.require(connection, edition)
     task = _Task(edition_id, RowReader(spec, declared), now, source, agreed)
-    return _run(task, rows, database.write, int)
+    return _run(task, rows, database.persist, int)
 
 
 def import_table(
@@ -126,11 +129,11 @@ def import_table(
     task = _Task(edition_id, RowReader(spec, declared), now, source, agreed, refused=refused)
     if dry_run:
         with database.read() as connection:
-            rehearsed = replace(task, prepare=rehearse(connection, edition_id))
-            return _run(rehearsed, table.records, lambda: nullcontext(connection), on_progress)
+            rehearsed = replace(task, begin=lambda _: None, prepare=rehearse(connection, edition_id))
+            return _run(rehearsed, table.records, lambda store: store(connection), on_progress)
     with database.write() as connection:
         number = imports.begin(connection, edition_id, source, agreed, table.header, table.separator, now)
-    done = _run(replace(task, number=number), table.records, database.write, on_progress)
+    done = _run(replace(task, number=number), table.records, database.persist, on_progress)
     with database.write() as connection:
         imports.end(connection, number, now)
     return done
@@ -168,24 +171,46 @@ def rejects(database: Database, number: int) -> tuple[Import, Iterator[Reject]]:
 def _run(
     task: _Task,
     rows: Iterable[Row | Rejected],
-    writing: Callable[[], AbstractContextManager[Connection]],
+    persist: Callable[[Callable[[Connection], Stored]], Stored],
     on_progress: Callable[[int], object],
 ) -> Imported:
     done, source = Imported(task.number), iter(rows)
     while chunk := list(islice(source, CHUNK)):
-        rejected: list[Reject] = []
-        rounds = _rounds(task, chunk, rejected)
+        faulty: list[Reject] = []
+        rounds = _rounds(task, chunk, faulty)
         raw = {row.line: row.raw for row in chunk if isinstance(row, Row)}
-        with writing() as connection:
-            figures = Counter[str]()
-            for entries in rounds:
-                figures += _store(connection, task, entries, raw, rejected)
-            figures["rejected"] = len(rejected)
-            if task.number:
-                imports.advance(connection, task.number, figures, rejected)
+        figures, rejected = persist(partial(_store_chunk, task=task, rounds=rounds, raw=raw, faulty=faulty))
         done = done.plus(figures, sorted(rejected, key=lambda one: one.line))
         on_progress(len(chunk))
     return done
+
+
+def _store_chunk(
+    connection: Connection,
+    task: _Task,
+    rounds: Sequence[dict[bytes, Incoming]],
+    raw: Mapping[int, str],
+    faulty: Sequence[Reject],
+) -> Stored:
+    """Store what makes sense of a chunk. Returns its figures and all its rejected rows."""
+    task.begin(connection)
+    figures, rejected = Counter[str](), _without_erased(connection, faulty)
+    for entries in rounds:
+        figures += _store(connection, task, entries, raw, rejected)
+    figures["rejected"] = len(rejected)
+    if task.number:
+        imports.advance(connection, task.number, figures, rejected)
+    return figures, rejected
+
+
+def _without_erased(connection: Connection, rejected: Sequence[Reject]) -> list[Reject]:
+    """Nothing is kept of a line that names somebody who was erased, whatever else is wrong with it."""
+    named = [addresses.keys_in(f"{one.reason} {one.row}") for one in rejected]
+    erased = suppressions.erased_among(connection, set().union(*named))
+    return [
+        Reject(one.line, _REASONS[Verdict.ERASED], "") if keys & erased else one
+        for one, keys in zip(rejected, named, strict=True)
+    ]
 
 
 def _rounds(task: _Task, chunk: Sequence[Row | Rejected], rejected: list[Reject]) -> list[dict[bytes, Incoming]]:

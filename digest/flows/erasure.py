@@ -30,8 +30,13 @@ def erase(database: Database, state_dir: Path, address: str, now: datetime) -> E
     is suppressed all the same. Saying it twice does no harm. Raises ``InputError`` for what is no address."""
     address = addresses.normalise(address)
     spellings = addresses.spellings(address)
-    with database.write() as connection:
-        known = erasure.erase(connection, addresses.key(address), spellings, now)
+    key = addresses.key(address)
+    with database.read() as connection:
+        told = erasure.told_of(connection, key)
+    for delivery in told:  # each in a transaction of its own: a worker holds these in another order than the person's
+        with database.write() as connection:
+            erasure.forget_words(connection, *delivery)
+    known = database.persist(lambda connection: erasure.erase(connection, key, spellings, now))
     files = sum(1 for _ in _deleted(state_dir, [spelling.encode() for spelling in spellings]))
     return Erased(known, files, database.forget_deleted())
 

@@ -26,7 +26,7 @@ from digest.flows import audience, erasure, letters
 from digest.outcomes import Envelope
 from digest.smtp.courier import Courier
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import consent, errands, subscribers, suppressions
+from digest.store import consent, errands, forgetting, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.errands import Errand
 from digest.store.subscribers import Subscription
@@ -49,6 +49,7 @@ def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, add
     Says nothing of that, but where the mail goes. ``address``: where a reader moves to. Raises ``NotFoundError`` when
     he was erased."""
     with database.write() as connection:
+        forgetting.hold_off(connection)
         found = subscribers.get(connection, subscription_id)
         if found is None:
             raise NotFoundError("there is no such subscription")
@@ -87,6 +88,7 @@ def move(database: Database, errand_id: int, now: datetime, ip: str = "") -> boo
     """do: give the reader his new address, tell the old one. Where the new address is a reader already, it takes over
     what it has not got itself. False when it was done before."""
     with database.write() as connection:
+        forgetting.hold_off(connection)
         errand = errands.get(connection, errand_id)
         if errand is None or errand.kind != Kind.MOVE or not errands.remove(connection, errand_id):
             return False

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, tuple_
 
 from digest.settings import RetentionSettings
+from digest.store import forgetting
 from digest.store.database import Database
 from digest.store.schema import (
     archive_issues,
@@ -28,6 +29,7 @@ from digest.store.schema import (
 )
 
 _CHUNK = 500
+_PEOPLE = (subscriptions, subscribers)
 _DELIVERIES = 10_000  # narrow rows, deleted along their key: some 50 ms on SQLite, 300 on PostgreSQL
 
 
@@ -98,6 +100,8 @@ def _delete(database: Database, table: Table, where: ColumnElement[bool]) -> int
     total = 0
     while True:
         with database.write() as connection:
+            if table in _PEOPLE:
+                forgetting.begin(connection)  # who signs up again at this moment is not to vanish with his past
             deleted = _delete_chunk(connection, table, where)
         total += deleted
         if deleted < _CHUNK:

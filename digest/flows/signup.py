@@ -27,7 +27,7 @@ from digest.outcomes import Envelope
 from digest.settings import SignUpSettings
 from digest.smtp.courier import Courier
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import consent, editions, sign_ups, subscribers, suppressions
+from digest.store import consent, editions, forgetting, sign_ups, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 
@@ -91,6 +91,7 @@ def sign_up(database: Database, settings: SignUpSettings, edition: str, wish: Si
 def _sign_up(connection: Connection, settings: SignUpSettings, edition: str, wish: SignUp, now: datetime) -> None:
     key = addresses.key(wish.person.address)
     edition_id = editions.get_id(connection, edition)
+    forgetting.hold_off(connection)
     if suppressions.is_suppressed(connection, key):
         return
     subscribers.put_people(connection, [wish.person], now)

@@ -263,6 +263,8 @@ def _change_people(connection: Connection) -> None:
         (_says(_judged, FIELDS), merged(subscribers.c.fields, _judged.c.fields)), else_=subscribers.c.fields
     )
     theirs = and_(_judged.c.subscriber_id == subscribers.c.id, _judged.c.verdict.in_((Verdict.NEW, Verdict.CHANGED)))
+    held = select(subscribers.c.id).where(theirs, _person_differs(_judged)).order_by(subscribers.c.id)
+    connection.execute(held.with_for_update(of=subscribers, key_share=True))  # in one order, as in _change
     connection.execute(update(subscribers).where(theirs, _person_differs(_judged)).values(values))
 
 

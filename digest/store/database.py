@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, make_url, select, table
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
@@ -20,6 +20,9 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _KEPT_BY_ALEMBIC = table("alembic_version", column("version_num"))
 BUSY_SECONDS = 30
 _IDLE_SECONDS = 5.0
+_DEADLOCK = "40P01"  # PostgreSQL, appendix A
+_SECOND_TRIES = 3
+T = TypeVar("T")
 
 
 class Database:
@@ -43,6 +46,15 @@ class Database:
             connection = connection.execution_options(sqlite_begin="BEGIN IMMEDIATE")
             with connection.begin():
                 yield connection
+
+    def persist(self, act: Callable[[Connection], T]) -> T:
+        """What ``act`` comes to in a transaction of its own, begun again when the server ends it because it and another
+        wait for each other. So ``act`` must do nothing but by its connection."""
+        for _ in range(_SECOND_TRIES):
+            with suppress(_DeadlockError), self.write() as connection:
+                return act(connection)
+        with self.write() as connection:
+            return act(connection)
 
     def check(self) -> None:
         """Raise a clear error unless the database is there and its schema is this version's."""
@@ -95,6 +107,10 @@ class Database:
             raise _clear(error, self.shown) from error
 
 
+class _DeadlockError(UnavailableError):
+    """The server ended one of two that waited for each other."""
+
+
 def newest_version() -> str:
     """The version the migrations lead to: each script's name begins with its own, and they count up."""
     return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))
@@ -113,6 +129,8 @@ def _clear(error: DBAPIError, shown: str) -> DigestError:
             f"the database {shown} stayed locked for {BUSY_SECONDS} s",
             "end the program holding it, or try again",
         )
+    if getattr(error.orig, "sqlstate", "") == _DEADLOCK:
+        return _DeadlockError(f"the database {shown} ended this for another's sake ({cause})", "try again")
     return UnavailableError(f"the database {shown} can't be used ({cause})", "check database_url and the server")
 
 

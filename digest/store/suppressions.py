@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses
 from digest.store.schema import suppressions
+
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,15 @@ def among(connection: Connection, keys: Collection[bytes]) -> set[bytes]:
     """Those of ``keys`` that are suppressed."""
     query = select(suppressions.c.address_key).where(suppressions.c.address_key.in_(keys))
     return set(connection.execute(query).scalars())
+
+
+def erased_among(connection: Connection, keys: Collection[bytes]) -> set[bytes]:
+    """Those of ``keys`` whose owners were erased."""
+    found, left = set[bytes](), iter(keys)
+    while some := list(islice(left, _CHUNK)):
+        query = select(suppressions.c.address_key).where(suppressions.c.address_key.in_(some))
+        found.update(connection.execute(query.where(suppressions.c.address.is_(None))).scalars())
+    return found
 
 
 def listing(connection: Connection, after: bytes = b"", limit: int = 1000) -> list[Suppression]:
