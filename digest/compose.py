@@ -16,7 +16,7 @@ from itertools import groupby
 from digest import ranking
 from digest import stories as news
 from digest.ranking import Ranked, Score, Signals
-from digest.values import Edition, IssueContent, Item, Kind, Reason, Rule, Section, Story
+from digest.values import LONG_AGO, Edition, IssueContent, Item, Kind, Reason, Rule, Section, Story
 
 NEXT = 5  # stories behind a section's last one whose reasons are kept
 SHORTLIST = 200  # stories of each section that are looked at for being told twice; nobody gets further down
@@ -94,7 +94,7 @@ def _reached(ranked: Ranked, count: int, cutoff: int, told: set[int]) -> tuple[R
 
 def _caught_up(story: Story, lowest: int) -> Story:
     """Who stands below the lowest cut-off catches up from there: he gets the updates of what came before."""
-    return replace(story, told=min(story.told, 1)) if story.told <= lowest else story
+    return replace(story, told=LONG_AGO) if 0 < story.told <= lowest else story
 
 
 def is_empty(content: IssueContent) -> bool:

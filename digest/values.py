@@ -91,7 +91,7 @@ class Story:
     so a story that another source picks up a day later is not news again. ``lead`` is the article shown for it.
 
     An update of a story is a story of its own, for readers who were told the first: ``told`` is the intake of that one
-    (0: it is no update), and ``lead`` the article that has made it news again."""
+    (0: it is no update; or ``LONG_AGO``), and ``lead`` the article that has made it news again."""
 
     id: int
     intake: int
@@ -108,6 +108,10 @@ class Story:
     def sources(self) -> tuple[str, ...]:
         """The feeds that tell this story, in the order they came to it."""
         return tuple(dict.fromkeys(a.feed for a in self.articles))
+
+
+LONG_AGO = -1
+"""Where an update's story was ``told`` that is older than what anybody catches up on: all readers stand behind it."""
 
 
 # ---------------------------------------------------------------------------------------------- editions

@@ -32,6 +32,7 @@ from digest.values import Reader
 from . import samples
 from .conftest import NOW
 from .served import served
+from .test_races import when
 from .world import EDITION, ToldCourier, World, WorldApp, draft, small_world
 
 TRACKED = EDITION.replace('locale = "en"', 'locale = "en"\ntrack_clicks = true')
@@ -321,6 +322,20 @@ def test_what_is_followed_ranks_higher_for_who_gets_it_later(site: httpx.Client,
     with world.app.database.read() as connection:
         assert store.by_story(connection, first()) == {last: 1}
     assert first()[0] == last
+
+
+def test_articles_are_stored_while_an_issue_s_clicks_are_counted(world: World) -> None:
+    world.articles(draft(1))
+    with (
+        ThreadPoolExecutor() as pool,
+        when(
+            world.app.database,
+            "before",
+            "SELECT clicks.story_id",
+            lambda: pool.submit(world.articles, draft(2)).result(10),
+        ),
+    ):
+        world.publish()
 
 
 def test_the_account_names_readers_and_stories(site: httpx.Client, world: World, mail: Envelope) -> None:

@@ -240,6 +240,14 @@ def test_latest_is_newest_first_a_date_ahead_of_us_counts_as_now_and_none_as_yes
     assert _only(Rule.LATEST, told) == [2, 4, 1, 3]
 
 
+def test_who_stands_below_all_that_is_caught_up_on_gets_the_updates_of_what_came_before() -> None:
+    update = replace(story(1, ArticleDraft(title="a"), intake=30), told=10)
+    issue = compose.compose(EDITION, "daily", NOW, [update], 25, 40, (20,), NOW)
+    for cutoff in (0, 5, 15, 20, 25):
+        assert variants.choose(issue, None, cutoff).shown, cutoff
+    assert issue.items[1].told, "it is still marked as an update"
+
+
 @pytest.mark.parametrize(("covers_from", "empty"), [(0, False), (1, True)])
 def test_an_issue_without_anything_new_is_empty(covers_from: int, empty: bool) -> None:
     told = [story(1, ArticleDraft(title="a"), intake=1)]

@@ -7,10 +7,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select, true
 
 from digest.flows import audience, publish, review
 from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
+from digest.store import expansion, schema
+from digest.store.database import Database
+from digest.store.expansion import Due
 from digest.store.subscribers import ALL_DAYS
 
 from .conftest import NOW
@@ -147,3 +151,18 @@ def test_who_leaves_while_his_group_is_being_sent_gets_nothing(world: World) -> 
     assert (len(courier.tried), len(left)) == (1, 1)
     assert world.counts(issue) == {"accepted": 1, "cancelled": 1}
     assert world.state(issue) == "sent"
+
+
+def test_readers_may_wish_as_many_hours_in_as_many_zones_as_there_are(world: World) -> None:
+    world.readers(ANN, time_zone="Asia/Kolkata", hour="9")
+    world.articles(draft(1))
+    database: Database = world.app.database
+    issue = publish.open_now(database, "tide", "daily", NOW)
+    issue = replace(issue, covers_from=0, covers_until=1)
+    dues = {(f"Zone/{n}", hour): Due(NOW + timedelta(hours=hour), 0) for n in range(600) for hour in range(24)}
+    dues["Asia/Kolkata", 9] = Due(NOW + timedelta(hours=30), 0)
+    with database.write() as connection:
+        assert expansion.expand(connection, issue, true(), dues, NOW, 10) == 1
+    with database.read() as connection:
+        (due_at,) = connection.execute(select(schema.batches.c.due_at)).scalars()
+    assert due_at == NOW + timedelta(hours=30)

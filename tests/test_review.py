@@ -16,12 +16,12 @@ from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.flows import audience, operate, publish, review, schedules
 from digest.outcomes import Envelope
 from digest.settings import Settings
-from digest.states import IssueState
+from digest.states import DeliveryEvent, IssueState
 from digest.values import Issue, IssueContent, ScheduleSpec
 
 from .conftest import NOW
 from .test_races import MOMENT, when
-from .world import EDITION, GREYLISTED, ToldCourier, World, draft, headlines, small_world, told
+from .world import EDITION, GREYLISTED, LOST, ToldCourier, World, draft, headlines, small_world, told
 
 EVERY_MORNING = ScheduleSpec("daily", "UTC", "0 7 * * *")  # NOW is 06:00
 HEAD = 'cadences = ["daily", "weekly"]\n'
@@ -315,6 +315,25 @@ def test_an_edit_waits_for_an_expansion_that_has_begun_and_is_too_late(world: Wo
 
 
 # --------------------------------------------------------------------- who stands elsewhere by the time it goes
+
+
+def test_who_is_assumed_to_have_had_an_older_issue_gets_his_fill_of_the_newest(world: World) -> None:
+    """Though nobody stood there when it was composed, and it waited for nothing."""
+    world.publish()
+    world.deliver(told(LOST, "a@x.example"))
+    ages = {20: 20, 21: 20, 22: 20, 30: 0}
+    made = {number: replace(draft(number), published=NOW - timedelta(hours=age)) for number, age in ages.items()}
+    world.articles(made[20], made[21], made[22])
+    world.later(minutes=1)
+    world.publish()
+    world.deliver(told(GREYLISTED, "a@x.example"))
+    world.articles(made[30])
+    world.later(minutes=1)
+    world.publish()
+    operate.resolve(world.app.database, 1, DeliveryEvent.ASSUME_SENT, world.app.now())
+    mail = sent(world)["a@x.example"]
+    assert headlines(mail) <= {f"Number{number}" for number in ages}
+    assert len(headlines(mail)) == 3, "one that leads, two of the sea"
 
 
 def test_a_dropped_story_does_not_come_back_for_those_who_catch_up(world: World) -> None:

@@ -16,6 +16,7 @@ from digest.flows import articles, operate, publish, retention, review
 from digest.outcomes import Envelope
 from digest.settings import RetentionSettings, Settings
 from digest.states import IssueState
+from digest.store import articles as store
 from digest.store import schema
 from digest.values import ArticleDraft
 
@@ -151,6 +152,11 @@ def test_to_readers_of_another_edition_it_is_as_new_as_its_own_feeds_make_it(wor
     world.later(hours=5)
     articles.import_drafts(world.app.database, "elsewhere", [COURT], world.app.now())
     assert world.publish().state is IssueState.SKIPPED, "it is not this edition's feed that says more"
+
+
+def test_a_source_may_say_something_new_of_any_number_of_its_pieces(world: World) -> None:
+    with world.app.database.read() as connection:
+        assert store.last_update(connection, range(70_000)) == {}, "more than a statement takes parameters"
 
 
 def test_old_updates_are_swept_with_their_stories(world: World) -> None:

@@ -156,9 +156,12 @@ def choose(
         previous = None if anew else issues.covered(connection, edition_id, cadence, now, again, segment)
         window = _window(until, previous, oldest, issues.cutoffs(connection, edition_id, cadence, oldest))
         waits = slot > now or edition.approval or again is not None
-        standing = issues.standing(connection, edition_id, now - _SETTLING) if waits else ()
+        standing = issues.ahead(connection, edition_id, now - _SETTLING)
+        if waits:
+            standing |= issues.standing(connection, edition_id)
         dropped = changes.dropped(connection, edition_id, cadence, since, again, segment)
         stories = articles.stories_between(connection, editions.feed_ids(connection, edition_id), window.oldest, until)
+    with database.read() as connection:  # not behind the lock that holds up all who store articles
         signals = Signals(clicks=clicks.by_story(connection, [story.id for story in stories]))
     return compose(
         edition,

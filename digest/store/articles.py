@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 from digest import stories
 from digest.intake import Keyed, KnownArticle
 from digest.store import schema
+from digest.store.among import among
 from digest.values import Article, ArticleDraft, Image, Kind, Story
 
 _CHUNK = 500  # values in one IN list
@@ -159,7 +160,7 @@ def add_updates(connection: Connection, article_ids: Sequence[int], number: int,
 def last_update(connection: Connection, article_ids: Collection[int]) -> dict[int, datetime]:
     """When each of these articles last made news again of its story, for those that did."""
     query = select(schema.updates.c.article_id, func.max(_stories.c.first_seen_at)).join(_stories)
-    found = query.where(schema.updates.c.article_id.in_(article_ids)).group_by(schema.updates.c.article_id)
+    found = query.where(among(schema.updates.c.article_id, article_ids)).group_by(schema.updates.c.article_id)
     return {row[0]: row[1] for row in connection.execute(found)}
 
 

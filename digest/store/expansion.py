@@ -7,22 +7,22 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Column,
     Connection,
     Integer,
+    MetaData,
     Select,
     String,
+    Table,
     and_,
     case,
-    column,
     func,
     insert,
     literal,
     not_,
     or_,
     select,
-    true,
     update,
-    values,
 )
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -36,6 +36,16 @@ from digest.values import Issue
 
 _NO_HOUR = -1
 _PER_MOMENT = 10_000_000  # numbers kept for the batches due at one moment, of which there are some hundred at most
+_wished = Table(  # not bound as parameters: fourteen thousand zones and hours are more than a statement takes
+    "wished",
+    MetaData(),
+    Column("zone", String, primary_key=True),
+    Column("hour", Integer, primary_key=True),
+    Column("place", Integer, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("due", Moment, nullable=False),
+    prefixes=["TEMPORARY"],
+)
 
 
 class Due(NamedTuple):
@@ -80,8 +90,12 @@ def expand(
     moments = sorted({now, *(due.at for due in dues.values()), decide_at})
     rest = moments.index(decide_at)
     columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
-    numbered = _numbered(issue, dues, moments, size, trial, rest).where(chosen)
+    numbered = _numbered(issue, now, size, trial, rest).where(chosen)
+    _wished.create(connection)
+    if dues:
+        connection.execute(insert(_wished), _rows(dues, moments))
     connection.execute(insert(deliveries).from_select(columns, numbered))
+    _wished.drop(connection)
     if trial:
         trials.begin(connection, issue.id, decide_at, rest * _PER_MOMENT)
     made = select(deliveries.c.batch).where(deliveries.c.issue_id == issue.id).distinct()
@@ -94,32 +108,30 @@ def expand(
     return len(rows)
 
 
-def _numbered(
-    issue: Issue, dues: Mapping[Wish, Due], moments: Sequence[datetime], size: int, trial: Trial | None, rest: int
-) -> Select[Any]:
-    """The audience with the numbers of its batches: those of moment n begin at n × _PER_MOMENT. ``moments[0]`` is that
-    of everybody without a wish of his own. Who does not take part in the ``trial`` has no earlier place than
+def _rows(dues: Mapping[Wish, Due], moments: Sequence[datetime]) -> list[dict[str, Any]]:
+    places = {moment: place for place, moment in enumerate(moments)}
+    return [
+        {
+            "zone": zone,
+            "hour": _NO_HOUR if hour is None else hour,
+            "place": places[due.at],
+            "day": 1 << due.day,
+            "due": due.at,
+        }
+        for (zone, hour), due in dues.items()
+    ]
+
+
+def _numbered(issue: Issue, now: datetime, size: int, trial: Trial | None, rest: int) -> Select[Any]:
+    """The audience with the numbers of its batches: those of moment n begin at n × _PER_MOMENT. Moment 0 is ``now``,
+    that of everybody without a wish of his own. Who does not take part in the ``trial`` has no earlier place than
     ``rest``."""
-    source = _audience_from()
-    place: ColumnElement[int] = literal(0, Integer)
-    due: ColumnElement[datetime] = literal(moments[0], Moment)
-    wanted: ColumnElement[bool] = true()
-    if dues:
-        names = (column("zone", String), column("hour", Integer), column("place", Integer))
-        table = (
-            values(*names, column("day", Integer), column("due", Moment), name="wished")
-            .data(
-                [
-                    (zone, _NO_HOUR if hour is None else hour, moments.index(one.at), 1 << one.day, one.at)
-                    for (zone, hour), one in dues.items()
-                ]
-            )
-            .cte()
-        )
-        hour = func.coalesce(subscriptions.c.hour, _NO_HOUR)
-        source = source.outerjoin(table, and_(table.c.zone == subscribers.c.time_zone, table.c.hour == hour))
-        place, due = func.coalesce(table.c.place, 0), func.coalesce(table.c.due, due)
-        wanted = or_(subscriptions.c.days == ALL_DAYS, subscriptions.c.days.bitwise_and(table.c.day) != 0)
+    hour = func.coalesce(subscriptions.c.hour, _NO_HOUR)
+    his = and_(_wished.c.zone == subscribers.c.time_zone, _wished.c.hour == hour)
+    source = _audience_from().outerjoin(_wished, his)
+    place: ColumnElement[int] = func.coalesce(_wished.c.place, 0)
+    due = func.coalesce(_wished.c.due, literal(now, Moment))
+    wanted = or_(subscriptions.c.days == ALL_DAYS, subscriptions.c.days.bitwise_and(_wished.c.day) != 0)
     here = or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= due)
     if trial:
         waits = and_(place < rest, not_(takes_part(trial, subscriptions.c.id)))

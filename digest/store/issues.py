@@ -154,15 +154,23 @@ def cutoffs(connection: Connection, edition_id: int, cadence: str, oldest: int) 
     return {max(until, oldest) for until in connection.execute(statement).scalars()}
 
 
-def standing(connection: Connection, edition_id: int, since: datetime) -> set[int]:
-    """Where readers may stand by the time an issue of this edition that is composed now goes out: where readers of any
-    cadence stand, since they may change to this one, and where issues lead to that are not over since then."""
-    theirs = select(subscriptions.c.covered_until).where(subscriptions.c.edition_id == edition_id)
-    ahead = select(issues.c.covers_until).where(
-        issues.c.edition_id == edition_id, or_(issues.c.ended_at.is_(None), issues.c.ended_at > since)
+def ahead(connection: Connection, edition_id: int, since: datetime) -> set[int]:
+    """Where readers of this edition may come to stand meanwhile: where issues lead to that are not over since then.
+    What was on the wire of them is accepted, or assumed sent, though a newer issue is composed and on its way."""
+    theirs = select(issues.c.covers_until).where(
+        issues.c.edition_id == edition_id,
+        issues.c.covers_until.is_not(None),
+        or_(issues.c.ended_at.is_(None), issues.c.ended_at > since),
     )
-    found = {*connection.execute(theirs.distinct()).scalars(), *connection.execute(ahead).scalars()}
-    return {until for until in found if until is not None}
+    return {*connection.execute(theirs).scalars()}
+
+
+def standing(connection: Connection, edition_id: int) -> set[int]:
+    """Where readers of any cadence of this edition stand: they may change to another one while its issue waits."""
+    theirs = select(subscriptions.c.covered_until).where(
+        subscriptions.c.edition_id == edition_id, subscriptions.c.covered_until.is_not(None)
+    )
+    return {*connection.execute(theirs.distinct()).scalars()}
 
 
 def save_compiled(connection: Connection, issue_id: int, compiled: str) -> None:
