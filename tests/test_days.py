@@ -14,7 +14,7 @@ from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.store import expansion, schema
 from digest.store.database import Database
-from digest.store.expansion import Due
+from digest.store.expansion import Due, Wish
 from digest.store.subscribers import ALL_DAYS
 
 from .conftest import NOW
@@ -159,7 +159,8 @@ def test_readers_may_wish_as_many_hours_in_as_many_zones_as_there_are(world: Wor
     database: Database = world.app.database
     issue = publish.open_now(database, "tide", "daily", NOW)
     issue = replace(issue, covers_from=0, covers_until=1)
-    dues = {(f"Zone/{n}", hour): Due(NOW + timedelta(hours=hour), 0) for n in range(600) for hour in range(24)}
+    zones = [f"Zone/{number}" for number in range(600)]
+    dues: dict[Wish, Due] = {(zone, hour): Due(NOW + timedelta(hours=hour), 0) for zone in zones for hour in range(24)}
     dues["Asia/Kolkata", 9] = Due(NOW + timedelta(hours=30), 0)
     with database.write() as connection:
         assert expansion.expand(connection, issue, true(), dues, NOW, 10) == 1

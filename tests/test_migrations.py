@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, inspect, select, text
 
+from digest.look import Colours, Look
 from digest.store import database as database_module
-from digest.store import schema
+from digest.store import editions, schema
 from digest.store.database import Database
 
 FIRST = "0001"
@@ -64,12 +66,17 @@ def _opened(url: str) -> Iterator[Database]:
     database.dispose()
 
 
-def test_what_the_first_version_wrote_is_kept(empty: Database) -> None:
+def as_first(database: Database) -> None:
+    """The tables of the first version."""
     config = Config()
     config.set_main_option("script_location", str(Path(database_module.__file__).with_name("migrations")))
-    with empty.write() as connection:
+    with database.write() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, FIRST)
+
+
+def test_what_the_first_version_wrote_is_kept(empty: Database) -> None:
+    as_first(empty)
     with empty.write() as connection:
         for statement in ROWS:
             connection.execute(text(statement))
@@ -83,6 +90,28 @@ def test_what_the_first_version_wrote_is_kept(empty: Database) -> None:
     for table, (row,) in before.items():
         (kept,) = after[table]
         assert {name: kept[name] for name in row} == row, table
+
+
+@pytest.mark.parametrize(("accent", "kept"), [("#aa0033", "#aa0033"), ("#0b5394", "")])
+def test_an_edition_keeps_the_colour_that_its_first_version_had(empty: Database, accent: str, kept: str) -> None:
+    as_first(empty)
+    spec = {
+        "name": "world",
+        "title": "World",
+        "locale": "en",
+        "time_zone": "UTC",
+        "sender": ["World", "news@world.example"],
+        "postal_address": "4 Quay Street",
+        "accent": accent,
+    }
+    with empty.write() as connection:
+        row = {"id": 1, "spec": json.dumps(spec), "at": AT}
+        connection.execute(
+            text("INSERT INTO editions (id, name, spec, applied_at) VALUES (:id, 'world', :spec, :at)"), row
+        )
+    empty.migrate()
+    with empty.read() as connection:
+        assert editions.get(connection, "world").look == Look(light=Colours(accent=kept))
 
 
 def test_migrations_make_the_tables_that_are_declared(empty: Database, database: Database) -> None:
