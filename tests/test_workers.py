@@ -148,6 +148,8 @@ def test_up_sends_a_scheduled_issue_once_serves_the_pages_and_ends_politely(
     assert beat.wait(PATIENCE) == 0
     assert sorted(server.recipients) == READERS
     assert "Traceback" not in site.logs()
+    assert "SecurityWarning" not in site.logs()
+    assert site.logs().count("runs as root") == (os.geteuid() == 0)
 
 
 def _healthy(site: Site) -> bool:

@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def _worker(app: App, _config: Path) -> None:
     from workers.tasks import make_workers
 
     _check(app)
+    _say_if_root()
     app.dkim_keys  # noqa: B018 - a key that can't be read is told now, not with the first mail
     # Not by Celery's command line, which brings 8 MB into each process.
     worker = make_workers(app.settings).Worker(
@@ -71,6 +73,16 @@ def _worker(app: App, _config: Path) -> None:
     gc.freeze()  # the collector would write to every object and so give each child its own copy: 20 MB (measured)
     worker.start()
     sys.exit(worker.exitcode)
+
+
+def _say_if_root() -> None:
+    """In a line, and not at all to who has said that he means it. Celery's own warning comes with a stack and an option
+    that we don't have; what it fears for, pickled tasks, no worker of ours takes."""
+    from celery.exceptions import SecurityWarning
+
+    warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser", SecurityWarning)
+    if os.geteuid() == 0 and not os.environ.get("C_FORCE_ROOT"):
+        logging.warning("the worker runs as root, which it has no need of; C_FORCE_ROOT=1 says that you mean it")
 
 
 def _beat(app: App, _config: Path) -> None:
