@@ -34,7 +34,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
 from digest import states
@@ -42,6 +41,7 @@ from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store import consent
 from digest.store.merged import merged
 from digest.store.schema import consent_events, subscribers, subscriptions, suppressions
+from digest.store.upsert import insert_into
 
 PERSON = ("name", "locale", "time_zone")
 CHOICE = ("cadence", "sections", "hour", "days")
@@ -232,19 +232,18 @@ def _refused(connection: Connection) -> list[tuple[int, Verdict]]:
 def _add(connection: Connection, edition_id: int, now: datetime, source: str, agreed: str) -> None:
     """Store who is new, with the proof of his consent; in one order for all, so that two writers can't wait for each
     other."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     new = _judged.c.verdict == Verdict.NEW
     moment = literal(now, subscribers.c.created_at.type)
     fields = merged(_NO_FIELDS, _judged.c.fields)
     known = [_judged.c[name] for name in ("address_key", "address", *PERSON)]
     people = select(*known, fields, moment).where(new, _judged.c.subscriber_id.is_(None)).order_by(known[0])
     columns = [column.name for column in known] + [FIELDS, "created_at"]
-    connection.execute(dialect.insert(subscribers).from_select(columns, people).on_conflict_do_nothing())
+    connection.execute(insert_into(connection, subscribers).from_select(columns, people).on_conflict_do_nothing())
     joined = _judged.join(subscribers, subscribers.c.address_key == _judged.c.address_key)
     given = [_judged.c[name] for name in ("state", *CHOICE)]
     theirs = select(subscribers.c.id, literal(edition_id), *given, moment).select_from(joined).where(new)
     columns = ["subscriber_id", "edition_id", *(column.name for column in given), "created_at"]
-    statement = dialect.insert(subscriptions).from_select(columns, theirs.order_by(subscribers.c.id))
+    statement = insert_into(connection, subscriptions).from_select(columns, theirs.order_by(subscribers.c.id))
     connection.execute(statement.on_conflict_do_nothing())
     mine = and_(subscriptions.c.subscriber_id == subscribers.c.id, subscriptions.c.edition_id == edition_id)
     kind = case((_judged.c.state == _ACTIVE, "imported"), else_="unsubscribed")

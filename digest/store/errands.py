@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses
 from digest.store.schema import errands
+from digest.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,6 @@ def put(
     connection: Connection, subscriber_id: int, subscription_id: int, kind: str, address: str, now: datetime
 ) -> None:
     """Ask for an errand, and owe its mail; it takes the place of one of the same kind."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     values = {
         "subscription_id": subscription_id,
         "address": address,
@@ -37,7 +36,7 @@ def put(
         "asked_at": now,
         "mail_due_at": now,
     }
-    query = dialect.insert(errands).values(subscriber_id=subscriber_id, kind=kind, **values)
+    query = insert_into(connection, errands).values(subscriber_id=subscriber_id, kind=kind, **values)
     connection.execute(query.on_conflict_do_update(index_elements=["subscriber_id", "kind"], set_=values))
 
 

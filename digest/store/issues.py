@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, true, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import states
 from digest.states import IssueEvent, IssueState, SubscriptionState
 from digest.store.schema import batches, editions, issue_content, issues, stories, subscriptions
+from digest.store.upsert import insert_into
 from digest.values import Issue
 
 
@@ -26,7 +26,6 @@ def create(
 ) -> int | None:
     """A new scheduled issue, or ``None`` when that slot has one: somebody else was first. A special one is for the
     ``audience`` that a ``segment`` means."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     row = {
         "edition_id": edition_id,
         "cadence": cadence,
@@ -36,7 +35,7 @@ def create(
         "segment": segment,
         "audience": audience or {},
     }
-    statement = dialect.insert(issues).values(row).on_conflict_do_nothing().returning(issues.c.id)
+    statement = insert_into(connection, issues).values(row).on_conflict_do_nothing().returning(issues.c.id)
     return connection.execute(statement).scalar_one_or_none()
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.states import SubscriptionState
 from digest.store.schema import mail_domains, subscribers, subscriptions
+from digest.store.upsert import insert_into
 
 _CHUNK = 500
 
@@ -33,8 +32,7 @@ def put(connection: Connection, heard: Iterable[tuple[str, bool, str]], now: dat
         for domain, takes, reason in sorted(heard)
     ]
     if rows:
-        dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(mail_domains)
+        statement = insert_into(connection, mail_domains)
         newer = {name: statement.excluded[name] for name in ("takes_mail", "reason", "at")}
         connection.execute(statement.on_conflict_do_update(index_elements=["domain"], set_=newer), rows)
 

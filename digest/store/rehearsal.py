@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, Identity, MetaData, Table, UniqueConstraint, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.store.bulk import incoming
 from digest.store.schema import consent_events, subscribers, subscriptions
+from digest.store.upsert import insert_into
 
 _FIRST_ID = 2**40  # of new rows in the copies: beyond all that are copied
 _UNIQUE = {subscribers: ("address_key",), subscriptions: ("subscriber_id", "edition_id"), consent_events: ()}
@@ -58,7 +58,6 @@ def _number_from(connection: Connection, table: Table) -> None:
 
 def _copy_known(connection: Connection, *, edition_id: int, home: str) -> None:
     """Copy what the real tables hold about the incoming rows, where it has not been copied before."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     metadata = MetaData()
     people = subscribers.to_metadata(metadata, schema=home)
     theirs = subscriptions.to_metadata(metadata, schema=home)
@@ -68,5 +67,5 @@ def _copy_known(connection: Connection, *, edition_id: int, home: str) -> None:
         (subscribers, select(people).where(named)),
         (subscriptions, select(theirs).select_from(joined).where(named, theirs.c.edition_id == edition_id)),
     ):
-        statement = dialect.insert(table).from_select(table.columns.keys(), rows)
+        statement = insert_into(connection, table).from_select(table.columns.keys(), rows)
         connection.execute(statement.on_conflict_do_nothing())

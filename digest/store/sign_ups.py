@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.store.schema import blocked_domains, editions, sign_up_requests
+from digest.store.upsert import insert_into
 
 # ---------------------------------------------------------------------------------------------- requests
 
@@ -50,8 +50,7 @@ def block(connection: Connection, domains: Iterable[str], now: datetime, note: s
     rows = [{"domain": domain, "note": note, "at": now} for domain in sorted(set(domains))]
     if not rows:
         return 0
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    query = dialect.insert(blocked_domains).on_conflict_do_nothing().returning(blocked_domains.c.domain)
+    query = insert_into(connection, blocked_domains).on_conflict_do_nothing().returning(blocked_domains.c.domain)
     return len(connection.execute(query, rows).all())
 
 

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, insert, literal, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses, states
 from digest.states import SubscriptionEvent, SubscriptionState
@@ -22,6 +21,7 @@ from digest.store.schema import (
     subscribers,
     subscriptions,
 )
+from digest.store.upsert import insert_into
 
 ALL_DAYS = 0b1111111
 
@@ -373,6 +373,5 @@ def _insert_new(connection: Connection, table: Any, values: Sequence[Mapping[str
     """Insert the rows no unique key forbids, whoever else is inserting; return the new ids."""
     if not values:
         return []
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    query = dialect.insert(table).on_conflict_do_nothing().returning(table.c.id)
+    query = insert_into(connection, table).on_conflict_do_nothing().returning(table.c.id)
     return list(connection.execute(query, values).scalars())

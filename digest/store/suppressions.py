@@ -8,10 +8,10 @@ from datetime import datetime
 from itertools import islice
 
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from digest import addresses
 from digest.store.schema import suppressions
+from digest.store.upsert import insert_into
 
 _CHUNK = 500
 
@@ -76,7 +76,6 @@ def listing(connection: Connection, after: bytes = b"", limit: int = 1000) -> li
 
 
 def _put(connection: Connection, key: bytes, address: str | None, reason: str, now: datetime, note: str) -> bool:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    query = dialect.insert(suppressions).on_conflict_do_nothing().returning(suppressions.c.address_key)
+    query = insert_into(connection, suppressions).on_conflict_do_nothing().returning(suppressions.c.address_key)
     values = {"address_key": key, "address": address, "reason": reason, "note": note, "at": now}
     return connection.execute(query, values).first() is not None
