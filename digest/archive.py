@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from pydantic import TypeAdapter
-
+from digest.codec import codec
 from digest.message import clip
 from digest.subjects import subject
 from digest.values import CompiledIssue, Image, IssueContent, Item
 from digest.variants import choose
 
 _SUMMARY_MOST = 200
-_ADAPTER: TypeAdapter[IssueContent] = TypeAdapter(IssueContent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +88,9 @@ def slugs(content: IssueContent, issue_id: int) -> Iterator[str]:
 
 def dumps(content: IssueContent) -> str:
     """``content`` as JSON, for the store."""
-    return _ADAPTER.dump_json(content, exclude_defaults=True).decode()
+    return codec(IssueContent).dump_json(content, exclude_defaults=True).decode()
 
 
 def loads(text: str) -> IssueContent:
     """What ``dumps`` wrote."""
-    return _ADAPTER.validate_json(text)
+    return codec(IssueContent).validate_json(text)

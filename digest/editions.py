@@ -27,7 +27,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
@@ -52,6 +51,7 @@ from digest.checks import (
     web_url,
     written_moment,
 )
+from digest.codec import codec
 from digest.dress import DarkTable, LogoTable, LookTable
 from digest.errors import ConfigError, InputError
 from digest.values import Edition, FeedSpec, Kind, Link, Rule, ScheduleSpec, Section
@@ -328,15 +328,12 @@ def _absent(raw: Mapping[str, Any]) -> Iterator[str]:
 # -------------------------------------------------------------------------------------------------- JSON
 
 
-_ADAPTER = TypeAdapter(Edition)
-
-
 def to_json(edition: Edition) -> dict[str, Any]:
     """``edition`` as the JSON that the store and frozen issues keep."""
-    data: dict[str, Any] = _ADAPTER.dump_python(edition, mode="json")
+    data: dict[str, Any] = codec(Edition).dump_python(edition, mode="json")
     return data
 
 
 def from_json(data: Mapping[str, Any]) -> Edition:
     """The edition behind ``to_json``; what the store keeps in tables of its own may be left out."""
-    return _ADAPTER.validate_python(data)
+    return codec(Edition).validate_python(data)

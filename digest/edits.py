@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pydantic import TypeAdapter
-
+from digest.codec import codec
 from digest.errors import InputError, NotFoundError
 from digest.values import IssueContent, Item, Rule
 from digest.variants import choose
@@ -190,15 +189,13 @@ def _rearranged(content: IssueContent, arranged: Callable[[int, tuple[int, ...]]
 
 # -------------------------------------------------------------------------------------------------- JSON
 
-_ADAPTER: TypeAdapter[Edit] = TypeAdapter(Edit)
-
 
 def to_json(edit: Edit) -> dict[str, object]:
     """``edit`` as the record of changes keeps it."""
-    written: dict[str, object] = _ADAPTER.dump_python(edit, mode="json", exclude_defaults=True)
+    written: dict[str, object] = codec(Edit).dump_python(edit, mode="json", exclude_defaults=True)
     return written
 
 
 def from_json(data: Mapping[str, object]) -> Edit:
     """The edit behind ``to_json``."""
-    return _ADAPTER.validate_python(data)
+    return codec(Edit).validate_python(data)

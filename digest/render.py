@@ -14,9 +14,8 @@ from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
-from pydantic import TypeAdapter
 
-from digest import dates, message, wrap
+from digest import dates, message, themes, wrap
 from digest.errors import InputError
 from digest.values import (
     Block,
@@ -34,7 +33,6 @@ _URL_MOST = 900  # bytes; a longer one could not stand on a mail's line
 _ALT_MOST = 100
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ENDS = {"more": Markup("<!--more-->"), "tail": Markup("<!--tail-->")}  # of a page: what lies between is for mails
-_ADAPTER: TypeAdapter[CompiledIssue] = TypeAdapter(CompiledIssue)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +81,6 @@ def compile_issue(
         more=_line(words["and_more"]),
         numerals=dates.numerals("0123456789", content.edition.locale),
     )
-
-
-def dumps(compiled: CompiledIssue) -> str:
-    """``compiled`` as JSON, for the store."""
-    return _ADAPTER.dump_json(compiled).decode()
-
-
-def loads(text: str) -> CompiledIssue:
-    """What ``dumps`` wrote, equal to what it was given."""
-    return _ADAPTER.validate_json(text)
 
 
 def _fit(item: Item, update: str) -> Item:
@@ -181,7 +169,7 @@ def public_page(content: IssueContent, environment: Environment, base_url: str, 
 
 
 def _rendered(environment: Environment, kind: str, context: dict[str, Any]) -> str:
-    return _UNPRINTABLE.sub("", message.rendered(environment, f"issue.{kind}.j2", context))
+    return _UNPRINTABLE.sub("", themes.rendered(environment, f"issue.{kind}.j2", context))
 
 
 def _check_slot(name: str) -> None:

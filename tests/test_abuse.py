@@ -18,15 +18,16 @@ from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 from sqlalchemy import select
 
-from digest import personalise, render, tokens, variants
+from digest import personalise, tokens, variants
 from digest.app import App
+from digest.codec import codec
 from digest.flows import choices, errands, signup
 from digest.outcomes import Result
 from digest.settings import Settings, SignUpSettings
 from digest.states import SubscriptionState
 from digest.store import schema
 from digest.store.subscribers import Subscription
-from digest.values import Reader
+from digest.values import CompiledIssue, Reader
 from digest.web import create_app
 from digest.web.limits import refused
 
@@ -68,7 +69,7 @@ def test_a_scanner_that_follows_every_link_twice_changes_nothing(
     with app.database.read() as connection:
         frozen = connection.execute(select(schema.issue_content.c.compiled)).scalar_one()
         asked = [errands.find(app.database, row.id) for row in connection.execute(select(schema.errands))]
-    issue = render.loads(frozen)
+    issue = codec(CompiledIssue).validate_json(frozen)
     press = personalise.Press(issue, app.settings.keys, "bounces.example.org", 90_000)
     variant = variants.choose(issue.content, None, None)
     bob = _found(app, "bob@example.org")
@@ -180,7 +181,9 @@ def test_a_name_can_not_steer_a_page_a_mail_or_the_log(
     for page in (saved.text, site.get(f"/p/{token}").text, site.get(f"/v/{token}").text):
         assert "<script>alert" not in page and "<img src=x" not in page and ">49<" not in page
     with app.database.read() as connection:
-        issue = render.loads(connection.execute(select(schema.issue_content.c.compiled)).scalar_one())
+        issue = codec(CompiledIssue).validate_json(
+            connection.execute(select(schema.issue_content.c.compiled)).scalar_one()
+        )
     press = personalise.Press(issue, app.settings.keys, "bounces.example.org", 90_000)
     reader = Reader(7, found.id, ADDRESS, found.person.name)
     mail = press.message(variants.choose(issue.content, None, None), reader, NOW).message

@@ -19,6 +19,7 @@ from sqlalchemy import func, insert, select
 
 from digest import addresses, admission, compose, render, themes, tokens
 from digest.app import App
+from digest.codec import codec
 from digest.flows import erasure, signup
 from digest.flows.audience_import import import_subscribers
 from digest.look import Colours, Look
@@ -27,7 +28,7 @@ from digest.states import SubscriptionState
 from digest.store import editions, issues, schema, subscribers
 from digest.store.subscribers import Choice, Subscription
 from digest.tables import read_csv
-from digest.values import Article, ArticleDraft, Edition, FeedSpec, Rule, Section, Story
+from digest.values import Article, ArticleDraft, CompiledIssue, Edition, FeedSpec, Rule, Section, Story
 from digest.web import create_app
 from digest.web.guard import BODY_LIMIT
 from digest.web.pages import Pages
@@ -234,7 +235,7 @@ def _issue(app: App) -> None:
     with app.database.write() as connection:
         row = {"id": 7, "edition_id": 1, "cadence": "daily", "slot": NOW, "state": "sent", "created_at": NOW}
         connection.execute(insert(schema.issues).values(row))
-        issues.save_compiled(connection, 7, render.dumps(compiled))
+        issues.save_compiled(connection, 7, codec(CompiledIssue).dump_json(compiled).decode())
 
 
 def test_the_web_version_has_the_readers_own_sections(app: App, site: httpx.Client, token: str) -> None:

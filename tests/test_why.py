@@ -10,10 +10,11 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
-from digest import cli, compose, render, variants
+from digest import cli, compose, variants
 from digest.cli.common import Door
+from digest.codec import codec
 from digest.settings import Settings
-from digest.values import ArticleDraft, FeedSpec, Rule, Section, Story
+from digest.values import ArticleDraft, CompiledIssue, FeedSpec, Rule, Section, Story
 from digest.why import explained
 
 from . import samples
@@ -66,7 +67,7 @@ def test_what_an_editor_changes_is_told_from_what_merit_does() -> None:
 
 def test_reasons_are_frozen_with_the_issue_and_old_issues_have_none() -> None:
     compiled = samples.compiled()
-    assert render.loads(render.dumps(compiled)) == compiled
+    assert codec(CompiledIssue).validate_json(codec(CompiledIssue).dump_json(compiled).decode()) == compiled
     old = replace(compiled.content, reasons=())
     placed = explained(old, variants.choose(old, None, None))
     assert [each.title for each in placed[0]]

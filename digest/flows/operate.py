@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from digest import render, subjects
+from digest import subjects
+from digest.codec import codec
 from digest.errors import NotFoundError, StateError
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
 from digest.store import archive, batches, changes, deliveries, editions, issues
@@ -113,7 +114,7 @@ def contents(database: Database, issue_id: int) -> Contents:
         done = tuple(changes.of_issue(connection, issue_id))
     if compiled is None:
         return Contents(changes=done)
-    issue = render.loads(compiled)
+    issue = codec(CompiledIssue).validate_json(compiled)
     content, items = issue.content, issue.content.items
     shown = dict(choose(content, None, None).shown)
     ids = [story_id for stories in shown.values() for story_id in stories]

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, true
 
-from digest import render, schedule, segments
+from digest import schedule, segments
 from digest.archive import public, titled
+from digest.codec import codec
 from digest.compose import compose, is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.outlook import Outlook, outlook
@@ -26,13 +27,13 @@ from digest.store import archive, articles, changes, clicks, editions, expansion
 from digest.store.database import Database
 from digest.store.expansion import Due, Wish
 from digest.store.segments import condition as chosen_by
-from digest.values import Edition, Issue, IssueContent
+from digest.values import CompiledIssue, Edition, Issue, IssueContent
 
 _SETTLING = timedelta(days=2)  # after its end an issue's last mail may still be retried or assumed sent
 _SPARE = 8  # stories an editor can drop before a section gets shorter
 
 Compiler = Callable[[IssueContent], str]
-"""Renders, inlines and freezes an issue: ``render.compile_issue`` and ``render.dumps`` with all they need."""
+"""Renders, inlines and freezes an issue: ``render.compile_issue`` and ``frozen.dumps`` with all they need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
 def _archive(connection: Connection, issue: Issue, now: datetime) -> None:
     stored = issues.load_compiled(connection, issue.id)
     assert stored
-    frozen = render.loads(stored)
+    frozen = codec(CompiledIssue).validate_json(stored)
     shown = public(frozen.content)
     if shown.items:
         archive.put(connection, issue, titled(shown, frozen), now)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from digest import edits as editing
-from digest import render, schedule
+from digest import schedule
+from digest.codec import codec
 from digest.compose import is_empty
 from digest.edits import Edit
 from digest.errors import InputError, NotFoundError, StateError
@@ -26,10 +26,9 @@ from digest.states import IssueState
 from digest.store import changes, editions, issues, schedules
 from digest.store.changes import Change, Kind
 from digest.store.database import Database
-from digest.values import Issue, IssueContent
+from digest.values import CompiledIssue, Issue, IssueContent
 
 _TRIES = 20
-_CONTENT: TypeAdapter[IssueContent] = TypeAdapter(IssueContent)
 
 Wanted = Callable[[IssueContent], Sequence[Edit]]
 """The edits that an editor wants, made out in the issue as he sees it; raises what he got wrong."""
@@ -99,8 +98,8 @@ def open_draft(database: Database, issue_id: int) -> Draft:
         compiled, composed = issues.load_compiled(connection, issue_id), issues.load_composed(connection, issue_id)
         done = changes.of_issue(connection, issue_id)
     assert compiled
-    content = render.loads(compiled).content
-    return Draft(issue, content, _CONTENT.validate_json(composed) if composed else content, tuple(done))
+    content = codec(CompiledIssue).validate_json(compiled).content
+    return Draft(issue, content, codec(IssueContent).validate_json(composed) if composed else content, tuple(done))
 
 
 def edit(database: Database, issue_id: int, wanted: Wanted, compiler: Compiler, by: str, now: datetime) -> Revised:
@@ -180,7 +179,7 @@ def _change(
         covered = {"covers_from": planned.content.covers_from, "covers_until": planned.content.covers_until}
         with database.write() as connection:
             if changes.revise(connection, found.issue, made, approved_at=None, **covered):
-                composed = _CONTENT.dump_json(planned.composed).decode()
+                composed = codec(IssueContent).dump_json(planned.composed).decode()
                 issues.replace_compiled(connection, issue_id, compiled, composed)
                 if planned.undone:
                     changes.undo(connection, issue_id, planned.undone)

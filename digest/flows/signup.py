@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from digest import addresses, tokens
+from digest.codec import codec
 from digest.flows import choices, letters
 from digest.outcomes import Envelope
 from digest.settings import SignUpSettings
@@ -48,15 +49,16 @@ class SignUp:
     ip: str = ""
 
 
-_WISH = TypeAdapter(SignUp)
-
-
 def ask(database: Database, edition: str, wish: SignUp, now: datetime) -> None:
     """ask: keep a form. Raises ``NotFoundError`` for an unknown edition."""
     with database.write() as connection:
         edition_id = editions.get_id(connection, edition)
         sign_ups.keep(
-            connection, edition_id, addresses.key(wish.person.address), _WISH.dump_python(wish, mode="json"), now
+            connection,
+            edition_id,
+            addresses.key(wish.person.address),
+            codec(SignUp).dump_python(wish, mode="json"),
+            now,
         )
 
 
@@ -70,7 +72,7 @@ def answer(database: Database, settings: SignUpSettings, now: datetime) -> int:
                 return answered
             edition, raw, at = found
             try:
-                wish = _WISH.validate_python(raw)
+                wish = codec(SignUp).validate_python(raw)
             except ValidationError:  # kept by another version
                 log.warning("a sign-up for %s of %s can't be read and is dropped", edition, at)
                 continue

@@ -8,15 +8,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import addresses, dates, render, variants
+from digest import addresses, dates, variants
 from digest.app import App
+from digest.codec import codec
 from digest.errors import InputError
 from digest.flows import audience, blocklist, choices, errands
 from digest.flows.errands import Kind
 from digest.personalise import masked
 from digest.states import SubscriptionState
 from digest.store.subscribers import Subscription
-from digest.values import Edition
+from digest.values import CompiledIssue, Edition
 from digest.web import leaving
 from digest.web.door import READ, Door, client_ip
 from digest.web.fields import Fields, asked, stored, wanted_always
@@ -123,7 +124,7 @@ class _Centre:
             frozen = audience.compiled_issue(self._app.database, issue_id)
             if frozen is None:  # swept away in this moment
                 continue
-            content = render.loads(frozen).content
+            content = codec(CompiledIssue).validate_json(frozen).content
             variant = variants.choose(content, found.choice.sections, None)
             title = content.items[variant.shown[0][1][0]].title if variant.shown else edition.title
             link = self.door.link(issue_id, found.id)

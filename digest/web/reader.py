@@ -9,12 +9,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import personalise, render, tokens, variants
+from digest import personalise, tokens, variants
 from digest.app import App
+from digest.codec import codec
 from digest.flows import audience, signup
 from digest.store.subscribers import Subscription
 from digest.tokens import ReaderToken
-from digest.values import Edition
+from digest.values import CompiledIssue, Edition
 from digest.web.door import READ, Door, client_ip
 from digest.web.guard import POLICY_WITH_IMAGES
 from digest.web.pages import Pages
@@ -61,7 +62,7 @@ def _issue(app: App, token: str, names: ReaderToken, found: Subscription) -> HTM
     frozen = audience.compiled_issue(app.database, names.issue_id)
     if frozen is None:
         raise HTTPException(410 if names.issue_id else 404)
-    issue = render.loads(frozen)
+    issue = codec(CompiledIssue).validate_json(frozen)
     variant = variants.choose(issue.content, found.choice.sections, None)
     if not variant.shown:  # he has chosen other sections since
         variant = variants.choose(issue.content, None, None)
