@@ -15,7 +15,7 @@ from itertools import groupby
 
 from digest import ranking
 from digest import stories as news
-from digest.ranking import Ranked, Score, Signals
+from digest.ranking import Ranked, Signals
 from digest.values import LONG_AGO, Edition, IssueContent, Item, Kind, Reason, Rule, Section, Story
 
 NEXT = 5  # stories behind a section's last one whose reasons are kept
@@ -45,13 +45,14 @@ def compose(
     editors left out of earlier issues, with the intake up to which that holds; what is told as one goes with them."""
     levels = sorted({covers_from, *cutoffs})
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
-    listed = shortlist(edition, stories, now)
+    weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
+    signals = replace(signals, weights=weights | dict(signals.weights))
+    listed = shortlist(edition, stories, now, signals)
     told = tell_once(edition, stories, levels, listed)
     known = [story for story in told if story.intake > dropped.get(story.id, 0)]
-    weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
     leading = [story for story in known if story.id in listed]
     affairs = news.affairs([story for story in leading if not story.told])  # a story and its update: different readers
-    ranked = rank(edition, known, now, replace(signals, weights=weights | dict(signals.weights), affairs=affairs))
+    ranked = rank(edition, known, now, replace(signals, affairs=affairs))
     depth, candidates, deep = spare, [], sorted({*levels, *standing})
     for section in edition.sections:
         depth += section.count
@@ -119,10 +120,11 @@ def tell_once(
     return [story if story.told else _with_best_lead(story, preferred) for story in told]
 
 
-def shortlist(edition: Edition, stories: Sequence[Story], now: datetime) -> set[int]:
+def shortlist(edition: Edition, stories: Sequence[Story], now: datetime, signals: Signals = ranking.NONE) -> set[int]:
     """The ids of those that any section could show."""
-    ranked = rank(edition, stories, now)
-    return {story.id for each in ranked.values() for story, _ in each[:SHORTLIST]}
+    merits = by_merit(edition, stories, now, signals)
+    best = (_opened(section, merits[section.key])[:SHORTLIST] for section in edition.sections)
+    return {story.id for ranked in best for story, _ in ranked}
 
 
 def _with_best_lead(story: Story, preferred: Mapping[str, int]) -> Story:
@@ -136,30 +138,35 @@ def rank(
 
     The lead section puts those with a picture first; latest is in order of time alone; elsewhere, no source, no topic
     and no affair may flood."""
+    merits = by_merit(edition, stories, now, signals)
+    return {
+        section.key: merits[section.key]
+        if section.rule is Rule.LATEST
+        else _opened(section, ranking.varied(merits[section.key], signals.affairs))
+        for section in edition.sections
+    }
+
+
+def by_merit(edition: Edition, stories: Sequence[Story], now: datetime, signals: Signals) -> dict[str, Ranked]:
+    """Per section key the stories it may show, each where its own score puts it."""
     seen = replace(signals, places={**ranking.places(stories), **signals.places})
-    scores = {story.id: ranking.score(story, now, seen) for story in stories}
+    best = ranking.best_first((story, ranking.score(story, now, seen)) for story in stories)
     apart = {Kind.SHORT.value}.union(*(s.match for s in edition.sections if s.rule is Rule.KIND))
-    ranked: dict[str, Ranked] = {}
+    merits: dict[str, Ranked] = {}
     for section in edition.sections:
-        eligible = [story for story in stories if _eligible(story, section, apart)]
-        ranked[section.key] = _in_order(section.rule, eligible, scores, seen, now)
-    return ranked
+        eligible = [scored for scored in best if _eligible(scored[0], section, apart)]
+        match section.rule:
+            case Rule.LATEST:
+                eligible = ranking.best_first((story, ranking.recency(story, now)) for story, _ in eligible)
+            case Rule.TRENDING:
+                eligible = ranking.best_first((story, ranking.trend(story, now, signals)) for story, _ in eligible)
+        merits[section.key] = eligible
+    return merits
 
 
-def _in_order(
-    rule: Rule, stories: Sequence[Story], scores: Mapping[int, Score], signals: Signals, now: datetime
-) -> Ranked:
-    match rule:
-        case Rule.LATEST:
-            return ranking.best_first((story, ranking.recency(story, now)) for story in stories)
-        case Rule.TRENDING:
-            trends = ((story, ranking.trend(story, now, signals)) for story in stories)
-            return ranking.varied(trends, signals.affairs)
-        case Rule.LEAD:
-            scored = ((story, scores[story.id]) for story in stories)
-            return ranking.first_pictured(ranking.varied(scored, signals.affairs))
-        case _:
-            return ranking.varied(((story, scores[story.id]) for story in stories), signals.affairs)
+def _opened(section: Section, ranked: Ranked) -> Ranked:
+    """The lead section opens an issue, so it begins with those that have a picture."""
+    return ranking.first_pictured(ranked) if section.rule is Rule.LEAD else ranked
 
 
 def _eligible(story: Story, section: Section, apart: Collection[str]) -> bool:

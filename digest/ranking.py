@@ -133,13 +133,12 @@ def best_first(scored: Iterable[tuple[Story, Score]]) -> Ranked:
     return sorted(scored, key=lambda pair: (-pair[1].total, -pair[0].id))
 
 
-def varied(scored: Iterable[tuple[Story, Score]], affairs: Mapping[int, int] | None = None) -> Ranked:
-    """Best first, but no source, no topic and no affair floods: each story loses something for every one above it that
-    shares one of these. Where all share it, the order stays."""
-    ranked = best_first(scored)
+def varied(ranked: Ranked, affairs: Mapping[int, int]) -> Ranked:
+    """``ranked``, best first, so that no source, no topic and no affair floods: each story loses something for every
+    one above it that shares one of these. Where all share it, the order stays."""
     queues: dict[tuple[_Shared, ...], list[tuple[float, Story, Score]]] = defaultdict(list)
     for story, points in reversed(ranked[: 2 * VARIED]):
-        queues[_shared(story, affairs or {})].append((points.total, story, points))
+        queues[_shared(story, affairs)].append((points.total, story, points))
     above: Counter[_Shared] = Counter()
     lost = dict.fromkeys(queues, 0.0)
     mixed: Ranked = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
@@ -37,6 +37,10 @@ def filed(number: int, source: str = "a", sector: str = "", points: float = 0.0)
 
 def ids(ranked: Sequence[tuple[Story, Score]]) -> list[int]:
     return [each.id for each, _ in ranked]
+
+
+def mixed(scored: Sequence[tuple[Story, Score]], affairs: Mapping[int, int] | None = None) -> list[int]:
+    return ids(varied(best_first(scored), affairs or {}))
 
 
 # ------------------------------------------------------------------------------------------ what counts
@@ -131,45 +135,45 @@ def test_the_best_comes_first_and_of_equals_the_later_one() -> None:
 def test_no_source_floods_a_section() -> None:
     loud = [filed(number, "loud", points=-number / 100) for number in range(1, 11)]
     others = [filed(21, "quiet", points=-0.5), filed(22, "small", points=-0.6)]
-    first_six = ids(varied([*loud, *others]))[:6]
+    first_six = mixed([*loud, *others])[:6]
     assert first_six[0] == 1, "the best stays first"
     assert {21, 22} <= set(first_six)
 
 
 def test_no_topic_floods_a_section_whoever_tells_it() -> None:
     sport = [filed(number, f"paper{number}", "sport", -number / 100) for number in range(1, 11)]
-    assert 21 in ids(varied([*sport, filed(21, "paper", "health", -0.9)]))[:4]
+    assert 21 in mixed([*sport, filed(21, "paper", "health", -0.9)])[:4]
 
 
 def test_no_affair_floods_a_section_and_it_weighs_more_than_source_or_topic() -> None:
     affair = dict.fromkeys(range(1, 6), 1)
     pieces = [filed(number, f"paper{number}", points=-number / 100) for number in range(1, 6)]
-    assert ids(varied([*pieces, filed(21, "paper", points=-0.9)], affair))[:2] == [1, 21]
+    assert mixed([*pieces, filed(21, "paper", points=-0.9)], affair)[:2] == [1, 21]
 
 
 def test_in_a_long_section_merit_decides() -> None:
     steady = [filed(number, "a", points=-number / 10) for number in range(1, 41)]
     old = filed(99, "b", points=-3.0)
-    assert ids(varied([*steady, old])).index(99) == 15, "a loud source is held back by a day and a half, no more"
+    assert mixed([*steady, old]).index(99) == 15, "a loud source is held back by a day and a half, no more"
 
 
 def test_variety_is_a_reason_like_any_other() -> None:
-    ranked = varied([filed(1, "a", "sport"), filed(2, "a", "sport", -0.1), filed(3, "a", "", -0.2)])
+    ranked = varied([filed(1, "a", "sport"), filed(2, "a", "sport", -0.1), filed(3, "a", "", -0.2)], {})
     assert [(each.id, points.variety) for each, points in ranked] == [(1, 0), (3, -REPEATED), (2, -3 * REPEATED)]
 
 
 def test_a_much_better_story_is_not_held_back_for_variety() -> None:
-    assert ids(varied([filed(1, "a"), filed(2, "a", points=-0.1), filed(3, "b", points=-5)])) == [1, 2, 3]
+    assert mixed([filed(1, "a"), filed(2, "a", points=-0.1), filed(3, "b", points=-5)]) == [1, 2, 3]
 
 
 def test_where_there_is_one_source_and_one_topic_only_merit_counts() -> None:
     scored = [filed(number, "a", "health", -(number * 7 % 11)) for number in range(1, 11)]
-    assert ids(varied(scored)) == ids(best_first(scored))
+    assert mixed(scored) == ids(best_first(scored))
 
 
 def test_nobody_is_lost_in_a_long_section() -> None:
     scored = [filed(number, f"s{number % 7}", f"t{number % 5}", -number / 9) for number in range(1, 601)]
-    assert sorted(ids(varied(scored))) == list(range(1, 601))
+    assert sorted(mixed(scored)) == list(range(1, 601))
 
 
 def test_who_opens_an_issue_shows_his_face() -> None:
