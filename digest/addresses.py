@@ -8,8 +8,6 @@ from functools import lru_cache
 from hashlib import blake2b
 from unicodedata import normalize
 
-from email_validator import EmailNotValidError, validate_email
-
 from digest.errors import InputError
 
 KEY_BYTES = 16
@@ -34,7 +32,7 @@ def normalise(text: str) -> str:
         return f"{plain[1]}@{domain}"
     try:
         return _checked(given)
-    except EmailNotValidError as error:
+    except ValueError as error:
         raise InputError(f"{_shown(given)} is no mail address", str(error).rstrip(".")) from None
 
 
@@ -69,6 +67,9 @@ def keys_in(text: str) -> set[bytes]:
 
 
 def _checked(text: str) -> str:
+    """The address as it is stored. Raises ``ValueError`` (``EmailNotValidError`` is one) with the reason."""
+    from email_validator import validate_email  # here: it compiles 25 ms of patterns, and few commands are given one
+
     found = validate_email(text, check_deliverability=False, test_environment=True)
     return f"{found.local_part}@{found.ascii_domain}"
 
@@ -84,7 +85,7 @@ def _domain(domain: str) -> str:
     of checking it."""
     try:
         return _checked(f"a@{domain}").removeprefix("a@")
-    except EmailNotValidError:
+    except ValueError:
         return ""
 
 

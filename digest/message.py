@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from email import policy
 from email.header import Header
 from email.parser import BytesHeaderParser
 from email.utils import format_datetime, quote
-from typing import Any
 
 import idna
-from jinja2 import Environment, TemplateError, TemplateNotFound, TemplateSyntaxError
 
 from digest.errors import InputError
-from digest.outcomes import Envelope
 from digest.values import Edition
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
@@ -162,18 +159,6 @@ def part_header(kind: str, encoding: str) -> str:
     return f"Content-Type: text/{kind}; charset=utf-8{flowed}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
 
 
-def rendered(environment: Environment, name: str, context: Mapping[str, Any]) -> str:
-    """The template ``name`` of the edition's theme with ``context``. Raises ``InputError`` for whatever its author got
-    wrong."""
-    try:
-        return environment.get_template(f"{context['edition'].look.theme}/{name}").render(context)
-    except TemplateNotFound as error:
-        raise InputError(f"there is no template {error}", "check templates_dir") from None
-    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
-        raise InputError(f"template {name}{line}: {error}", "mend it in your templates folder") from error
-
-
 def plain(
     sender: tuple[str, str],
     recipient: tuple[str, str],
@@ -203,25 +188,3 @@ def plain(
         for kind, body in (("plain", text), ("html", html))
     )
     return f"{header_block(headers)}\r\n{parts}--{boundary}--\r\n".encode()
-
-
-def letter(
-    kind: str,
-    edition: Edition,
-    recipient: str,
-    url: str,
-    environment: Environment,
-    now: datetime,
-    return_path: str,
-    message_id: str,
-) -> Envelope:
-    """A mail that asks to confirm what was asked for on a page: one link, no marketing, nothing of the text of whoever
-    asked. ``kind``: ``confirm`` a sign-up (``confirm_again``: not for the first time), ``move`` to a new address, show
-    the ``data``, ``erase`` it; ``moved`` tells the old address, without a link. ``return_path`` is where bounces go,
-    ``message_id`` ``left@right``."""
-    about = kind.removesuffix("_again")
-    subject_name = f"{kind}_subject" if about == "confirm" else f"{kind}_title"
-    context = {"edition": edition, "url": url, "kind": about, "subject": subject_name}
-    subject, text, html = (rendered(environment, f"confirm.{part}.j2", context) for part in ("subject", "txt", "html"))
-    mail = plain(edition.sender, ("", recipient), subject, text, html, message_id, now, edition.reply_to)
-    return Envelope(return_path, wire_address(recipient), mail)

@@ -18,7 +18,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, pass_context
+from jinja2 import (
+    BaseLoader,
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    pass_context,
+)
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
@@ -192,3 +201,15 @@ def _directed(context: Context, text: str) -> str | Markup:
 def _foldable(context: Context, markup: str) -> Markup:
     """What a story does without where the mail would grow too large. Whole elements only."""
     return Markup("{}{}{}").format(context["cut"]("fold"), markup, context["cut"]("unfold"))
+
+
+def rendered(environment: Environment, name: str, context: Mapping[str, Any]) -> str:
+    """The template ``name`` of the edition's theme with ``context``. Raises ``InputError`` for whatever its author got
+    wrong."""
+    try:
+        return environment.get_template(f"{context['edition'].look.theme}/{name}").render(context)
+    except TemplateNotFound as error:
+        raise InputError(f"there is no template {error}", "check templates_dir") from None
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
+        raise InputError(f"template {name}{line}: {error}", "mend it in your templates folder") from error

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from digest import message, render, themes, tokens, variants
 from digest.app import template_folders
 from digest.errors import InputError
+from digest.letter import letter
 from digest.outcomes import Envelope
 from digest.personalise import Press
 from digest.values import CompiledIssue, Reader
@@ -219,7 +220,7 @@ def test_a_confirmation_is_short_and_its_own(locale: str) -> None:
     edition = replace(EDITION, locale=locale)
     environment = themes.environment(template_folders(None))
     url = "https://news.example.org/c/" + tokens.confirm(KEYS, 5, NOW)
-    envelope = message.letter(
+    envelope = letter(
         "confirm", edition, "new@exämple.org", url, environment, NOW, "b+x@bounces.example.org", "c5@news.example.org"
     )
     mail = parse(envelope.message)

@@ -67,7 +67,10 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, listed, rest = super().resolve_command(ctx, args)
-        return name, load(name) if name and listed else None, rest
+        command = load(name) if name and listed else None
+        gc.freeze()
+        gc.enable()
+        return name, command, rest
 
 
 app = typer.Typer(
@@ -121,6 +124,7 @@ for _name, (_, _summary) in COMMANDS.items():
 
 def main() -> None:
     """The console script."""
+    gc.disable()  # until the command is imported: nothing of that is garbage
     if _STAYING.isdisjoint(sys.argv):
         gc.set_threshold(_OBJECTS)
     sys.exit(run_command(app))

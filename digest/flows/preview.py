@@ -9,7 +9,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from digest import addresses, render
+from digest import addresses
+from digest.codec import codec
 from digest.errors import InputError
 from digest.flows import publish
 from digest.flows.deliver import Writer
@@ -74,5 +75,5 @@ def _draft(connection: Connection, edition_id: int, cadence: str) -> tuple[Issue
     """The issue for everybody that comes out next, if it is composed already."""
     for issue in issues.waiting(connection, edition_id, cadence):
         if not issue.segment and (compiled := issues.load_compiled(connection, issue.id)):
-            return issue, render.loads(compiled).content
+            return issue, codec(CompiledIssue).validate_json(compiled).content
     return None

@@ -88,11 +88,11 @@ def prospect(
 
 def find_reader(connection: Connection, edition_id: int, edition: str, address: str) -> Subscription:
     """The subscription of ``address``. Raises ``NotFoundError``."""
-    key = addresses.key(addresses.normalise(address))
-    found = subscribers.find(connection, edition_id, [key]).get(key)
-    if found is None:
-        raise NotFoundError(f"{address} does not subscribe to {edition}", "see `digest subscriber list`")
-    return found
+    for spelling in (str.strip, addresses.normalise):  # the first finds nearly all, with nothing to check
+        key = addresses.key(spelling(address))
+        if found := subscribers.find(connection, edition_id, [key]).get(key):
+            return found
+    raise NotFoundError(f"{address} does not subscribe to {edition}", "see `digest subscriber list`")
 
 
 def _slots(plan: schedules.Schedule) -> Iterator[datetime]:

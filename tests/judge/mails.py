@@ -15,8 +15,9 @@ from unittest.mock import patch
 
 from jinja2 import Environment
 
-from digest import compose, inline, message, personalise, render, themes, variants
+from digest import compose, inline, personalise, render, themes, variants
 from digest.app import template_folders
+from digest.letter import letter
 from digest.look import Colours
 from digest.settings import DeliverSettings
 from digest.values import ArticleDraft, CompiledIssue, Edition, Image, Kind, Reader, Rule, Section, Story
@@ -104,9 +105,7 @@ def inlining(case: Case) -> tuple[str, str]:
 def confirmation(case: Case) -> Mail:
     """The mail that asks to confirm a sign-up."""
     url = f"{BASE_URL}/c/{'t' * 40}"
-    sent = message.letter(
-        "confirm", edition(case), READER.address, url, _templates(), NOW, "b@b.example.org", "i@example.org"
-    )
+    sent = letter("confirm", edition(case), READER.address, url, _templates(), NOW, "b@b.example.org", "i@example.org")
     return _opened(f"{case} confirmation", sent.message)
 
 
