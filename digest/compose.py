@@ -154,7 +154,7 @@ def by_merit(edition: Edition, stories: Sequence[Story], now: datetime, signals:
     apart = {Kind.SHORT.value}.union(*(s.match for s in edition.sections if s.rule is Rule.KIND))
     merits: dict[str, Ranked] = {}
     for section in edition.sections:
-        eligible = [scored for scored in best if _eligible(scored[0], section, apart)]
+        eligible = _eligible(best, section, apart)
         match section.rule:
             case Rule.LATEST:
                 eligible = ranking.best_first((story, ranking.recency(story, now)) for story, _ in eligible)
@@ -169,21 +169,20 @@ def _opened(section: Section, ranked: Ranked) -> Ranked:
     return ranking.first_pictured(ranked) if section.rule is Rule.LEAD else ranked
 
 
-def _eligible(story: Story, section: Section, apart: Collection[str]) -> bool:
-    """Whether ``section``'s rule takes ``story``. Pieces of a kind that has a section of its own (``apart``) stand
-    there, not among the leading and trending news."""
-    draft = story.lead.draft
+def _eligible(scored: Ranked, section: Section, apart: Collection[str]) -> Ranked:
+    """What ``section``'s rule takes. Pieces of a kind that has a section of its own (``apart``) stand there, not among
+    the leading and trending news."""
     match section.rule:
         case Rule.LEAD | Rule.TRENDING:
-            return draft.kind not in apart
+            return [each for each in scored if each[0].lead.draft.kind not in apart]
         case Rule.LATEST:
-            return True
+            return scored
         case Rule.KIND:
-            return draft.kind in section.match
+            return [each for each in scored if each[0].lead.draft.kind in section.match]
         case Rule.SECTOR:
-            return not _words(story).isdisjoint(section.match)
+            return [each for each in scored if not _words(each[0]).isdisjoint(section.match)]
         case Rule.REGION:
-            return not _countries(story).isdisjoint(section.match)
+            return [each for each in scored if not _countries(each[0]).isdisjoint(section.match)]
 
 
 def _words(story: Story) -> set[str]:

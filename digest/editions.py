@@ -51,7 +51,6 @@ from digest.checks import (
     web_url,
     written_moment,
 )
-from digest.codec import codec
 from digest.dress import DarkTable, LogoTable, LookTable
 from digest.errors import ConfigError, InputError
 from digest.values import Edition, FeedSpec, Kind, Link, Rule, ScheduleSpec, Section
@@ -323,17 +322,3 @@ def _absent(raw: Mapping[str, Any]) -> Iterator[str]:
         yield "[[section]]: at least one is needed"
     if not raw.get("feed") and not _head(raw).get("feeds"):
         yield "[[feed]]: at least one is needed, or feeds = [...] under [edition]"
-
-
-# -------------------------------------------------------------------------------------------------- JSON
-
-
-def to_json(edition: Edition) -> dict[str, Any]:
-    """``edition`` as the JSON that the store and frozen issues keep."""
-    data: dict[str, Any] = codec(Edition).dump_python(edition, mode="json")
-    return data
-
-
-def from_json(data: Mapping[str, Any]) -> Edition:
-    """The edition behind ``to_json``; what the store keeps in tables of its own may be left out."""
-    return codec(Edition).validate_python(data)

@@ -81,13 +81,13 @@ NONE = Signals()
 def score(story: Story, now: datetime, signals: Signals = NONE) -> Score:
     """How much a story matters. It is as old as the first telling of it: what is only retold is no fresher, but for an
     update."""
-    began = told_at(story.lead) if story.told else min(told_at(article) for article in story.articles)
+    began = told_at(story.lead) if story.told else min(map(told_at, story.articles))
     draft = story.lead.draft
     return Score(
         freshness=-_half_lives(began, now, HALF_LIFE),
         sources=math.log2(1 + math.log2(max(1, len(story.sources)))),
         fullness=PICTURE * (draft.image is not None) + STANDFIRST * bool(draft.standfirst),
-        place=max((_place(article, signals) for article in story.articles), default=0.0),
+        place=max(_place(article, signals) for article in story.articles),
         editor=_editor(story, signals),
         clicks=CLICKS * math.log2(1 + signals.clicks.get(story.id, 0)),
     )
@@ -109,10 +109,13 @@ def heat(story: Story, now: datetime) -> float:
     Each source's newest article counts 1, each further article 0.25, halved every 6 hours since it was told; the sum
     is divided by the length of that fading window (half-life / ln 2).
     """
-    fading: dict[str, list[float]] = defaultdict(list)
+    newest: dict[str, float] = {}
+    everything = 0.0
     for article in story.articles:
-        fading[article.feed].append(0.5 ** _half_lives(told_at(article), now, HEAT_HALF_LIFE))
-    tellings = sum(max(each) + 0.25 * (sum(each) - max(each)) for each in fading.values())
+        faded = 0.5 ** _half_lives(told_at(article), now, HEAT_HALF_LIFE)
+        newest[article.feed] = max(faded, newest.get(article.feed, 0.0))
+        everything += faded
+    tellings = 0.75 * sum(newest.values()) + 0.25 * everything
     return tellings * math.log(2) / (HEAT_HALF_LIFE / timedelta(hours=1))
 
 
@@ -186,7 +189,8 @@ def _place(article: Article, signals: Signals) -> float:
 
 def _editor(story: Story, signals: Signals) -> float:
     """The weight of the source an editor prefers most, and of the story itself."""
-    return max(signals.weights.get(feed, 0.0) for feed in story.sources) + signals.favoured.get(story.id, 0.0)
+    weights, favoured = signals.weights, signals.favoured.get(story.id, 0.0)
+    return max(weights.get(article.feed, 0.0) for article in story.articles) + favoured if weights else favoured
 
 
 def _half_lives(since: datetime, now: datetime, half_life: timedelta) -> float:

@@ -206,8 +206,10 @@ class Library:
 
     def likeness(self, one: int, two: int) -> float:
         """The cosine of two articles' vectors: 0 nothing in common, 1 the same words."""
-        small, large = sorted((self._vector(one), self._vector(two)), key=len)
-        return sum(weight * large[word] for word, weight in small.items() if word in large)
+        small, large = self._vector(one), self._vector(two)
+        if len(small) > len(large):
+            small, large = large, small
+        return sum([weight * large[word] for word, weight in small.items() if word in large])
 
     def _compare(self, one: int, two: int) -> float:
         first, second = self.texts[one], self.texts[two]

@@ -187,4 +187,4 @@ def lead(articles: Sequence[Article], preferred: Mapping[str, int] = _NOBODY) ->
         place = preferred.get(article.feed, len(preferred))
         return -fullness, place, -told_at(article).timestamp(), -article.id
 
-    return min(articles, key=order)
+    return min(articles, key=order) if len(articles) > 1 else articles[0]

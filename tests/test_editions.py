@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from digest import addresses, editions
+from digest.codec import codec
 from digest.errors import ConfigError, InputError, NotFoundError, StateError
 from digest.flows import editions as flow
 from digest.flows import schedules as schedule_flow
@@ -105,7 +105,7 @@ def test_a_file_becomes_an_edition() -> None:
 
 def test_an_edition_survives_json() -> None:
     edition = replace(parse(), reply_to=("Desk", "desk@example.org"))
-    assert editions.from_json(json.loads(json.dumps(editions.to_json(edition)))) == edition
+    assert codec(Edition).validate_json(codec(Edition).dump_json(edition)) == edition
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from zoneinfo import ZoneInfo
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -102,6 +101,8 @@ def local_time(moment: datetime | None, time_zone: str = "UTC") -> str:
 def progress(total: int | None, description: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr while the block runs; it yields ``advance(count)``. Silent when stderr is not a
     terminal. ``total`` may be unknown (``None``)."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = _console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

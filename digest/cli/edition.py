@@ -10,6 +10,7 @@ import typer
 
 from digest import editions, embed, themes, wording
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
+from digest.codec import codec
 from digest.errors import InputError
 from digest.flows import editions as flow
 from digest.flows.editions import ApplyReport, EditionRow
@@ -58,7 +59,7 @@ def show(ctx: typer.Context, name: Name, json: Json = False) -> None:
     """One edition as it was applied."""
     row = flow.show(get_app(ctx).database, name)
     if json:
-        show_json({**editions.to_json(row.edition), "readers": row.readers})
+        show_json({**codec(Edition).dump_python(row.edition, mode="json"), "readers": row.readers})
         return
     edition = row.edition
     show_table(("setting", "value"), _head(row), f"Edition {name}")

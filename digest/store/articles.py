@@ -81,7 +81,7 @@ def stories_between(
     told: dict[int, list[Article]] = defaultdict(list)
     for chunk in _chunks(sorted({*connection.execute(fresh).scalars(), *updates})):
         query = _joined().where(*within, _articles.c.story_id.in_(chunk)).order_by(_articles.c.intake, _articles.c.id)
-        for row in connection.execute(query):
+        for row in connection.execute(query).all():
             told[row.story_id].append(_article(row))
     begun = [_story(story_id, articles) for story_id, articles in told.items()]
     again = [_update(story, updates[story.id]) for story in begun if story.id in updates]

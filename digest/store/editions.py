@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, literal, select, update
 
-from digest import editions as mapping
+from digest.codec import codec
 from digest.errors import NotFoundError
 from digest.states import SubscriptionState
 from digest.store import feeds as feed_store
@@ -17,14 +17,14 @@ from digest.store import schedules as schedule_store
 from digest.store.schema import edition_feeds, editions, feeds, sections, subscriptions
 from digest.values import Edition, FeedSpec, Kind, Rule, Section
 
-_ELSEWHERE = ("sections", "feeds", "schedules")
+_ELSEWHERE = {"sections", "feeds", "schedules"}
 _LIVING = (SubscriptionState.PENDING, SubscriptionState.ACTIVE)
 
 
 def save(connection: Connection, edition: Edition, now: datetime) -> int:
     """Insert or replace the edition of that name, with its sections and feeds (made where they are new), but without
     its schedules. Returns its id."""
-    spec = {name: value for name, value in mapping.to_json(edition).items() if name not in _ELSEWHERE}
+    spec = codec(Edition).dump_python(edition, mode="json", exclude=_ELSEWHERE)
     edition_id: int | None = connection.scalar(select(editions.c.id).where(editions.c.name == edition.name))
     if edition_id is None:
         statement = insert(editions).values(name=edition.name, spec=spec, applied_at=now).returning(editions.c.id)
@@ -154,7 +154,7 @@ def _edition(connection: Connection, edition_id: int, spec: dict[str, Any]) -> E
         .order_by(edition_feeds.c.position)
     )
     return replace(
-        mapping.from_json(spec),
+        codec(Edition).validate_python(spec),
         sections=tuple(_section(row) for row in connection.execute(of_sections).mappings()),
         feeds=tuple(_feed(row) for row in connection.execute(of_feeds).mappings()),
         schedules=tuple(item.spec for item in schedule_store.of_edition(connection, edition_id) if item.declared),
