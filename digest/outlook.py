@@ -1,12 +1,23 @@
-"""What comes next of an issue that is not yet on its way: a plain decision from the issue, its edition and the time."""
+"""What comes next of an issue that is not yet on its way, and which of two goes first: plain decisions from the issues,
+their edition and the time.
+
+The issues of an edition and cadence stand in line by their slots, those for a segment in one of their own. One is
+composed ahead of its slot only when nobody in front of it is still to go: where it begins depends on what becomes of
+that. When several could go out at once only the newest does; it holds what the others would have told.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from digest.states import IssueState
 from digest.values import Issue
+
+BROKEN = "can't be composed: "
+"""How the reason of an issue begins whose templates, or whatever else of it, are at fault."""
+_PATIENCE = timedelta(minutes=10)  # for one to be composed that nobody has said is broken: its worker may die each time
 
 
 class Outlook(StrEnum):
@@ -27,3 +38,39 @@ def outlook(issue: Issue, approval: bool, now: datetime) -> Outlook | None:
     if approval and not issue.approved_at and issue.state is IssueState.COMPOSED:
         return Outlook.UNAPPROVED
     return Outlook.DUE if issue.slot <= now else Outlook.AT_SLOT
+
+
+def in_front(issue: Issue, others: Iterable[Issue], approval: bool, now: datetime) -> Issue | None:
+    """The one of ``others`` that is to go out before ``issue`` is composed ahead of its slot."""
+    return next(
+        (
+            other
+            for other in others
+            if other.segment == issue.segment
+            and other.slot < issue.slot
+            and (other.slot > now or _about_to_go(other, approval, now))
+        ),
+        None,
+    )
+
+
+def gives_way_to(issue: Issue, others: Iterable[Issue], approval: bool, now: datetime) -> Issue | None:
+    """The newer one of ``others`` that goes out any moment now, in place of ``issue``. One that is kept back, or can't
+    be composed, holds up nobody."""
+    return next(
+        (
+            other
+            for other in others
+            if other.segment == issue.segment and other.slot > issue.slot and _about_to_go(other, approval, now)
+        ),
+        None,
+    )
+
+
+def _about_to_go(issue: Issue, approval: bool, now: datetime) -> bool:
+    if outlook(issue, approval, now) is not Outlook.DUE:
+        return False
+    if issue.state is IssueState.COMPOSED:
+        return True
+    waited = now - max(issue.slot, issue.created_at)
+    return not approval and not issue.reason.startswith(BROKEN) and waited < _PATIENCE

@@ -30,6 +30,7 @@ class IssueEvent(StrEnum):
     FINISH = "finish"
     CANCEL = "cancel"
     REOPEN = "retry"
+    REDO = "overtaken ahead of its slot"
 
 
 class DeliveryState(StrEnum):
@@ -86,6 +87,7 @@ ISSUE: Table[IssueState, IssueEvent] = {
     (_I.SCHEDULED, _IE.COMPOSE): _I.COMPOSED,
     (_I.SCHEDULED, _IE.SKIP): _I.SKIPPED,
     (_I.COMPOSED, _IE.EXPAND): _I.SENDING,
+    (_I.COMPOSED, _IE.REDO): _I.SCHEDULED,
     (_I.SENDING, _IE.PAUSE): _I.PAUSED,
     (_I.PAUSED, _IE.RESUME): _I.SENDING,
     (_I.SENDING, _IE.FINISH): _I.SENT,

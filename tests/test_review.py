@@ -43,13 +43,14 @@ def drafted(world: World, cadence: str = "daily") -> Issue:
     return review.draft(app.database, "tide", cadence, app.compile, app.settings.deliver, app.now())
 
 
-def tick(world: World) -> list[Issue]:
+def tick(world: World, compiler: publish.Compiler | None = None) -> list[Issue]:
     """What beat and the workers do of issues, without sending."""
     app = world.app
     publish.open_due_slots(app.database, app.now())
     publish.open_for_review(app.database, app.now())
     waiting = publish.waiting(app.database, app.now())
-    return [publish.publish(app.database, n, app.compile, app.settings.deliver, app.now()) for n in waiting]
+    compiler = compiler or app.compile
+    return [publish.publish(app.database, n, compiler, app.settings.deliver, app.now()) for n in waiting]
 
 
 def sent(world: World) -> dict[str, Envelope]:

@@ -77,6 +77,14 @@ def test_a_draft_is_looked_at_changed_held_and_let_go(world: World, run: Run, tm
     assert "goes out now" in run("issue", "redraft", "1")
 
 
+def test_a_draft_is_sent_now_at_the_operator_s_word(run: Run) -> None:
+    run("issue", "draft", "tide")
+    run("issue", "hold", "1")
+    assert "issue 1 goes out now" in run("issue", "send-now", "1", "--revision", "1", "--by", "Ana")
+    assert "sent now" in run("issue", "history", "1")
+    assert "0/1" in run("issue", "list")
+
+
 def test_what_waits_for_approval_says_so_everywhere(world: World, run: Run) -> None:
     world.edition(APPROVED)
     assert "after `digest issue approve 1`" in run("send", "tide", "--now")
@@ -103,6 +111,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("undo", "1"), "no edit to take back"),
     (("release", "1"), "issue 1 is not held"),
     (("hold", "2"), "no issue 2: see `digest issue list`"),
+    (("send-now", "1", "--revision", "4"), "it is at revision 0, not 4: look at it again: `digest issue show 1`"),
     (("draft", "tide"), "composed already: 1: compose it afresh with `digest issue redraft 1`"),
     (("draft", "tide", "--cadence", "weekly"), r"tide \(weekly\) has no next slot"),
     (("draft", "tide", "--cadence", "hourly"), "has no cadence hourly: one of daily, weekly"),
@@ -120,6 +129,19 @@ def test_what_an_editor_gets_wrong_is_told_in_a_line(run: Run) -> None:
 
 def test_the_help_shows_an_example_of_each_command(run: Run) -> None:
     listed = run("issue", "--help")
-    for command in ("draft", "redraft", "edit", "pin", "drop", "move", "retitle", "undo", "hold", "release", "approve"):
+    for command in (
+        "draft",
+        "redraft",
+        "edit",
+        "pin",
+        "drop",
+        "move",
+        "retitle",
+        "undo",
+        "hold",
+        "release",
+        "approve",
+        "send-now",
+    ):
         assert command in listed
         assert f"digest issue {command} " in run("issue", command, "--help")

@@ -1,4 +1,4 @@
-"""``digest issue``, the editor's part: draft, change, hold and approve an issue before it goes out."""
+"""``digest issue``, the editor's part: draft, change, hold, approve and send an issue."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ _LINE_MOST = 200
 
 Story = Annotated[str, typer.Argument(help="Its number, as `digest issue show` has it, or words of its headline.")]
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it, for the record; you, unless given.")]
+Revision = Annotated[
+    int | None, typer.Option(metavar="NUMBER", help="Only if its last change is this one: what you looked at.")
+]
 Cadence = Annotated[str, typer.Option(help="For its subscribers; the edition's first unless given.")]
 
 
@@ -48,11 +51,12 @@ def register(app: typer.Typer) -> None:
         hold: ("digest issue hold 12",),
         release: ("digest issue release 12",),
         approve: ("digest issue approve 12", "digest issue approve 12 --revision 4"),
+        send_now: ("digest issue send-now 12", "digest issue send-now 12 --revision 4"),
         history: ("digest issue history 12",),
     }
     for command, lines in examples.items():
         epilog = "\n\n".join(f"Example: {line}" for line in lines)
-        app.command(command.__name__, epilog=epilog, rich_help_panel=PANEL)(command)
+        app.command(command.__name__.replace("_", "-"), epilog=epilog, rich_help_panel=PANEL)(command)
 
 
 # -------------------------------------------------------------------------------------------- draft, show
@@ -208,15 +212,33 @@ def release(ctx: typer.Context, number: Number, by: By = "", json: Json = False)
 def approve(
     ctx: typer.Context,
     number: Number,
-    revision: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Only if its last change is this one: what you looked at.")
-    ] = None,
+    revision: Revision = None,
     by: By = "",
     json: Json = False,
 ) -> None:
     """Approve of an issue as it is, where the edition asks for that. Another change asks for it again."""
     app = get_app(ctx)
     _told(app, review.approve(app.database, number, revision, who(by), app.now()), json)
+
+
+def send_now(
+    ctx: typer.Context,
+    number: Number,
+    revision: Revision = None,
+    by: By = "",
+    json: Json = False,
+) -> None:
+    """Send a draft at once, before its slot and even if it is held. Nothing more comes out at that slot.
+
+    Who chose an hour gets it when that comes next. Where the edition asks for approval, approve first.
+    """
+    app = get_app(ctx)
+    sent = review.send_now(app.database, number, revision, app.settings.deliver, who(by), app.now())
+    if json:
+        show_json(sent)
+    else:
+        say(f"issue {number} goes out now; follow it with `digest status --watch`")
+    _poke(app, number)
 
 
 def history(ctx: typer.Context, number: Number, json: Json = False) -> None:
@@ -244,7 +266,9 @@ def _tell(app: App, revised: Revised, json: bool) -> None:
 
 
 def _told(app: App, issue: Issue, json: bool) -> None:
-    _poke(app, issue)
+    (found,) = progress(app.database, [issue.id])
+    if outlook(issue, found.approval, app.now()) is Outlook.DUE:
+        _poke(app, issue.id)
     if json:
         show_json(issue)
     else:
@@ -272,14 +296,12 @@ def _coming(app: App, issue: Issue) -> str:
     return coming(found, app.now()) or "goes out now"
 
 
-def _poke(app: App, issue: Issue) -> None:
+def _poke(app: App, issue_id: int) -> None:
     """What is due now need not wait for beat."""
-    (found,) = progress(app.database, [issue.id])
-    if outlook(issue, found.approval, app.now()) is Outlook.DUE:
-        try:
-            app.queue.poke("publish", issue.id)
-        except UnavailableError as error:
-            warn(f"{error}. The issue goes out when the workers run")
+    try:
+        app.queue.poke("publish", issue_id)
+    except UnavailableError as error:
+        warn(f"{error}. The issue goes out when the workers run")
 
 
 def who(by: str) -> str:

@@ -2,23 +2,23 @@
 
 Each arrow may be walked by several processes at once or again after a crash: the issue's state says how far it got,
 and every step is one guarded transaction. An issue may be composed ahead of its slot, to be reviewed; what is then
-frozen is what goes out.
+frozen is what goes out. Which of several goes first: ``outlook``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, true
 
-from digest import schedule, segments
+from digest import edits, outlook, schedule, segments
 from digest.archive import public, titled
 from digest.codec import codec
 from digest.compose import compose, is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
-from digest.outlook import Outlook, outlook
+from digest.outlook import Outlook
 from digest.ranking import Signals
 from digest.segments import Node
 from digest.settings import DeliverSettings
@@ -87,11 +87,12 @@ def open_now(
         edition_id, edition = editions.require(connection, edition_name)
         cadence = cadence_of(edition, cadence)
         for other in issues.waiting(connection, edition_id, cadence):
-            next_step = outlook(other, edition.approval, now)
+            next_step = outlook.outlook(other, edition.approval, now)
             if other.segment == segment and other.state is IssueState.COMPOSED and next_step is not Outlook.DUE:
                 raise StateError(
                     f"issue {other.id} of {edition_name} ({cadence}) has what is new and {next_step}",
-                    f"see `digest issue show {other.id}`; end it with `digest issue cancel {other.id}` to send another",
+                    f"bring it out with `digest issue send-now {other.id}`, "
+                    f"or end it with `digest issue cancel {other.id}` to send another",
                 )
         slot = now.replace(second=0, microsecond=0)
         if segment:  # never in a regular issue's place
@@ -118,15 +119,53 @@ def cadence_of(edition: Edition, wanted: str) -> str:
 def publish(database: Database, issue_id: int, compiler: Compiler, settings: DeliverSettings, now: datetime) -> Issue:
     """claim | choose | compose | render | freeze | expand, from wherever the issue stands to where it waits or is on
     its way. Returns it as it is then."""
-    issue = get(database, issue_id)
-    if issue.state is IssueState.SCHEDULED:
-        content = choose(database, issue.edition, issue.cadence, issue.slot, settings, now, segment=issue.segment)
-        if is_empty(content):
-            _skip(database, issue, now)
-        else:
-            _freeze(database, issue, content, compiled(database, issue, content, compiler), now)
+    with database.read() as connection:
+        issue = get(connection, issue_id)
+        can_be_composed = _can_be_composed(connection, issue, now)
+    if can_be_composed:
+        _compose(database, issue, compiler, settings, now)
     expand(database, issue_id, settings, now)
-    return get(database, issue_id)
+    with database.read() as connection:
+        return get(connection, issue_id)
+
+
+def _can_be_composed(connection: Connection, issue: Issue, now: datetime) -> bool:
+    if issue.state is not IssueState.SCHEDULED:
+        return False
+    return issue.slot <= now or in_front(connection, issue, now) is None
+
+
+def in_front(connection: Connection, issue: Issue, now: datetime) -> Issue | None:
+    """The issue that is to go out before this one is composed ahead of its slot."""
+    return outlook.in_front(issue, *_others(connection, issue), now)
+
+
+def gives_way_to(connection: Connection, issue: Issue, now: datetime) -> Issue | None:
+    """The issue that goes out now in place of this one: when nothing ran for a while, only the newest comes out."""
+    return outlook.gives_way_to(issue, *_others(connection, issue), now)
+
+
+def _others(connection: Connection, issue: Issue) -> tuple[list[Issue], bool]:
+    """The other issues that wait for the same readers, and whether they wait for approval."""
+    _, edition = editions.require(connection, issue.edition)
+    return issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id), edition.approval
+
+
+def _compose(database: Database, issue: Issue, compiler: Compiler, settings: DeliverSettings, now: datetime) -> None:
+    """choose | compose | render | freeze. What editors did to it before it had to be composed afresh is done again."""
+    with database.read() as connection:
+        standing = changes.in_force(changes.of_issue(connection, issue.id))
+    kept = issue.held_at is not None or bool(standing)
+    composed = choose(
+        database, issue.edition, issue.cadence, issue.slot, settings, now, kept=kept, segment=issue.segment
+    )
+    content, _ = edits.apply(composed, [change.edit for change in standing if change.edit])
+    if is_empty(content):
+        _skip(database, issue, now)
+        return
+    frozen = compiled(database, issue, content, compiler)
+    before = codec(IssueContent).dump_json(composed).decode() if standing else None
+    _freeze(database, issue, content, frozen, now, before)
 
 
 def choose(
@@ -137,14 +176,15 @@ def choose(
     settings: DeliverSettings,
     now: datetime,
     anew: bool = False,
+    kept: bool = False,
     again: int | None = None,
     explained: int | None = None,
     segment: str = "",
 ) -> IssueContent:
     """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing.
-    ``anew``: as if it were the edition's first, for a look at it when nothing is new. ``again``: the issue that this
-    is to replace. ``explained``: the cut-off whose reader's reasons are kept, rather than everybody's. ``segment``:
-    whom it is for.
+    ``anew``: as if it were the edition's first, for a look at it when nothing is new. ``kept``: an editor keeps it, or
+    has changed it. ``again``: the issue that this is to replace. ``explained``: the cut-off whose reader's reasons are
+    kept, rather than everybody's. ``segment``: whom it is for.
 
     The intake lock is held meanwhile: whoever took an earlier number has committed, and no article gets newer words
     than belong to the last one. What waits for its slot or its editors is composed deeper: until it goes out readers
@@ -154,9 +194,9 @@ def choose(
         edition_id, edition = editions.require(connection, edition_name)
         since = now - timedelta(days=settings.catch_up_days)
         oldest = issues.intake_before(connection, since)
-        previous = None if anew else issues.covered(connection, edition_id, cadence, now, again, segment)
+        previous = None if anew else issues.covered(connection, edition_id, cadence, again)
         window = _window(until, previous, oldest, issues.cutoffs(connection, edition_id, cadence, oldest))
-        waits = slot > now or edition.approval or again is not None
+        waits = slot > now or edition.approval or kept or again is not None
         standing = issues.ahead(connection, edition_id, now - _SETTLING)
         if waits:
             standing |= issues.standing(connection, edition_id)
@@ -188,13 +228,14 @@ def _window(until: int, previous: int | None, oldest: int, cutoffs: set[int]) ->
 
 
 def compiled(database: Database, issue: Issue, content: IssueContent, compiler: Compiler) -> str:
-    """The compiled issue. A fault in the edition's templates is noted on the issue, where the operator looks; beat
-    tries again until it is mended or the issue cancelled."""
+    """The compiled issue. A fault in the edition's templates, or whatever it is, is noted on the issue, where the
+    operator looks; beat tries again until it is mended or the issue cancelled."""
     try:
         return compiler(content)
-    except DigestError as error:
+    except Exception as error:
+        what = str(error) if isinstance(error, DigestError) else f"{type(error).__name__}: {error}"
         with database.write() as connection:
-            issues.note(connection, issue.id, f"can't be composed: {error}")
+            issues.note(connection, issue.id, f"{outlook.BROKEN}{what}")
         raise
 
 
@@ -207,42 +248,51 @@ def _skip(database: Database, issue: Issue, now: datetime) -> None:
         issues.move(connection, issue.id, IssueEvent.SKIP, now, reason="nothing new since the issue before")
 
 
-def _freeze(database: Database, issue: Issue, content: IssueContent, compiled: str, now: datetime) -> None:
+def _freeze(
+    database: Database, issue: Issue, content: IssueContent, compiled: str, now: datetime, composed: str | None = None
+) -> None:
     values = {"covers_from": content.covers_from, "covers_until": content.covers_until, "reason": ""}
     with database.write() as connection:
         if issues.move(connection, issue.id, IssueEvent.COMPOSE, now, **values):
-            issues.save_compiled(connection, issue.id, compiled)
+            issues.save_compiled(connection, issue.id, compiled, composed)
 
 
 def expand(database: Database, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
-    """expand into batches: a delivery for every reader, due at his hour, if the issue may go. All in SQL and in one
-    transaction, so there is no half-expanded issue; a million readers take seconds. With it the issue enters the public
-    archive, unless it is for a segment."""
+    """expand into batches: a delivery for every reader, due at his hour, if the issue may go."""
     with database.write() as connection:
-        issues.lock(connection, issue_id)  # an editor's change comes before or is too late
+        issues.lock_line(connection, issue_id)  # an editor's change comes before or is too late
         issue = issues.get(connection, issue_id)
-        if issue is None or not _may_go(connection, issue, now):
-            return
-        if not issues.move(connection, issue_id, IssueEvent.EXPAND, now):
-            return
-        if not issue.segment:
-            _archive(connection, issue, now)
-        _, edition = editions.require(connection, issue.edition)
-        chosen = _chosen(connection, issue, edition, now)
-        wishes = expansion.wishes(connection, issue, chosen)
-        dues = {wish: due(issue.slot, wish, edition.time_zone, now) for wish in wishes}
-        expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
-        expansion.start_serving(connection, issue)
-        expansion.supersede(connection, issue, now)
-        _overtake(connection, issue, now)
-        issues.finish_if_settled(connection, issue.id, now)
+        if issue and _may_go(connection, issue, now):
+            go_out(connection, issue, settings, now)
+
+
+def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now: datetime) -> None:
+    """Put a composed issue, whose line the caller holds, on its way. All in SQL and in one transaction, so there is no
+    half-expanded issue; a million readers take seconds. With it the issue enters the public archive, unless it is for a
+    segment."""
+    if not issues.move(connection, issue.id, IssueEvent.EXPAND, now):
+        return
+    if not issue.segment:
+        _archive(connection, issue, now)
+    _, edition = editions.require(connection, issue.edition)
+    chosen = _chosen(connection, issue, edition, now)
+    begins = min(issue.slot, now)
+    wishes = expansion.wishes(connection, issue, chosen)
+    dues = {wish: due(begins, wish, edition.time_zone, now) for wish in wishes}
+    expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
+    expansion.start_serving(connection, issue)
+    expansion.supersede(connection, issue, now)
+    _overtake(connection, issue, now)
+    issues.finish_if_settled(connection, issue.id, now)
 
 
 def _archive(connection: Connection, issue: Issue, now: datetime) -> None:
+    """What is new in it: it may hold the stories of one that was kept back when it was composed, and went out since."""
     stored = issues.load_compiled(connection, issue.id)
     assert stored
     frozen = codec(CompiledIssue).validate_json(stored)
-    shown = public(frozen.content)
+    before = issues.covered(connection, issue.edition_id, issue.cadence, but=issue.id) or 0
+    shown = public(replace(frozen.content, covers_from=max(before, frozen.content.covers_from)))
     if shown.items:
         archive.put(connection, issue, titled(shown, frozen), now)
 
@@ -268,28 +318,33 @@ def due(slot: datetime, wish: Wish, default: str, now: datetime) -> Due:
 
 
 def _may_go(connection: Connection, issue: Issue, now: datetime) -> bool:
-    """Whether its slot has come and no editor keeps it, nor a newer issue for the same readers is about to go: when
-    nothing ran for a while, only the newest comes out."""
+    """Whether its slot has come, no editor keeps it, and no newer one goes in its place."""
     _, edition = editions.require(connection, issue.edition)
-    if issue.state is not IssueState.COMPOSED or outlook(issue, edition.approval, now) is not Outlook.DUE:
+    if issue.state is not IssueState.COMPOSED or outlook.outlook(issue, edition.approval, now) is not Outlook.DUE:
         return False
-    others = issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id)
-    return not any(
-        other.segment == issue.segment
-        and other.slot > issue.slot
-        and other.slot <= now
-        and (other.state is IssueState.SCHEDULED or outlook(other, edition.approval, now) is Outlook.DUE)
-        for other in others
-    )
+    return gives_way_to(connection, issue, now) is None
 
 
 def _overtake(connection: Connection, issue: Issue, now: datetime) -> None:
-    """End the issues that still waited for an editor or their slot: this one holds their stories for their readers."""
+    """End the issues that still waited for an editor, or to be mended: this one holds their stories for their readers.
+    One whose slot is still to come is composed afresh, with what comes in until then."""
     for other in issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id):
         if issue.segment not in {"", other.segment}:
             continue  # a special issue is for some of their readers only
-        if other.covers_until is not None and other.covers_until <= (issue.covers_until or 0):
+        if other.state is IssueState.SCHEDULED:
+            overtaken = other.segment == issue.segment and other.slot < issue.slot
+        else:
+            overtaken = (other.covers_until or 0) <= (issue.covers_until or 0)
+        if overtaken and other.slot > now:
+            _compose_afresh(connection, other, issue, now)
+        elif overtaken:
             issues.move(connection, other.id, IssueEvent.CANCEL, now, reason=f"overtaken by issue {issue.id}")
+
+
+def _compose_afresh(connection: Connection, other: Issue, issue: Issue, now: datetime) -> None:
+    if issues.compose_afresh(connection, other.id, now):
+        told = f"to be composed afresh: issue {issue.id} has its stories"
+        changes.record(connection, other.id, changes.Kind.REDRAFT, told, "digest", now)
 
 
 def waiting(database: Database, now: datetime) -> list[int]:
@@ -300,14 +355,14 @@ def waiting(database: Database, now: datetime) -> list[int]:
         return [
             issue.id
             for issue in found
-            if (issue.state is IssueState.SCHEDULED and (issue.slot <= now or not issue.reason))
+            if ((issue.slot <= now or not issue.reason) and _can_be_composed(connection, issue, now))
             or _may_go(connection, issue, now)
         ]
 
 
-def get(database: Database, issue_id: int) -> Issue:
-    with database.read() as connection:
-        issue = issues.get(connection, issue_id)
+def get(connection: Connection, issue_id: int) -> Issue:
+    """The issue of that number. Raises ``NotFoundError``."""
+    issue = issues.get(connection, issue_id)
     if issue is None:
         raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
     return issue

@@ -1,4 +1,4 @@
-"""review : draft | edit, pin, drop … | hold | approve | release. What an editor does to an issue before it goes out.
+"""review : draft | edit, pin, drop … | hold | approve | release | send. What editors do to an issue before it goes out.
 
 Every change is one guarded transaction on the issue's revision: of two editors at once one is first, and the other's
 change is made again on top of it. A fault in what it makes is told to the editor, and nothing is changed.
@@ -57,7 +57,7 @@ def draft(
     database: Database, edition_name: str, cadence: str, compiler: Compiler, settings: DeliverSettings, now: datetime
 ) -> Issue:
     """Compose the issue of the edition's next slot ahead of it. It stays scheduled where nothing is new yet. Raises
-    ``StateError`` when there is no next slot or its issue is composed already."""
+    ``StateError`` when there is no next slot, its issue is composed already, or another one goes out before."""
     with database.write() as connection:
         edition_id, edition = editions.require(connection, edition_name)
         cadence = publish.cadence_of(edition, cadence)
@@ -68,8 +68,14 @@ def draft(
             connection, edition_id, cadence, slot, now
         )
         assert found
-        issue = issues.get(connection, found)
-    if issue and issue.state is not IssueState.SCHEDULED:
+        issue = publish.get(connection, found)
+        first = publish.in_front(connection, issue, now)
+    if first:
+        raise StateError(
+            f"issue {first.id} of {edition_name} ({cadence}) goes out first",
+            f"draft the next one when it has; see `digest issue show {first.id}`",
+        )
+    if issue.state is not IssueState.SCHEDULED:
         again = f"compose it afresh with `digest issue redraft {found}`"
         hint = again if issue.state is IssueState.COMPOSED else f"see `digest issue show {found}`"
         raise StateError(f"the issue of that slot is {issue.state} already: {found}", hint)
@@ -195,7 +201,7 @@ def _numbered(
     )
 
 
-# --------------------------------------------------------------------------------- hold, release, approve
+# --------------------------------------------------------------------------- hold, release, approve, send
 
 
 def hold(database: Database, issue_id: int, by: str, now: datetime) -> Issue:
@@ -220,14 +226,53 @@ def approve(database: Database, issue_id: int, revision: int | None, by: str, no
     def approved(issue: Issue) -> dict[str, Any]:
         if issue.state is IssueState.SCHEDULED:
             raise StateError(f"issue {issue.id} is not composed yet", "there is nothing to approve of")
-        if revision is not None and revision != issue.revision:
-            raise StateError(
-                f"issue {issue.id} was changed: it is at revision {issue.revision}, not {revision}",
-                f"look at it again: `digest issue show {issue.id}`",
-            )
+        _check_revision(issue, revision)
         return {"approved_at": now}
 
     return _mark(database, issue_id, Kind.APPROVE, by, now, approved)
+
+
+def _check_revision(issue: Issue, seen: int | None) -> None:
+    """Raise ``StateError`` for an issue that was changed since it was ``seen``."""
+    if seen is not None and seen != issue.revision:
+        raise StateError(
+            f"issue {issue.id} was changed: it is at revision {issue.revision}, not {seen}",
+            f"look at it again: `digest issue show {issue.id}`",
+        )
+
+
+def send_now(
+    database: Database, issue_id: int, revision: int | None, settings: DeliverSettings, by: str, now: datetime
+) -> Issue:
+    """Put a composed issue on its way whatever its slot, held or not; ``revision``: as for ``approve``. In one
+    transaction, which holds the issue: beat, whose slot may come meanwhile, is first or too late, and what is killed
+    amid it has done nothing. The slot is used up: its schedule goes on to the next one."""
+    with database.write() as connection:
+        issues.lock_line(connection, issue_id)
+        issue = _reviewable(connection, issue_id)
+        _check_revision(issue, revision)
+        if issue.state is IssueState.SCHEDULED:
+            raise StateError(
+                f"issue {issue_id} is not composed yet", f"do it with `digest issue draft {issue.edition}`"
+            )
+        if editions.get(connection, issue.edition).approval and not issue.approved_at:
+            raise StateError(
+                f"issue {issue_id} waits for approval", f"`digest issue approve {issue_id} --revision {issue.revision}`"
+            )
+        if newer := publish.gives_way_to(connection, issue, now):
+            raise StateError(f"issue {newer.id} is newer and goes out now", "it has these stories, too")
+        changes.revise(connection, issue, _numbered(issue, [(Kind.RELEASE, "sent now", None)], by, now), held_at=None)
+        _use_up(connection, issue)
+        publish.go_out(connection, issue, settings, now)
+        return publish.get(connection, issue_id)
+
+
+def _use_up(connection: Connection, issue: Issue) -> None:
+    """Let nothing wait for a slot that has had its issue."""
+    for plan in schedules.of_edition(connection, issue.edition_id):
+        if plan.cadence == issue.cadence and plan.next_slot_at == issue.slot:
+            following = schedule.next_slot(plan.cron, plan.time_zone, issue.slot) if plan.cron else None
+            schedules.advance(connection, plan.id, issue.slot, following)
 
 
 def _mark(
@@ -245,21 +290,14 @@ def _mark(
 def history(database: Database, issue_id: int) -> list[Change]:
     """Every change of an issue, oldest first."""
     with database.read() as connection:
-        _get(connection, issue_id)
+        publish.get(connection, issue_id)
         return changes.of_issue(connection, issue_id)
 
 
 def _reviewable(connection: Connection, issue_id: int) -> Issue:
-    issue = _get(connection, issue_id)
+    issue = publish.get(connection, issue_id)
     if issue.state not in {IssueState.SCHEDULED, IssueState.COMPOSED}:
         sending = issue.state is IssueState.SENDING
         hint = f"`digest issue pause {issue_id}` stops it" if sending else "it can't be changed any more"
         raise StateError(f"issue {issue_id} is {issue.state}", hint)
-    return issue
-
-
-def _get(connection: Connection, issue_id: int) -> Issue:
-    issue = issues.get(connection, issue_id)
-    if issue is None:
-        raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
     return issue

@@ -120,6 +120,7 @@ def dropped(
             issues.c.edition_id == edition_id,
             issues.c.cadence == cadence,
             issues.c.segment.in_(("", segment)),
+            issues.c.covers_until.is_not(None),
             or_(issues.c.ended_at.is_(None), issues.c.ended_at > since),
             issues.c.id != (but or 0),
             issue_changes.c.kind == Kind.EDIT,

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, true, update
+from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from digest import states
 from digest.states import IssueEvent, IssueState, SubscriptionState
 from digest.store.schema import batches, editions, issue_content, issues, stories, subscriptions
 from digest.store.upsert import insert_into
 from digest.values import Issue
+
+_WAITING = (IssueState.SCHEDULED, IssueState.COMPOSED)
 
 
 def create(
@@ -90,6 +92,15 @@ def lock(connection: Connection, issue_id: int) -> None:
     connection.execute(select(issues.c.id).where(issues.c.id == issue_id).with_for_update())
 
 
+def lock_line(connection: Connection, issue_id: int) -> None:
+    """Hold an issue with all that wait of its edition until the transaction ends: of two that could go out at once one
+    sees what became of the other."""
+    edition = select(issues.c.edition_id).where(issues.c.id == issue_id).scalar_subquery()
+    waiting = and_(issues.c.edition_id == edition, issues.c.state.in_(_WAITING))
+    mine = select(issues.c.id).where(or_(issues.c.id == issue_id, waiting))
+    connection.execute(mine.order_by(issues.c.id).with_for_update())
+
+
 def finish_if_settled(connection: Connection, issue_id: int, now: datetime) -> bool:
     """End a sending issue none of whose batches has anything left to do. The issue is held while its batches are
     looked at: whoever puts a delivery back in line holds it too, so neither overlooks the other."""
@@ -105,25 +116,20 @@ def waiting(connection: Connection, edition_id: int, cadence: str, but: int = 0)
     statement = _selected().where(
         issues.c.edition_id == edition_id,
         issues.c.cadence == cadence,
-        issues.c.state.in_((IssueState.SCHEDULED, IssueState.COMPOSED)),
+        issues.c.state.in_(_WAITING),
         issues.c.id != but,
     )
     return [_issue(row) for row in connection.execute(statement.order_by(issues.c.slot))]
 
 
-def covered(
-    connection: Connection, edition_id: int, cadence: str, now: datetime, but: int | None = None, segment: str = ""
-) -> int | None:
-    """The intake up to which the newest composed issue of this edition and cadence, other than ``but``, goes;
-    ``None``: there is none. One that an editor keeps back past its slot does not count: the next has its stories. Nor
-    does one for a segment: the others, and who comes new, are still owed its stories. A special issue for a ``segment``
-    is not in a draft's place, and has what that has."""
-    kept_back = and_(issues.c.state == IssueState.COMPOSED, true() if segment else issues.c.slot <= now)
+def covered(connection: Connection, edition_id: int, cadence: str, but: int | None = None) -> int | None:
+    """The intake up to which the newest issue of this edition and cadence goes, other than ``but``, that went out;
+    ``None``: there is none. One that still waits does not count: who goes out before it has its stories. Nor does one
+    for a segment: the others, and who comes new, are still owed them."""
     statement = select(func.max(issues.c.covers_until)).where(
         issues.c.edition_id == edition_id,
         issues.c.cadence == cadence,
-        issues.c.state != IssueState.CANCELLED,
-        ~kept_back,
+        issues.c.state.not_in((IssueState.COMPOSED, IssueState.CANCELLED)),
         issues.c.segment == "",
         issues.c.id != (but or 0),
     )
@@ -172,14 +178,24 @@ def standing(connection: Connection, edition_id: int) -> set[int]:
     return {*connection.execute(theirs.distinct()).scalars()}
 
 
-def save_compiled(connection: Connection, issue_id: int, compiled: str) -> None:
-    connection.execute(insert(issue_content).values(issue_id=issue_id, compiled=compiled))
+def save_compiled(connection: Connection, issue_id: int, compiled: str, composed: str | None = None) -> None:
+    """Keep the frozen issue; beside it the content as it was ``composed``, where editors' changes were made to that."""
+    connection.execute(insert(issue_content).values(issue_id=issue_id, compiled=compiled, composed=composed))
 
 
 def replace_compiled(connection: Connection, issue_id: int, compiled: str, composed: str | None) -> None:
     """Keep what editors made of an issue, beside what was ``composed``."""
     mine = update(issue_content).where(issue_content.c.issue_id == issue_id)
     connection.execute(mine.values(compiled=compiled, composed=composed))
+
+
+def compose_afresh(connection: Connection, issue_id: int, now: datetime) -> bool:
+    """Let a composed issue be composed again, and approved of again. ``False``: it is not composed."""
+    nothing = dict.fromkeys(("covers_from", "covers_until", "composed_at", "approved_at"))
+    if not move(connection, issue_id, IssueEvent.REDO, now, **nothing):
+        return False
+    connection.execute(delete(issue_content).where(issue_content.c.issue_id == issue_id))
+    return True
 
 
 def load_composed(connection: Connection, issue_id: int) -> str | None:
