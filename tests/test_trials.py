@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email import message_from_bytes, policy
 from math import comb
 
@@ -14,6 +15,7 @@ from sqlalchemy import BigInteger, column, insert, select, values
 
 from digest.cli import app as command
 from digest.cli.common import Door
+from digest.cli.trial import verdict
 from digest.errors import InputError, StateError
 from digest.flows import clicks, operate, publish, review, trials
 from digest.outcomes import Envelope
@@ -323,6 +325,40 @@ def test_the_report_shows_the_arms_and_the_decision(world: World, capsys: pytest
     data = json.loads(run("report", str(issue.id), "--json"))["trial"]
     assert (data["trial"]["winner"], data["a"]["followed"]) == ("b", 0)
     assert "the rest gets B" in run("issue", "trial", str(issue.id))
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+def test_a_trial_that_leaves_no_rest_ends_at_its_time_with_its_verdict(
+    everybody: bool, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    issue, courier = sent(world, replace(TRIAL, share=100)), ToldCourier()
+    world.deliver(courier)
+    assert world.state(issue) == "sent"
+    with pytest.raises(StateError, match="nobody is left to get either"):
+        trials.pick(world.app.database, issue.id, Arm.B, "ed", world.app.now())
+    if everybody:
+        follow(world, by_subject(courier.tried)["Second"])
+    world.later(hours=2)
+    (decided,) = trials.decide_due(world.app.database, world.app.now())
+    why = "B was followed by more" if everybody else "too few to tell A from B"
+    assert (decided.winner, why in decided.why) == (Arm.B if everybody else Arm.A, True)
+    assert review.history(world.app.database, issue.id)[-1].told.startswith(f"the trial is over: {why}")
+    assert trials.decide_due(world.app.database, world.app.now()) == []
+    command(args=["issue", "show", str(issue.id)], obj=Door(app=world.app), standalone_mode=False)
+    assert f"nobody was left to get the better subject. {why}" in " ".join("".join(capsys.readouterr()).split())
+
+
+def test_a_trial_of_an_issue_that_is_paused_or_cancelled_says_so(world: World) -> None:
+    issue = sent(world)
+    operate.pause(world.app.database, issue.id, NOW)
+    world.later(hours=3)
+    assert trials.decide_due(world.app.database, world.app.now()) == []
+    found = trials.standing(world.app.database, issue.id)
+    assert found and "or when the issue goes on" in verdict(found)
+    operate.cancel(world.app.database, issue.id, NOW)
+    assert trials.decide_due(world.app.database, world.app.now()) == []
+    found = trials.standing(world.app.database, issue.id)
+    assert found and verdict(found) == "never decided: the issue was cancelled"
 
 
 def test_the_ledger_refuses_a_decision_without_its_time(database: Database) -> None:

@@ -11,7 +11,7 @@ from digest.cli import review, trial
 from digest.cli.common import Json, Number, get_app, plain, say, show_json, show_table
 from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError
-from digest.flows import clicks, operate
+from digest.flows import clicks, operate, trials
 from digest.flows.clicks import Following
 from digest.flows.operate import Contents, Progress
 from digest.outlook import outlook
@@ -62,12 +62,16 @@ def show(
     (progress,) = operate.progress(door.database, [number])
     contents = operate.contents(door.database, number)
     following = clicks.following(door.database, door.load, number)
+    tried = trials.standing(door.database, number)
     if json:
-        show_json(coming_json(progress, door.now()) | contents_json(contents) | {"clicks": plain(following)})
+        read = {"clicks": plain(following), "trial": plain(tried)}
+        show_json(coming_json(progress, door.now()) | contents_json(contents) | read)
         return
     show_table(COLUMNS, [line(progress, door.now())])
     show_contents(contents, all_)
     show_following(following)
+    if tried:
+        trial.show_trial(tried)
 
 
 @app.command("pause", epilog="Example: digest issue pause 12")

@@ -11,6 +11,7 @@ from digest.cli.review import PANEL, By, who
 from digest.errors import InputError
 from digest.flows import trials
 from digest.flows.trials import Standing
+from digest.states import IssueState
 from digest.trials import Arm, Trial
 
 COLUMNS = ("arm", "subject", "accepted", "followed a story", "rate")
@@ -65,9 +66,21 @@ def show_trial(standing: Standing) -> None:
         for arm, subject, tally in zip(Arm, of.subjects, (standing.a, standing.b), strict=True)
     ]
     show_table(COLUMNS, rows, f"Trial of two subjects on {of.share} % of the audience, by readers who followed a story")
+    say(verdict(standing))
+
+
+def verdict(standing: Standing) -> str:
+    """How the trial was or will be decided, and for whom."""
+    of = standing.trial
     if of.winner and of.decided_at:
-        say(f"decided {local_time(of.decided_at)}: the rest gets {of.winner.upper()}. {of.why}")
-    elif of.decide_at:
-        say(f"to be decided {local_time(of.decide_at)}")
-    else:
-        say(f"to be decided {of.minutes} minutes after the issue goes out")
+        gets = (
+            f"the rest gets {of.winner.upper()}" if standing.has_rest else "nobody was left to get the better subject"
+        )
+        return f"decided {local_time(of.decided_at)}: {gets}. {of.why}"
+    if standing.state is IssueState.CANCELLED:
+        return "never decided: the issue was cancelled"
+    if of.decide_at is None:
+        return f"to be decided {of.minutes} minutes after the issue goes out"
+    first = ", or when the issue goes on if that is later" if standing.state is IssueState.PAUSED else ""
+    none = "" if standing.has_rest else "; nobody is left to get the better subject"
+    return f"to be decided {local_time(of.decide_at)}{first}{none}"

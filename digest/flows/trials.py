@@ -22,11 +22,14 @@ _BEFORE = (IssueState.SCHEDULED, IssueState.COMPOSED)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A trial and what has come of its arms so far; after its decision clicks go on coming in."""
+    """A trial of an issue in that state and what has come of its arms so far; after its decision clicks go on coming
+    in. ``has_rest``: somebody is, or was, to get the subject that is decided on."""
 
     trial: Trial
     a: Tally
     b: Tally
+    state: IssueState
+    has_rest: bool
 
 
 def plan(database: Database, trial: Trial, by: str, now: datetime) -> None:
@@ -92,6 +95,10 @@ def pick(database: Database, issue_id: int, arm: Arm, by: str, now: datetime) ->
             raise StateError(f"issue {issue_id} has no trial on its way", "see `digest report`")
         if trial.winner:
             raise StateError(f"the trial of issue {issue_id} is decided: {trial.winner.upper()} ({trial.why})")
+        if not trials.has_rest(connection, trial):
+            raise StateError(
+                f"the trial of issue {issue_id} has all its audience", "nobody is left to get either subject"
+            )
         _decide(connection, trial, arm, "picked by hand", by, now)
         batches.hasten(connection, issue_id, trial.rest_from, trial.decide_at, now)
 
@@ -116,7 +123,8 @@ def decide(database: Database, issue_id: int, now: datetime) -> Trial | None:
 
 def _decide(connection: Connection, trial: Trial, winner: Arm, why: str, by: str, now: datetime) -> None:
     if trials.decide(connection, trial.issue_id, winner, why, now):
-        told = f"the rest gets subject {winner.upper()}: {why}"
+        gets = f"the rest gets subject {winner.upper()}" if trials.has_rest(connection, trial) else "the trial is over"
+        told = f"{gets}: {why}"
         changes.record(connection, trial.issue_id, Kind.TRIAL, told, by, now)
 
 
@@ -134,4 +142,9 @@ def standing(database: Database, issue_id: int) -> Standing | None:
     """How an issue's trial stands; ``None`` when it has none."""
     with database.read() as connection:
         trial = trials.get(connection, issue_id)
-        return Standing(trial, *trials.tallies(connection, trial)) if trial else None
+        if trial is None:
+            return None
+        issue = issues.get(connection, issue_id)
+        assert issue
+        a, b = trials.tallies(connection, trial)
+        return Standing(trial, a, b, issue.state, trials.has_rest(connection, trial))

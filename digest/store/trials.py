@@ -34,11 +34,16 @@ def get(connection: Connection, issue_id: int) -> Trial | None:
 
 
 def due(connection: Connection, now: datetime) -> Sequence[int]:
-    """The issues being sent whose trials are to be decided."""
+    """The issues whose trials are to be decided: those being sent, and those that are sent, since nobody was left to
+    wait for it. A paused one's waits until it goes on."""
     statement = (
         select(trials.c.issue_id)
         .join(issues, issues.c.id == trials.c.issue_id)
-        .where(trials.c.decide_at <= now, trials.c.winner.is_(None), issues.c.state == IssueState.SENDING)
+        .where(
+            trials.c.decide_at <= now,
+            trials.c.winner.is_(None),
+            issues.c.state.in_((IssueState.SENDING, IssueState.SENT)),
+        )
     )
     return list(connection.execute(statement.order_by(trials.c.issue_id)).scalars())
 
@@ -53,6 +58,14 @@ def decide(connection: Connection, issue_id: int, winner: Arm, why: str, now: da
     """Write the decision. False if somebody has decided before."""
     undecided = update(trials).where(trials.c.issue_id == issue_id, trials.c.winner.is_(None))
     return connection.execute(undecided.values(winner=winner, why=why, decided_at=now)).rowcount == 1
+
+
+def has_rest(connection: Connection, trial: Trial) -> bool:
+    """Whether anybody is, or was, to get the subject that is decided on."""
+    if trial.rest_from is None:
+        return False
+    mine = exists().where(deliveries.c.issue_id == trial.issue_id, deliveries.c.batch >= trial.rest_from)
+    return bool(connection.execute(select(mine)).scalar_one())
 
 
 def tallies(connection: Connection, trial: Trial) -> tuple[Tally, Tally]:
