@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -308,3 +309,37 @@ def test_a_segment_is_counted_and_asked_about_before_it_is_sent_to(world: World)
     (progress,) = operate.progress(world.app.database)
     assert progress.issue.segment == "testers"
     assert "tide (testers)" in run("issue", "list")
+
+
+def test_an_issue_for_a_segment_can_be_looked_at_before_it_goes_there(world: World, tmp_path: Path) -> None:
+    app, database = world.app, world.app.database
+    world.readers("in@x.example", "out@y.example")
+    flow.add(database, "tide", "testers", "domain = x.example", FIELDS, NOW)
+    world.articles(draft(1), draft(2))
+    meant = flow.meaning(database, "tide", "testers", FIELDS)
+    special = publishing.open_now(database, "tide", "daily", NOW, "testers", meant)
+    review.hold(database, special.id, "ana", NOW)
+    publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
+    number = edits.find(review.open_draft(database, special.id).content, "Number1").story_id
+    review.edit(database, special.id, lambda _: [Edit(Verb.DROP, number)], app.compile, "ana", NOW)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(cli.app, ["preview", "tide", *arguments, "--json"], obj=Door(app=app))
+        if isinstance(done.exception, DigestError):
+            raise done.exception
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    def told(*arguments: str) -> set[str]:
+        run(*arguments, "--out", str(tmp_path))
+        return {word for word in (tmp_path / "tide.txt").read_text(encoding="utf-8").split() if "Number" in word}
+
+    assert told("--segment", "testers") == told("--segment", "testers", "--as", "in@x.example") == {"Number2"}
+    assert told() == {"Number1", "Number2"}
+    said = run("--segment", "testers", "--as", "in@x.example")
+    assert f'"issue": {special.id}' in said
+    assert "not in segment" not in said
+    assert "out@y.example is not in segment testers" in run("--segment", "testers", "--as", "out@y.example")
+    for arguments in (("--segment", "others"), ("--segment", "others", "--as", "in@x.example")):
+        with pytest.raises(NotFoundError, match="tide has no segment 'others'"):
+            run(*arguments)

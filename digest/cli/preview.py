@@ -6,7 +6,7 @@ import webbrowser
 from contextlib import closing
 from email import message_from_bytes, policy
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +17,12 @@ from digest.flows import choices
 from digest.flows.prospect import Prospect, prospect
 from digest.outcomes import Envelope, Result
 
+if TYPE_CHECKING:
+    from digest.app import App
+
 Edition = Annotated[str, typer.Argument(help="The edition's name.")]
 Reader = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="As this subscriber would get it.")]
+Segment = Annotated[str, typer.Option(metavar="NAME", help="Of an issue for this segment of its readers.")]
 NOBODY = "reader@example.org"
 
 
@@ -26,13 +30,18 @@ def register(app: typer.Typer) -> None:
     app.command("preview", epilog="Examples: digest preview world --as ana@example.org\n\ndigest preview world --open")(
         preview
     )
-    app.command("test-send", epilog="Example: digest test-send world me@example.org")(test_send)
+    app.command(
+        "test-send",
+        epilog="Examples: digest test-send world me@example.org\n\n"
+        "digest test-send world me@example.org --segment testers",
+    )(test_send)
 
 
 def preview(
     ctx: typer.Context,
     edition: Edition,
     reader: Reader = "",
+    segment: Segment = "",
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to put the files.")] = None,
     json: Json = False,
@@ -41,11 +50,12 @@ def preview(
 
     Nothing is sent or remembered."""
     app = get_app(ctx)
+    _look_at(app, segment, edition, reader)
     if reader and not (open_ or out):
-        found = prospect(app.database, edition, reader, app.load, app.settings.deliver, app.now())
+        found = prospect(app.database, edition, reader, app.load, app.settings.deliver, app.now(), segment)
         show_json(_as_json(found)) if json else _show(found)
         return
-    envelope = _made(ctx, edition, reader, reader or NOBODY)
+    envelope = _made(app, edition, reader, reader or NOBODY, segment)
     folder = out or app.settings.state_dir / "preview"
     try:
         files = _written(envelope, folder, edition)
@@ -62,12 +72,14 @@ def test_send(
     edition: Edition,
     to: Annotated[str, typer.Argument(metavar="ADDRESS", help="Who gets the mail.")],
     reader: Reader = "",
+    segment: Segment = "",
 ) -> None:
     """Send what an edition would send now, or has under review, to one address, through the real server."""
     from digest.smtp.courier import in_order
 
     app = get_app(ctx)
-    envelope = _made(ctx, edition, reader, to)
+    _look_at(app, segment, edition, reader)
+    envelope = _made(app, edition, reader, to, segment)
     with closing(app.courier()) as courier:
         (outcome,) = in_order(courier.send([envelope]))
     where = " or ".join(f"{route.host}:{route.port}" for route in app.settings.routes)
@@ -111,14 +123,25 @@ def _as_json(found: Prospect) -> dict[str, Any]:
     }
 
 
-def _made(ctx: typer.Context, edition: str, reader: str, recipient: str) -> Envelope:
+def _look_at(app: App, segment: str, edition: str, reader: str) -> None:
+    """Raise what is wrong with the segment, and say whether the reader is left out of it."""
+    if not segment:
+        return
+    from digest.flows import segments
+
+    if not reader:
+        segments.meaning(app.database, edition, segment, app.declared)
+    elif not segments.chooses(app.database, edition, segment, reader, app.declared, app.now()):
+        warn(f"{reader} is not in segment {segment}: no issue for it goes there")
+
+
+def _made(app: App, edition: str, reader: str, recipient: str, segment: str) -> Envelope:
     from digest.flows import (
         preview as flow,  # here: what a reader gets is told without making a mail, and twice as fast
     )
 
-    app = get_app(ctx)
     made = flow.preview(
-        app.database, edition, reader, recipient, app.compiled, app.write, app.settings.deliver, app.now()
+        app.database, edition, reader, recipient, app.compiled, app.write, app.settings.deliver, app.now(), segment
     )
     if made.draft:
         say(f"this is issue {made.draft.id} as it stands; see `digest issue show {made.draft.id}`")

@@ -42,15 +42,16 @@ def preview(
     write: Writer,
     settings: DeliverSettings,
     now: datetime,
+    segment: str = "",
 ) -> Preview:
     """The mail of ``edition_name`` for the subscriber ``reader_address`` ("": for somebody who chose everything),
-    addressed to ``recipient``: of the issue under review, if there is one, else as if it were composed now. Raises when
-    there is no such edition or subscription, or no story at all."""
+    addressed to ``recipient``: of the issue under review, if there is one, else as if it were composed now; of one for
+    everybody, or for a ``segment``. Raises when there is no such edition or subscription, or no story at all."""
     with database.read() as connection:
         edition_id, edition = editions.require(connection, edition_name)
         found = find_reader(connection, edition_id, edition_name, reader_address) if reader_address else None
         cadence = found.choice.cadence if found else edition.default_cadence
-        draft = _draft(connection, edition_id, cadence)
+        draft = _draft(connection, edition_id, cadence, segment)
     sections = found.choice.sections if found else None
     covered_until = found.covered_until if found else None
     name = found.person.name if found else ""
@@ -64,16 +65,16 @@ def preview(
     if draft and (envelope := mail(draft[1], covered_until)):
         return Preview(envelope, draft=draft[0])
     for anew in (False, True):
-        content = publish.choose(database, edition_name, cadence, now, settings, now, anew)
+        content = publish.choose(database, edition_name, cadence, now, settings, now, anew, segment=segment)
         if envelope := mail(content, None if anew else covered_until):
             return Preview(envelope, repeated=anew)
     hint = "collect its feeds: `digest feed collect`; or put articles in: `digest article add`"
     raise InputError(f"edition {edition_name} has no story to show", hint)
 
 
-def _draft(connection: Connection, edition_id: int, cadence: str) -> tuple[Issue, IssueContent] | None:
-    """The issue for everybody that comes out next, if it is composed already."""
+def _draft(connection: Connection, edition_id: int, cadence: str, segment: str) -> tuple[Issue, IssueContent] | None:
+    """The issue for everybody, or the ``segment``, that comes out next, if it is composed already."""
     for issue in issues.waiting(connection, edition_id, cadence):
-        if not issue.segment and (compiled := issues.load_compiled(connection, issue.id)):
+        if issue.segment == segment and (compiled := issues.load_compiled(connection, issue.id)):
             return issue, codec(CompiledIssue).validate_json(compiled).content
     return None

@@ -50,15 +50,17 @@ def prospect(
     load: Callable[[int], CompiledIssue],
     settings: DeliverSettings,
     now: datetime,
+    segment: str = "",
 ) -> Prospect:
-    """What the subscriber ``address`` gets next of ``edition_name``. Raises ``NotFoundError``."""
+    """What the subscriber ``address`` gets next of ``edition_name``; or of its issue for a ``segment``, if that were
+    sent now. Raises ``NotFoundError``."""
     with database.read() as connection:
         edition_id, edition = editions.require(connection, edition_name)
         reader = find_reader(connection, edition_id, edition_name, address)
         waiting = issues.waiting(connection, edition_id, reader.choice.cadence)
-        composed = next((one for one in waiting if one.state is IssueState.COMPOSED and not one.segment), None)
+        composed = next((one for one in waiting if one.state is IssueState.COMPOSED and one.segment == segment), None)
         plans = [one for one in schedules.of_edition(connection, edition_id) if one.cadence == reader.choice.cadence]
-        times = [composed.slot] if composed else sorted(slot for plan in plans for slot in _slots(plan))
+        times = [composed.slot] if composed else [now] if segment else sorted(s for plan in plans for s in _slots(plan))
         served = consent.served(connection, reader.id)
         suppressed = suppressions.find(connection, addresses.key(reader.person.address))
     slot, due = _next(reader, edition, times, now)
@@ -66,7 +68,14 @@ def prospect(
         load(composed.id).content
         if composed
         else publish.choose(
-            database, edition_name, reader.choice.cadence, now, settings, now, explained=reader.covered_until
+            database,
+            edition_name,
+            reader.choice.cadence,
+            now,
+            settings,
+            now,
+            explained=reader.covered_until,
+            segment=segment,
         )
     )
     variant, offered = choose(content, reader.choice.sections, reader.covered_until), content.edition.sections

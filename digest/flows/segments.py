@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from digest import addresses
 from digest import segments as language
 from digest.errors import InputError, NotFoundError
 from digest.fields import FieldType
@@ -91,6 +92,15 @@ def meaning(database: Database, edition: str, name: str, declared: Declared) -> 
     if found is None:
         raise _unknown(name, edition)
     return _parsed(found.where, spec, declared)
+
+
+def chooses(database: Database, edition: str, name: str, address: str, declared: Declared, now: datetime) -> bool:
+    """Whether a segment chooses the active reader of that address. Raises ``NotFoundError``."""
+    node = meaning(database, edition, name, declared)
+    with database.read() as connection:
+        edition_id, spec = editions.require(connection, edition)
+        chosen = segments.condition(connection, node, spec, now)
+        return segments.chooses(connection, edition_id, chosen, addresses.key(addresses.normalise(address)))
 
 
 def _counted(

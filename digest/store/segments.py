@@ -73,6 +73,11 @@ def count(connection: Connection, edition_id: int, chosen: ColumnElement[bool]) 
     return {row.cadence: row[1] for row in connection.execute(query)}
 
 
+def chooses(connection: Connection, edition_id: int, chosen: ColumnElement[bool], address_key: bytes) -> bool:
+    """Whether the active reader of that address is chosen."""
+    return bool(count(connection, edition_id, and_(chosen, subscribers.c.address_key == address_key)))
+
+
 # -------------------------------------------------------------------------------------------- choosing
 
 
