@@ -61,7 +61,8 @@ class Mailroom:
 
     def errand(self, errand: Errand, subscription: Subscription, edition: Edition, now: datetime) -> Envelope:
         """The mail of an errand."""
-        path = "" if errand.kind == Kind.MOVED else f"/e/{tokens.errand(self._settings.keys, errand.id, now)}"
+        token = tokens.errand(self._settings.keys, errand.id, errand.asked_at)
+        path = "" if errand.kind == Kind.MOVED else f"/e/{token}"
         return self._letter(errand.kind, subscription, edition, errand.address, path, now)
 
     def _letter(

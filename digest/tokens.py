@@ -88,13 +88,14 @@ def read_confirm(keys: Keys, token: str, now: datetime) -> int | None:
     return opened[0] if opened and opened[1] >= now - CONFIRM_WITHIN else None
 
 
-def errand(keys: Keys, errand_id: int, now: datetime) -> str:
-    """The token of a mail that asks a reader to confirm an errand, good for ``CONFIRM_WITHIN``."""
-    return _sealed(keys, Purpose.ERRAND, now, errand_id)
+def errand(keys: Keys, errand_id: int, asked_at: datetime) -> str:
+    """The token of a mail that asks a reader to confirm an errand, good for ``CONFIRM_WITHIN`` from when it was asked
+    for; a newer one of the same id is another errand."""
+    return _sealed(keys, Purpose.ERRAND, asked_at, errand_id)
 
 
 def read_errand(keys: Keys, token: str, now: datetime) -> tuple[int, datetime] | None:
-    """The errand a token names and when it was sent, or ``None`` if it is forged or too old."""
+    """The errand a token names and the second it was asked for, or ``None`` if it is forged or too old."""
     opened = _opened(keys, Purpose.ERRAND, token)
     return opened if opened and opened[1] >= now - CONFIRM_WITHIN else None
 

@@ -25,6 +25,7 @@ from digest.flows import choices, errands, signup
 from digest.outcomes import Result
 from digest.settings import Settings, SignUpSettings
 from digest.states import SubscriptionState
+from digest.store import errands as errand_store
 from digest.store import schema
 from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, Reader
@@ -68,14 +69,14 @@ def test_a_scanner_that_follows_every_link_twice_changes_nothing(
         errands.ask(app.database, kind, reader.id, app.now(), "ann@new.example" if kind is errands.Kind.MOVE else "")
     with app.database.read() as connection:
         frozen = connection.execute(select(schema.issue_content.c.compiled)).scalar_one()
-        asked = [errands.find(app.database, row.id) for row in connection.execute(select(schema.errands))]
+        asked = [errand_store.get(connection, id_) for id_ in connection.execute(select(schema.errands.c.id)).scalars()]
     issue = codec(CompiledIssue).validate_json(frozen)
     press = personalise.Press(issue, app.settings.keys, "bounces.example.org", 90_000)
     variant = variants.choose(issue.content, None, None)
     bob = _found(app, "bob@example.org")
     assert bob
     mails = [press.message(variant, Reader(7, reader.id, ADDRESS), NOW), app.write_confirmation(bob)]
-    mails += [app.write_errand(one[0]) for one in asked if one]
+    mails += [app.write_errand(one) for one in asked if one]
     links = {link for mail in mails for link in _links(mail.message)}
     assert len([link for link in links if link[:3] in {"/u/", "/p/", "/v/", "/c/", "/e/", "/s/"}]) >= 7
     before, seen = _everything(app), set[str]()

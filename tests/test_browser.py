@@ -165,7 +165,7 @@ def pages(app: App, site: httpx.Client, token: str, evening: Any) -> dict[str, t
     with app.database.write() as connection:
         row = {"issue_id": 7, "subscription_id": found.id, "batch": 0, "state": "accepted", "attempts": 1}
         connection.execute(schema.deliveries.insert().values(row))
-    keys, now = app.settings.keys, app.now()
+    keys = app.settings.keys
     site.post("/s/morning", data={"address": "bob@example.org"})
     confirm = _answered(app)
     links = {}
@@ -173,7 +173,7 @@ def pages(app: App, site: httpx.Client, token: str, evening: Any) -> dict[str, t
         errands.ask(app.database, kind, found.id, NOW, "ann@new.example" if kind is errands.Kind.MOVE else "")
     with app.database.read() as connection:
         for row_ in connection.execute(schema.errands.select()):
-            links[row_.kind] = f"/e/{tokens.errand(keys, row_.id, now)}"
+            links[row_.kind] = f"/e/{tokens.errand(keys, row_.id, row_.asked_at)}"
     return {
         "sign up": ("/s/morning", False),
         "sign up, wrong": ("/s/morning", True),

@@ -20,10 +20,12 @@ from digest.app import App
 from digest.flows import audience, errands, signup
 from digest.flows.audience_import import import_subscribers
 from digest.flows.signup import SignUp
-from digest.outcomes import Result
+from digest.outcomes import Envelope, Result
 from digest.settings import Settings
 from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers
+from digest.store import errands as errand_store
+from digest.store.errands import Errand
 from digest.store.subscribers import ALL_DAYS, Choice, Person, Subscription
 from digest.tables import read_csv
 
@@ -64,8 +66,12 @@ def evening(app: App, reader: Subscription) -> Subscription:
 
 
 def _states(app: App, address: str = ADDRESS) -> list[str]:
+    return [str(one.state) for one in _subscriptions(app, address)]
+
+
+def _subscriptions(app: App, address: str) -> list[Subscription]:
     with app.database.read() as connection:
-        return [str(one.state) for one in subscribers.of_address(connection, addresses.key(address))]
+        return subscribers.of_address(connection, addresses.key(address))
 
 
 def _posted(app: App) -> Mailbox:
@@ -224,6 +230,22 @@ def test_moving_to_a_readers_address_takes_along_what_he_has_not(
     ]
 
 
+@pytest.mark.parametrize(("old", "new", "then"), [(7, 5, 7), (5, 7, 7), (5, None, 5), (None, 7, 7), (None, None, None)])
+def test_moving_to_where_he_once_read_repeats_nothing(
+    app: App, site: httpx.Client, token: str, old: int | None, new: int | None, then: int | None
+) -> None:
+    import_subscribers(app.database, "morning", read_csv(["address", NEW]), NOW, source="test")
+    (there,) = _subscriptions(app, NEW)
+    audience.unsubscribe(app.database, there.id, NOW, source="page")
+    with app.database.write() as connection:
+        table = schema.subscriptions
+        connection.execute(table.update().values(covered_until=old))
+        connection.execute(table.update().where(table.c.id == there.id).values(covered_until=new))
+    site.post(f"/p/{token}/move", data={"address": NEW})
+    site.post(_posted(app).links[NEW])
+    assert [(str(one.state), one.covered_until) for one in _subscriptions(app, NEW)] == [("active", then)]
+
+
 def test_a_move_tells_nobody_whom_we_know(app: App, site: httpx.Client, token: str) -> None:
     audience.suppress(app.database, "eve@example.org", NOW)
     page = site.post(f"/p/{token}/move", data={"address": "eve@example.org"}).text
@@ -238,6 +260,33 @@ def test_a_newer_wish_takes_the_place_of_an_older(app: App, site: httpx.Client, 
     late = app.now() + timedelta(seconds=2)
     errands.ask(app.database, errands.Kind.MOVE, reader.id, late, "second@example.org")
     assert site.post(first).status_code == 410
+    assert _found(app) == reader
+
+
+def test_the_link_of_a_late_mail_does_not_confirm_a_newer_wish(
+    app: App, site: httpx.Client, reader: Subscription
+) -> None:
+    """Who may have read a mail that was forwarded could else move its reader to whomever he likes."""
+
+    def asked_again_before_it_leaves(errand: Errand) -> Envelope:
+        errands.ask(app.database, errands.Kind.MOVE, reader.id, app.now(), "victim@example.org")
+        return app.write_errand(errand)
+
+    errands.ask(app.database, errands.Kind.MOVE, reader.id, app.now() - timedelta(minutes=11), "eve@example.org")
+    box = Mailbox()
+    errands.send(app.database, box, asked_again_before_it_leaves, app.now())
+    assert box.sent == ["eve@example.org"]
+    assert site.post(box.links["eve@example.org"]).status_code == 410
+    assert _found(app) == reader
+    assert "From now on" in site.post(_posted(app).links["victim@example.org"]).text
+
+
+def test_a_wish_that_is_replaced_between_link_and_deed_is_not_done(app: App, reader: Subscription) -> None:
+    errands.ask(app.database, errands.Kind.MOVE, reader.id, app.now() - timedelta(minutes=11), "eve@example.org")
+    with app.database.read() as connection:
+        old = errand_store.of_kind(connection, reader.subscriber_id, errands.Kind.MOVE)
+    errands.ask(app.database, errands.Kind.MOVE, reader.id, app.now(), "victim@example.org")
+    assert old and not errands.move(app.database, old, app.now())
     assert _found(app) == reader
 
 
@@ -270,6 +319,8 @@ def test_errands_have_links_of_their_own(app: App, site: httpx.Client, reader: S
     keys, now = app.settings.keys, app.now()
     with app.database.read() as connection:
         (errand,) = connection.execute(select(schema.errands))
+    link = f"/e/{tokens.errand(keys, errand.id, errand.asked_at)}"
+    assert site.get(link).status_code == 200
     for other in (token, tokens.confirm(keys, errand.id, now), tokens.undo(keys, [errand.id], now)):
         assert site.post(f"/e/{other}").status_code == 404
     assert site.post(f"/c/{tokens.errand(keys, reader.id, now)}").status_code == 404
@@ -277,7 +328,7 @@ def test_errands_have_links_of_their_own(app: App, site: httpx.Client, reader: S
     assert site.post(f"/p/{token}/moved").status_code == site.post(f"/p/{token}/else").status_code == 404
     assert _found(app) == reader
     errands.forget_old(app.database, now + timedelta(days=8))
-    assert site.post(f"/e/{tokens.errand(keys, errand.id, now)}").status_code == 410
+    assert site.post(link).status_code == 410
 
 
 # ----------------------------------------------------------------------------------------------- leaving

@@ -11,12 +11,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from digest import addresses
-from digest.flows import audience_import, choices, erasure, errands, retention, signup
+from digest.flows import audience, audience_import, choices, erasure, errands, retention, signup
 from digest.settings import RetentionSettings, Settings, SignUpSettings
-from digest.store import schema, subscribers
+from digest.store import consent, schema, subscribers, suppressions
+from digest.store import errands as errand_store
 from digest.store.database import Database
 from digest.tables import Row, open_csv
 
@@ -55,12 +56,13 @@ def _known(world: World, address: str = ANN) -> bool:
 
 
 @contextmanager
-def holding(database: Database, *addresses_: str) -> Iterator[None]:
-    """Somebody else is writing about these readers."""
+def holding(database: Database, address: str) -> Iterator[Connection]:
+    """Somebody else is writing about this reader."""
     with database.write() as connection:
-        mine = schema.subscribers.c.address.in_(addresses_)
-        connection.execute(select(schema.subscribers).where(mine).with_for_update())
-        yield
+        mine = schema.subscribers.join(schema.subscriptions)
+        query = select(schema.subscribers.c.id).select_from(mine).where(schema.subscribers.c.address == address)
+        connection.execute(query.with_for_update(of=[schema.subscribers, schema.subscriptions]))
+        yield connection
 
 
 def test_two_imports_that_name_the_same_readers_in_other_orders_do_not_block_each_other(
@@ -81,18 +83,55 @@ def test_two_imports_that_name_the_same_readers_in_other_orders_do_not_block_eac
     assert len({world.subscription(address).person.name for address in readers}) == 1
 
 
-def test_an_import_that_is_ended_for_anothers_sake_begins_again(world: World, pool: ThreadPoolExecutor) -> None:
-    world.readers(ANN, BOB)
-    database, first = world.app.database, world.subscription(ANN).subscriber_id
-    with database.write() as connection:
+def _save(world: World) -> object:
+    person, choice = choices.person(ANN, "N"), subscribers.Choice("daily", hour=9)
+    id_ = world.subscription(ANN).id
+    return audience.change_preferences(world.app.database, id_, person, choice, NOW, source="page")
+
+
+@pytest.mark.parametrize(
+    "does", [_save, lambda world: _import(world, {"address": ANN, "name": "N", "hour": "9"})], ids=["page", "import"]
+)
+def test_who_is_ended_for_anothers_sake_begins_again(
+    world: World, pool: ThreadPoolExecutor, does: Callable[[World], object]
+) -> None:
+    world.readers(ANN)
+    with world.app.database.write() as connection:
         connection.execute(select(schema.subscriptions).with_for_update())
-        imported = pool.submit(_import, world, *({"address": one, "name": "N", "hour": "9"} for one in (ANN, BOB)))
-        with pytest.raises(TimeoutError):  # it holds both people, and waits for their subscriptions
-            imported.result(MOMENT / 2)
+        done = pool.submit(does, world)
+        with pytest.raises(TimeoutError):  # it holds the person, and waits for his subscription
+            done.result(MOMENT / 2)
         connection.exec_driver_sql("SET LOCAL deadlock_timeout = '1min'")  # so that it is not we who end
-        connection.execute(update(schema.subscribers).where(schema.subscribers.c.id == first).values(locale="en"))
-    assert imported.result(20).changed == 2
+        connection.execute(update(schema.subscribers).values(locale="en"))
+    done.result(20)
     assert (world.subscription(ANN).person.name, world.subscription(ANN).choice.hour) == ("N", 9)
+
+
+def test_two_who_suppress_the_same_addresses_in_other_orders_do_not_block_each_other(
+    world: World, pool: ThreadPoolExecutor
+) -> None:
+    named = [("line", f"r{number}@x.example") for number in range(5)]
+    with world.app.database.write() as connection:
+        suppressions.suppress(connection, named[2][1], "operator", NOW)
+        both = [pool.submit(audience.suppress_all, world.app.database, order, NOW) for order in (named, named[::-1])]
+        for one in both:
+            with pytest.raises(TimeoutError):
+                one.result(MOMENT / 2)
+    assert sum(one.result(20)[0] for one in both) == 4
+
+
+def test_what_another_writes_is_left_to_the_next_round(world: World) -> None:
+    """Beat's rounds take many subscriptions, each its own: who waited for one could be waited for."""
+    for address in (ANN, BOB):
+        _sign_up(world, address)
+    database, later = world.app.database, NOW + timedelta(days=8)
+    with holding(database, ANN) as connection:
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+        with database.write() as another:
+            claimed = subscribers.claim_confirmations(another, NOW, later, 10)
+        assert [one.person.address for one in claimed] == [BOB]
+        assert signup.expire_pending(database, later) == 1
+    assert signup.expire_pending(database, later) == 1
 
 
 @contextmanager
@@ -111,9 +150,36 @@ def meanwhile(
         yield done
 
 
-def _sign_up(world: World, at: datetime = NOW) -> None:
-    wish = signup.SignUp(choices.person(ANN), subscribers.Choice("daily"))
+def _sign_up(world: World, address: str = ANN, at: datetime = NOW) -> None:
+    wish = signup.SignUp(choices.person(address), subscribers.Choice("daily"))
     signup.sign_up(world.app.database, SignUpSettings(), "tide", wish, at)
+
+
+def test_who_is_imported_twice_at_once_is_added_once(world: World) -> None:
+    database = world.app.database
+
+    def other() -> None:
+        _import(world, {"address": ANN, "cadence": "weekly"})
+
+    with when(database, "before", "INSERT INTO subscribers", lambda: _elsewhere(other)):
+        done = _import(world, {"address": ANN, "hour": "9"}, {"address": BOB})
+    assert (done.added, done.changed) == (1, 1)
+    found = world.subscription(ANN)
+    assert (found.choice.cadence, found.choice.hour) == ("weekly", 9)
+    with database.read() as connection:
+        assert [event["kind"] for event in consent.events(connection, found.id)] == ["imported", "preferences"]
+
+
+def test_who_signs_up_while_he_is_imported_is_active(world: World) -> None:
+    with when(world.app.database, "before", "INSERT INTO subscribers", lambda: _elsewhere(lambda: _sign_up(world))):
+        done = _import(world, {"address": ANN})
+    assert (done.added, done.changed) == (0, 1)
+    assert world.subscription(ANN).state == "active"
+
+
+def _elsewhere(does: Callable[[], object]) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(does).result(10)
 
 
 @pytest.mark.parametrize("before", ["INSERT INTO subscribers", "INSERT INTO consent_events"])
@@ -144,9 +210,10 @@ def test_a_move_to_an_address_that_is_erased_meanwhile_leaves_nothing_of_it(
     world.readers(BOB)
     errands.ask(world.app.database, errands.Kind.MOVE, world.subscription(BOB).id, NOW, ANN)
     with world.app.database.read() as connection:
-        errand_id = connection.execute(select(schema.errands.c.id)).scalar_one()
+        errand = errand_store.get(connection, connection.execute(select(schema.errands.c.id)).scalar_one())
+    assert errand
     with meanwhile(world, pool, "UPDATE subscribers", lambda: _erase(world)) as erased:
-        errands.move(world.app.database, errand_id, NOW)
+        errands.move(world.app.database, errand, NOW)
     erased[0].result(10)
     assert not _known(world)
 
@@ -157,7 +224,7 @@ def test_who_signs_up_again_while_his_past_is_swept_away_stays(world: World, poo
     later = NOW + timedelta(days=100)
     sweep = partial(retention.sweep, world.app.database, RetentionSettings(), later)
     with meanwhile(world, pool, "INSERT INTO consent_events", sweep) as swept:
-        _sign_up(world, later)
+        _sign_up(world, at=later)
     assert swept[0].result(10)["subscriptions"] == 0
     assert world.subscription(ANN).state == "pending"
 

@@ -64,9 +64,12 @@ def unsubscribe_many(database: Database, leavers: Sequence[Leaver], now: datetim
     """unsubscribe: one-clicks that came in together, in one transaction; see ``unsubscribe``. Says of each whether a
     mail to him is on the wire; see ``being_mailed``."""
     by_id = {one.subscription_id: one for one in leavers}
-    with database.write() as connection:
+
+    def leave(connection: Connection) -> None:
         left = [by_id[id_] for id_ in subscribers.leave(connection, sorted(by_id))]
         consent.record_leaving(connection, [(one.subscription_id, one.issue_id or None, one.ip) for one in left], now)
+
+    database.persist(leave)
     with database.read() as connection:  # only now: who is taken from here on is seen to have left
         mailed = deliveries.on_the_wire(connection, list(by_id))
     return [one.subscription_id in mailed for one in leavers]
@@ -142,7 +145,8 @@ def change_preferences(
 ) -> Subscription:
     """preferences: page or operator | name, zone, choice | proof if anything changed. Returns what was saved; raises
     ``NotFoundError`` when the subscription was erased."""
-    with database.write() as connection:
+
+    def change(connection: Connection) -> Subscription:
         forgetting.hold_off(connection)
         found = subscribers.get(connection, subscription_id)
         if found is None:
@@ -154,6 +158,8 @@ def change_preferences(
         if (person, choice) != (found.person, found.choice):
             consent.record(connection, [found.id], "preferences", now, source, choices.described(choice), ip)
         return subscribers.get(connection, subscription_id) or found
+
+    return database.persist(change)
 
 
 def listing(
@@ -196,16 +202,17 @@ def suppress_all(
 ) -> tuple[int, list[str]]:
     """suppress: many addresses, each with where it stands, in one transaction. Returns how many were not suppressed
     before, and what is wrong with those that are no addresses."""
-    added, faults = 0, []
-    with database.write() as connection:
-        for where, text in named:
-            try:
-                address = addresses.normalise(text)
-            except InputError as error:
-                faults.append(f"{where}: {error}")
-                continue
-            added += suppressions.suppress(connection, address, "operator", now, note)
-    return added, faults
+    found, faults = dict[bytes, str](), []
+    for where, text in named:
+        try:
+            address = addresses.normalise(text)
+        except InputError as error:
+            faults.append(f"{where}: {error}")
+            continue
+        found.setdefault(addresses.key(address), address)
+    with database.write() as connection:  # in one order for all, so that two can't wait for each other
+        added = [suppressions.suppress(connection, found[key], "operator", now, note) for key in sorted(found)]
+    return sum(added), faults
 
 
 def unsuppress(database: Database, address: str) -> bool:

@@ -62,12 +62,15 @@ def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, add
     return to
 
 
-def find(database: Database, errand_id: int) -> tuple[Errand, Subscription] | None:
-    """An errand that waits for its click, with the subscription it was asked for on."""
+def find(database: Database, errand_id: int, asked_at: datetime) -> tuple[Errand, Subscription] | None:
+    """An errand that waits for its click, with the subscription it was asked for on; ``None`` if it was done, or one
+    that was asked for at another second than ``asked_at`` has taken its place."""
     with database.read() as connection:
         errand = errands.get(connection, errand_id)
-        found = subscribers.get(connection, errand.subscription_id) if errand else None
-    return (errand, found) if errand and found else None
+        if errand is None or errand.asked_at.replace(microsecond=0) != asked_at:
+            return None
+        found = subscribers.get(connection, errand.subscription_id)
+    return (errand, found) if found else None
 
 
 def send(
@@ -84,13 +87,12 @@ def send(
     return posted.accepted
 
 
-def move(database: Database, errand_id: int, now: datetime, ip: str = "") -> bool:
+def move(database: Database, errand: Errand, now: datetime, ip: str = "") -> bool:
     """do: give the reader his new address, tell the old one. Where the new address is a reader already, it takes over
-    what it has not got itself. False when it was done before."""
+    what it has not got itself. False when it was done before, or replaced."""
     with database.write() as connection:
         forgetting.hold_off(connection)
-        errand = errands.get(connection, errand_id)
-        if errand is None or errand.kind != Kind.MOVE or not errands.remove(connection, errand_id):
+        if not errands.remove(connection, errand):
             return False
         theirs = subscribers.of_subscriber(connection, errand.subscriber_id)
         old = theirs[0].person.address
@@ -112,7 +114,7 @@ def _tell(connection: Connection, errand: Errand, old: str, now: datetime) -> No
     """Owe the old address a mail about a move; of several within a week the first one's, which can move back."""
     told = errands.of_kind(connection, errand.subscriber_id, Kind.MOVED)
     if told and addresses.key(told.address) == addresses.key(errand.address):
-        errands.remove(connection, told.id)
+        errands.remove(connection, told)
     else:
         address = told.address if told else old
         errands.put(connection, errand.subscriber_id, errand.subscription_id, Kind.MOVED, address, now)
@@ -132,19 +134,23 @@ def _hand_over(connection: Connection, theirs: list[Subscription], other: int, n
         consent.record(connection, [one.id], "unsubscribed", now, "link", "moved to another address", ip)
 
 
-def data(database: Database, errand_id: int) -> dict[str, Any] | None:
+def data(database: Database, errand: Errand) -> dict[str, Any] | None:
     """do: everything known of the reader; ``None`` when he was erased since."""
-    found = find(database, errand_id)
-    if found is None or found[0].kind != Kind.DATA:
-        return None
-    return audience.export(database, found[1].person.address)
+    address = _owner(database, errand)
+    return audience.export(database, address) if address else None
 
 
-def erase(database: Database, state_dir: Path, errand_id: int, now: datetime) -> None:
+def erase(database: Database, state_dir: Path, errand: Errand, now: datetime) -> None:
     """do: forget the reader; see ``erasure.erase``."""
-    found = find(database, errand_id)
-    if found and found[0].kind == Kind.ERASE:
-        erasure.erase(database, state_dir, found[1].person.address, now)
+    if address := _owner(database, errand):
+        erasure.erase(database, state_dir, address, now)
+
+
+def _owner(database: Database, errand: Errand) -> str:
+    """The address that the reader has by now; "" when he was erased."""
+    with database.read() as connection:
+        found = subscribers.get(connection, errand.subscription_id)
+    return found.person.address if found else ""
 
 
 def forget_old(database: Database, now: datetime) -> None:

@@ -39,6 +39,7 @@ from sqlalchemy.schema import CreateTable
 from digest import states
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store import consent
+from digest.store.database import OvertakenError
 from digest.store.merged import merged
 from digest.store.schema import consent_events, subscribers, subscriptions, suppressions
 from digest.store.upsert import insert_into
@@ -144,7 +145,8 @@ def apply(
 ) -> Applied:
     """Bring an edition's readers to what ``rows`` say, each about another address. ``source`` and ``agreed`` go into
     the proof of consent. Nobody who unsubscribed, never confirmed or is suppressed is brought back. ``prepare`` is
-    called when the rows lie in the table ``incoming``."""
+    called when the rows lie in the table ``incoming``. Raises ``OvertakenError`` when somebody else is adding one of
+    them."""
     if connection.dialect.name == "postgresql":  # by index: to scan all readers costs the more the more they are
         connection.exec_driver_sql("SET LOCAL enable_hashjoin = off")
         connection.exec_driver_sql("SET LOCAL enable_mergejoin = off")
@@ -154,10 +156,11 @@ def apply(
     _load(connection, rows)
     prepare(connection)
     connection.execute(insert(_judged).from_select(_judged.columns.keys(), _judgement(edition_id)))
-    count = select(_judged.c.verdict, func.count()).group_by(_judged.c.verdict)
-    counts = {Verdict(verdict): number for verdict, number in connection.execute(count)}
+    count = select(_judged.c.verdict, func.count(), func.count(_judged.c.subscriber_id)).group_by(_judged.c.verdict)
+    figures = {Verdict(verdict): (number, known) for verdict, number, known in connection.execute(count)}
+    counts = {verdict: number for verdict, (number, _) in figures.items()}
     if Verdict.NEW in counts:
-        _add(connection, edition_id, now, source, agreed)
+        _add(connection, edition_id, now, source, agreed, *figures[Verdict.NEW])
     if Verdict.NEW in counts or Verdict.CHANGED in counts:
         _change_people(connection)
     chosen = _change(connection, now, source, agreed) if Verdict.CHANGED in counts else []
@@ -229,28 +232,36 @@ def _refused(connection: Connection) -> list[tuple[int, Verdict]]:
 # --------------------------------------------------------------------------------------------- writing
 
 
-def _add(connection: Connection, edition_id: int, now: datetime, source: str, agreed: str) -> None:
-    """Store who is new, with the proof of his consent; in one order for all, so that two writers can't wait for each
-    other."""
+def _add(
+    connection: Connection, edition_id: int, now: datetime, source: str, agreed: str, wanted: int, elsewhere: int
+) -> None:
+    """Store the ``wanted`` who are new, ``elsewhere`` known from other editions, with the proof of their consent; in
+    one order for all, so that two writers can't wait for each other."""
     new = _judged.c.verdict == Verdict.NEW
     moment = literal(now, subscribers.c.created_at.type)
     fields = merged(_NO_FIELDS, _judged.c.fields)
     known = [_judged.c[name] for name in ("address_key", "address", *PERSON)]
     people = select(*known, fields, moment).where(new, _judged.c.subscriber_id.is_(None)).order_by(known[0])
     columns = [column.name for column in known] + [FIELDS, "created_at"]
-    connection.execute(insert_into(connection, subscribers).from_select(columns, people).on_conflict_do_nothing())
+    _insert(connection, insert_into(connection, subscribers).from_select(columns, people), wanted - elsewhere)
     joined = _judged.join(subscribers, subscribers.c.address_key == _judged.c.address_key)
     given = [_judged.c[name] for name in ("state", *CHOICE)]
     theirs = select(subscribers.c.id, literal(edition_id), *given, moment).select_from(joined).where(new)
     columns = ["subscriber_id", "edition_id", *(column.name for column in given), "created_at"]
     statement = insert_into(connection, subscriptions).from_select(columns, theirs.order_by(subscribers.c.id))
-    connection.execute(statement.on_conflict_do_nothing())
+    _insert(connection, statement, wanted)
     mine = and_(subscriptions.c.subscriber_id == subscribers.c.id, subscriptions.c.edition_id == edition_id)
     kind = case((_judged.c.state == _ACTIVE, "imported"), else_="unsubscribed")
     proof = select(subscriptions.c.id, kind, moment, literal(source), literal(agreed))
     proof = proof.select_from(joined.join(subscriptions, mine)).where(new).order_by(subscriptions.c.id)
     columns = ["subscription_id", "kind", "at", "source", "detail"]
     connection.execute(insert(consent_events).from_select(columns, proof))
+
+
+def _insert(connection: Connection, statement: Any, wanted: int) -> None:
+    done = connection.execute(statement.on_conflict_do_nothing(), execution_options={"preserve_rowcount": True})
+    if done.rowcount < wanted:  # some are new no more, and to be judged anew
+        raise OvertakenError("somebody else is adding the same readers at this moment", "try again")
 
 
 def _change_people(connection: Connection) -> None:

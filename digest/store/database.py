@@ -48,10 +48,10 @@ class Database:
                 yield connection
 
     def persist(self, act: Callable[[Connection], T]) -> T:
-        """What ``act`` comes to in a transaction of its own, begun again when the server ends it because it and another
-        wait for each other. So ``act`` must do nothing but by its connection."""
+        """What ``act`` comes to in a transaction of its own, begun again when it raises ``OvertakenError`` or when the
+        server ends it, since it and another wait for each other. So ``act`` must do nothing but by its connection."""
         for _ in range(_SECOND_TRIES):
-            with suppress(_DeadlockError), self.write() as connection:
+            with suppress(OvertakenError), self.write() as connection:
                 return act(connection)
         with self.write() as connection:
             return act(connection)
@@ -107,8 +107,8 @@ class Database:
             raise _clear(error, self.shown) from error
 
 
-class _DeadlockError(UnavailableError):
-    """The server ended one of two that waited for each other."""
+class OvertakenError(UnavailableError):
+    """Somebody else was first, so that what a transaction has read is no longer so; it is to be begun again."""
 
 
 def newest_version() -> str:
@@ -130,7 +130,7 @@ def _clear(error: DBAPIError, shown: str) -> DigestError:
             "end the program holding it, or try again",
         )
     if getattr(error.orig, "sqlstate", "") == _DEADLOCK:
-        return _DeadlockError(f"the database {shown} ended this for another's sake ({cause})", "try again")
+        return OvertakenError(f"the database {shown} ended this for another's sake ({cause})", "try again")
     return UnavailableError(f"the database {shown} can't be used ({cause})", "check database_url and the server")
 
 

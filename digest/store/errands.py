@@ -52,9 +52,10 @@ def of_kind(connection: Connection, subscriber_id: int, kind: str) -> Errand | N
     return _errand(row) if row else None
 
 
-def remove(connection: Connection, errand_id: int) -> bool:
-    """Take an errand off the list; false if somebody else was first."""
-    return connection.execute(delete(errands).where(errands.c.id == errand_id)).rowcount == 1
+def remove(connection: Connection, errand: Errand) -> bool:
+    """Take an errand off the list; false if somebody else was first, or another has taken its place."""
+    same = (errands.c.id == errand.id, errands.c.asked_at == errand.asked_at)
+    return connection.execute(delete(errands).where(*same)).rowcount == 1
 
 
 def remove_asked_before(connection: Connection, moment: datetime) -> None:
@@ -65,6 +66,7 @@ def claim_mails(connection: Connection, now: datetime, until: datetime, limit: i
     """Take the mails owed at ``now``: nobody else is given them before ``until``, when they are owed again."""
     owed = errands.c.mail_due_at <= now
     due = select(errands.c.id).where(owed).order_by(errands.c.mail_due_at).limit(limit)
+    due = due.with_for_update(skip_locked=True)  # what somebody holds is not waited for: no deadlock
     query = update(errands).where(errands.c.id.in_(due), owed).values(mail_due_at=until).returning(errands)
     return sorted((_errand(row) for row in connection.execute(query)), key=lambda errand: errand.id)
 

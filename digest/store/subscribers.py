@@ -160,9 +160,10 @@ def change_address(connection: Connection, subscriber_id: int, address: str) -> 
 
 
 def take_over(connection: Connection, one: Subscription, owner: int, mine: Subscription | None, now: datetime) -> int:
-    """Make ``owner`` an active subscriber of what ``one`` is a subscription to, with its choice and as far as it was
-    served. ``mine`` is the subscription he has already, not active. Returns the id of his subscription."""
-    values = {**columns(one.choice), "state": SubscriptionState.ACTIVE, "covered_until": one.covered_until}
+    """Make ``owner`` an active subscriber of what ``one`` is a subscription to, with its choice and as far as he or
+    it was served. ``mine`` is the subscription he has already, not active. Returns the id of his subscription."""
+    served = max((by.covered_until for by in (one, mine) if by and by.covered_until is not None), default=None)
+    values = {**columns(one.choice), "state": SubscriptionState.ACTIVE, "covered_until": served}
     if mine:
         connection.execute(
             update(subscriptions).where(subscriptions.c.id == mine.id).values(**values, confirm_due_at=None)
@@ -235,14 +236,12 @@ def transition(
 
 
 def leave(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Unsubscribe several; return those whom it was news to. They are locked in the order of ``ids``, as everywhere, so
-    that two who do so don't wait for each other."""
+    """Unsubscribe several; return those whom it was news to."""
     event = SubscriptionEvent.UNSUBSCRIBE
-    mine = among(subscriptions.c.id, ids)
-    connection.execute(select(subscriptions.c.id).where(mine).order_by(subscriptions.c.id).with_for_update())
+    _hold(connection, ids)
     query = (
         update(subscriptions)
-        .where(mine, subscriptions.c.state.in_(states.sources(states.SUBSCRIPTION, event)))
+        .where(among(subscriptions.c.id, ids), subscriptions.c.state.in_(states.sources(states.SUBSCRIPTION, event)))
         .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=None)
         .returning(subscriptions.c.id)
     )
@@ -263,6 +262,7 @@ def expire(connection: Connection, requested_before: datetime, limit: int = 1000
         .where(subscriptions.c.state.in_(pending), subscriptions.c.created_at < requested_before, ~asked.exists())
         .order_by(subscriptions.c.id)
         .limit(limit)
+        .with_for_update(skip_locked=True)  # who is just being written about is no case for it
     )
     query = (
         update(subscriptions)
@@ -289,6 +289,7 @@ def claim_confirmations(connection: Connection, now: datetime, until: datetime, 
     """Take the confirmations owed at ``now``: nobody else is given them before ``until``, when they are owed again."""
     owed = subscriptions.c.confirm_due_at <= now
     due = select(subscriptions.c.id).where(owed).order_by(subscriptions.c.confirm_due_at).limit(limit)
+    due = due.with_for_update(skip_locked=True)  # what somebody holds is not waited for: no deadlock
     query = (
         update(subscriptions)
         .where(subscriptions.c.id.in_(due), owed)
@@ -310,6 +311,7 @@ def settle_confirmations(
     """Of those still claimed as we claimed them: nothing is owed any more to ``dropped``, and to ``sent`` a reminder at
     ``remind_at`` if this was the first mail."""
     table = subscriptions.c
+    _hold(connection, [*sent, *dropped])
     first = case((table.confirm_mails == 0, literal(remind_at, table.confirm_due_at.type)), else_=None)
     claimed = update(subscriptions).where(table.confirm_due_at == claimed_until)
     connection.execute(
@@ -319,6 +321,12 @@ def settle_confirmations(
 
 
 # ---------------------------------------------------------------------------------------------- plumbing
+
+
+def _hold(connection: Connection, ids: Sequence[int]) -> None:
+    """Lock subscriptions in the order in which everybody does, so that two who do so don't wait for each other."""
+    mine = select(subscriptions.c.id).where(among(subscriptions.c.id, ids)).order_by(subscriptions.c.id)
+    connection.execute(mine.with_for_update())
 
 
 def _query() -> Select[Any]:

@@ -29,8 +29,8 @@ def errand_routes(app: App, pages: Pages) -> APIRouter:
         named = tokens.read_errand(app.settings.keys, token, app.now())
         if named is None:
             raise HTTPException(404)
-        found = errands.find(app.database, named[0])
-        if found is None or found[0].kind == Kind.MOVED or named[1] < found[0].asked_at.replace(microsecond=0):
+        found = errands.find(app.database, *named)
+        if found is None or found[0].kind == Kind.MOVED:
             raise HTTPException(410)
         return found
 
@@ -47,14 +47,16 @@ def errand_routes(app: App, pages: Pages) -> APIRouter:
     def do(token: str, request: Request) -> Response:
         errand, found = wanted(token)
         if errand.kind == Kind.DATA:
-            data = errands.data(app.database, errand.id)
+            data = errands.data(app.database, errand)
+            if data is None:
+                raise HTTPException(410)
             text = json.dumps(data, indent=2, ensure_ascii=False, default=str)
             save = {"Content-Disposition": 'attachment; filename="my-data.json"'}
             return Response(text, media_type="application/json", headers=save)
-        if errand.kind == Kind.MOVE:
-            errands.move(app.database, errand.id, app.now(), client_ip(request))
-        else:
-            errands.erase(app.database, app.settings.state_dir, errand.id, app.now())
+        if errand.kind == Kind.ERASE:
+            errands.erase(app.database, app.settings.state_dir, errand, app.now())
+        elif not errands.move(app.database, errand, app.now(), client_ip(request)):
+            raise HTTPException(410)
         return page(errand, found, done=True)
 
     return router

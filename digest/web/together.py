@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from digest.errors import UnavailableError
+
 T = TypeVar("T")
 R = TypeVar("R")
 _MOST = 500
@@ -16,8 +18,8 @@ _PATIENCE_SECONDS = 60.0
 
 
 class Together(Generic[T, R]):
-    """``act`` does several at once, says what came of each, and raises if it did none. One thread, begun with the
-    first."""
+    """``act`` does several at once, says what came of each, and raises if it did none; it is then asked for fewer, but
+    for ``UnavailableError``. One thread, begun with the first."""
 
     def __init__(self, act: Callable[[Sequence[T]], Sequence[R]]) -> None:
         self._act = act
@@ -49,11 +51,20 @@ class Together(Generic[T, R]):
                     batch.append(self._waiting.get_nowait())
             except Empty:
                 pass
-            try:
-                results = self._act([one for one, _ in batch])
-            except Exception as error:  # noqa: BLE001 - each who waits is told
-                for _, done in batch:
-                    done.set_exception(error)
-            else:
-                for (_, done), result in zip(batch, results, strict=True):
-                    done.set_result(result)
+            self._answer(batch)
+
+    def _answer(self, batch: Sequence[tuple[T, Future[R]]]) -> None:
+        """Do them; if that can't be done together, in halves, so that one who is at fault stands alone in the end."""
+        try:
+            results = self._act([one for one, _ in batch])
+        except Exception as error:  # noqa: BLE001 - each who waits is told
+            if len(batch) > 1 and not isinstance(error, UnavailableError):  # that is nobody's own fault
+                half = len(batch) // 2
+                self._answer(batch[:half])
+                self._answer(batch[half:])
+                return
+            for _, done in batch:
+                done.set_exception(error)
+        else:
+            for (_, done), result in zip(batch, results, strict=True):
+                done.set_result(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import httpx
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from digest import addresses, themes, tokens
 from digest.app import App
@@ -44,7 +44,7 @@ def every_page(app: App, client: httpx.Client, language: str) -> dict[str, str]:
         "preferences saved": client.post(f"/p/{token}", data={"cadence": "weekly", "name": "Ann"}),
         "what was sent": client.get(f"/p/{token}/sent"),
         "erasure asked for": client.post(f"/p/{token}/erase"),
-        "errand": client.get(f"/e/{tokens.errand(app.settings.keys, 1, app.now())}"),
+        "errand": client.get(_errand(app)),
         "unsubscribe": client.get(f"/u/{token}"),
     }
     with app.database.write() as connection:
@@ -55,6 +55,13 @@ def every_page(app: App, client: httpx.Client, language: str) -> dict[str, str]:
     assert {page.status_code for page in made.values()} == {200, 422}
     made["no such page"] = client.get("/nowhere")
     return {name: page.text for name, page in made.items()}
+
+
+def _errand(app: App) -> str:
+    """The link of the one that was asked for."""
+    with app.database.read() as connection:
+        (row,) = connection.execute(select(schema.errands))
+    return f"/e/{tokens.errand(app.settings.keys, row.id, row.asked_at)}"
 
 
 def _archived(app: App, publication: Edition, language: str) -> None:
