@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from digest import editions as edition_files
 from digest.edits import Edit, Verb
 from digest.errors import InputError, StateError
-from digest.flows import operate, publish, review, schedules
+from digest.flows import editions, operate, publish, review, schedules
 from digest.settings import Settings
 from digest.states import IssueState
 from digest.store import archive, issues
@@ -135,6 +136,29 @@ def test_a_draft_whose_stories_went_out_before_its_slot_is_composed_afresh_with_
     mail = sent(world)["a@x.example"]
     assert headlines(mail) == {"Number4"}
     assert b"Subject: Good evening" in mail.message
+
+
+def test_when_a_draft_is_ended_before_its_slot_the_next_slot_is_the_next(world: World) -> None:
+    morning = drafted(world)
+    operate.cancel(world.app.database, morning.id, NOW)
+    evening = drafted(world)
+    assert (evening.slot, evening.covers_from) == (NOW + timedelta(hours=12), morning.covers_from)
+    assert schedules.listing(world.app.database)[0].next_slot_at == evening.slot
+    world.later(hours=1)
+    assert tick(world) == []
+
+
+def test_who_changes_an_edition_is_told_which_issues_and_schedules_go_on(world: World) -> None:
+    declared = '\n[[schedule]]\ncadence = "{}"\ncron = "30 6 * * *"\ntime_zone = "UTC"\n'
+    world.edition(EDITION + declared.format("daily"))
+    first = drafted(world)
+    schedules.add(world.app.database, "tide", ScheduleSpec("weekly", "UTC", "0 7 * * 1"), NOW)
+    file = EDITION.replace('"daily", "weekly"', '"daily"')
+    told = editions.apply(world.app.database, edition_files.parse(file, "edition.toml"), NOW).warnings
+    assert told == (
+        "cadence weekly is gone, but comes out by schedule 4, made by hand: `digest schedule remove 4`",
+        f"issue {first.id}, drafted for schedule daily '30 6 * * *' UTC, goes out all the same",
+    )
 
 
 # ---------------------------------------------------------------------------------------- what is broken

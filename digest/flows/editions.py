@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from digest import schedule
-from digest.store import editions, feeds, schedules
+from digest.store import editions, feeds, issues, schedules
 from digest.store.database import Database
 from digest.values import Edition, FeedSpec, ScheduleSpec
 
@@ -141,20 +141,30 @@ def _missed(connection: Connection, edition_id: int, old: Edition, new: Edition)
     for cadence in old.cadences:
         if cadence not in new.cadences:
             count = editions.count_cadence(connection, edition_id, cadence)
-            if count:
+            stays = [plan for plan in schedules.of_edition(connection, edition_id) if plan.cadence == cadence]
+            by_hand = [str(plan.id) for plan in stays if not plan.declared]
+            if by_hand:
+                yield (
+                    f"cadence {cadence} is gone, but comes out by schedule {', '.join(by_hand)}, made by hand: "
+                    f"`digest schedule remove {by_hand[0]}`"
+                )
+            elif count:
                 yield f"{count} subscribers have cadence {cadence}, which is gone: nothing will be sent to them"
 
 
 def _declare(connection: Connection, edition_id: int, wanted: tuple[ScheduleSpec, ...], now: datetime) -> list[str]:
-    """Replace the declared schedules; one that is declared as before keeps its slot and stays paused if it was."""
+    """Replace the declared schedules; one that is declared as before keeps its slot and stays paused if it was. Returns
+    what is to be told of it."""
     declared = [item for item in schedules.of_edition(connection, edition_id) if item.declared]
+    told = []
     for item in declared:
         if item.spec not in wanted:
             schedules.remove(connection, item.id)
-    past = []
+            if issue := issues.waiting_at(connection, edition_id, item.cadence, item.next_slot_at):
+                told.append(f"issue {issue}, drafted for schedule {described(item.spec)}, goes out all the same")
     for spec in wanted:
         if spec not in [item.spec for item in declared]:
             slot = first_slot(spec, now)
             schedules.add(connection, edition_id, spec, slot, now, declared=True)
-            past += [] if slot else [f"schedule {described(spec)} is in the past and will not come out"]
-    return past
+            told += [] if slot else [f"schedule {described(spec)} is in the past and will not come out"]
+    return told

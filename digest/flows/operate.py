@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from digest import subjects
 from digest.codec import codec
 from digest.errors import NotFoundError, StateError
+from digest.flows.schedules import use_up
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
 from digest.store import archive, batches, changes, deliveries, editions, issues
 from digest.store.changes import Change
@@ -159,10 +160,11 @@ def resume(database: Database, issue_id: int, now: datetime) -> None:
 
 
 def cancel(database: Database, issue_id: int, now: datetime) -> int:
-    """End an issue: nothing more of it goes out, and it leaves the archive. Returns how many deliveries were
-    cancelled."""
+    """End an issue: nothing more of it goes out, and it leaves the archive. Before its slot, that is used up. Returns
+    how many deliveries were cancelled."""
     with database.write() as connection:
         _move(connection, issue_id, IssueEvent.CANCEL, now, reason="cancelled by the operator")
+        use_up(connection, _get(connection, issue_id))
         archive.withdraw(connection, issue_id)
         return deliveries.cancel_open(connection, issue_id, now)
 

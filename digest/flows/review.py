@@ -21,6 +21,7 @@ from digest.edits import Edit
 from digest.errors import InputError, NotFoundError, StateError
 from digest.flows import publish
 from digest.flows.publish import Compiler
+from digest.flows.schedules import use_up
 from digest.settings import DeliverSettings
 from digest.states import IssueState
 from digest.store import changes, editions, issues, schedules
@@ -262,17 +263,9 @@ def send_now(
         if newer := publish.gives_way_to(connection, issue, now):
             raise StateError(f"issue {newer.id} is newer and goes out now", "it has these stories, too")
         changes.revise(connection, issue, _numbered(issue, [(Kind.RELEASE, "sent now", None)], by, now), held_at=None)
-        _use_up(connection, issue)
+        use_up(connection, issue)
         publish.go_out(connection, issue, settings, now)
         return publish.get(connection, issue_id)
-
-
-def _use_up(connection: Connection, issue: Issue) -> None:
-    """Let nothing wait for a slot that has had its issue."""
-    for plan in schedules.of_edition(connection, issue.edition_id):
-        if plan.cadence == issue.cadence and plan.next_slot_at == issue.slot:
-            following = schedule.next_slot(plan.cron, plan.time_zone, issue.slot) if plan.cron else None
-            schedules.advance(connection, plan.id, issue.slot, following)
 
 
 def _mark(

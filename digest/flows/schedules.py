@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from digest.errors import InputError, NotFoundError, StateError
 from digest.flows.editions import first_slot
-from digest.states import IssueState
+from digest.schedule import next_slot
 from digest.store import editions, issues, schedules
 from digest.store.database import Database
 from digest.store.schedules import Schedule
-from digest.values import ScheduleSpec
+from digest.values import Issue, ScheduleSpec
 
 
 def add(database: Database, edition_name: str, spec: ScheduleSpec, now: datetime) -> Schedule:
@@ -49,14 +49,10 @@ def pause(database: Database, schedule_id: int) -> Schedule:
         return _get(connection, schedule_id)
 
 
-def drafted(database: Database, schedule: Schedule) -> int | None:
+def drafted(database: Database, plan: Schedule) -> int | None:
     """The issue that is composed or to be composed for the schedule's next slot already: it goes out all the same."""
-    if schedule.next_slot_at is None:
-        return None
     with database.read() as connection:
-        found = issues.find(connection, schedule.edition_id, schedule.cadence, schedule.next_slot_at)
-        issue = issues.get(connection, found) if found else None
-    return issue.id if issue and issue.state in {IssueState.SCHEDULED, IssueState.COMPOSED} else None
+        return issues.waiting_at(connection, plan.edition_id, plan.cadence, plan.next_slot_at)
 
 
 def resume(database: Database, schedule_id: int, now: datetime) -> Schedule:
@@ -77,6 +73,14 @@ def remove(database: Database, schedule_id: int) -> Schedule:
     with _changing(database, schedule_id) as (connection, schedule):
         schedules.remove(connection, schedule_id)
         return schedule
+
+
+def use_up(connection: Connection, issue: Issue) -> None:
+    """Let nothing wait for the slot of an issue that went out, or was ended, before it had come."""
+    for plan in schedules.of_edition(connection, issue.edition_id):
+        if plan.cadence == issue.cadence and plan.next_slot_at == issue.slot:
+            following = next_slot(plan.cron, plan.time_zone, issue.slot) if plan.cron else None
+            schedules.advance(connection, plan.id, issue.slot, following)
 
 
 @contextmanager

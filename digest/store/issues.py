@@ -53,6 +53,15 @@ def find(connection: Connection, edition_id: int, cadence: str, slot: datetime) 
     return found
 
 
+def waiting_at(connection: Connection, edition_id: int, cadence: str, slot: datetime | None) -> int | None:
+    """The id of the issue of that slot, if it is not on its way yet."""
+    same = (issues.c.edition_id == edition_id, issues.c.cadence == cadence, issues.c.slot == slot)
+    found: int | None = connection.execute(
+        select(issues.c.id).where(*same, issues.c.state.in_(_WAITING))
+    ).scalar_one_or_none()
+    return found
+
+
 def newest(connection: Connection, edition: str | None = None, limit: int = 20) -> list[Issue]:
     """The latest issues, newest first; of one edition if it is named."""
     statement = _selected().order_by(issues.c.id.desc()).limit(limit)
