@@ -7,6 +7,8 @@ then in the theme ``classic``, which is complete: overriding one small file, or 
     templates_dir/lead.html.j2                  the publisher's, for every theme
     templates/themes/plain/lead.html.j2         ours
     templates/themes/classic/lead.html.j2
+
+Files are looked at each time: what is changed or added holds for the next issue, in workers that run already too.
 """
 
 from __future__ import annotations
@@ -53,8 +55,7 @@ def environment(folders: Sequence[Path]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    words = _strings(folders)
-    env.globals["texts"] = lambda locale: _texts(words, locale)
+    env.globals["texts"] = lambda locale: _texts(_strings(folders), locale)
     env.globals["dressed"] = dresser(folders)
     env.globals["direction"] = dates.direction
     env.globals["has_italics"] = dates.has_italics
@@ -116,13 +117,13 @@ def _look(folders: Sequence[Path], theme: str) -> Look:
 
 def dresser(folders: Sequence[Path]) -> Callable[[Edition], Dress]:
     """What dresses an edition: its own look over its theme's. Raises ``InputError`` for a theme there is not."""
-    looks = {theme: _look(folders, theme) for theme in themes(folders)}
 
     def dressed(edition: Edition) -> Dress:
         theme = edition.look.theme
-        if theme not in looks:
-            raise InputError(f"edition {edition.name}: there is no theme {theme!r}", f"there are {', '.join(looks)}")
-        return dress(edition.look, looks[theme])
+        if not any((folder / "themes" / theme).is_dir() for folder in folders):
+            known = ", ".join(themes(folders))
+            raise InputError(f"edition {edition.name}: there is no theme {theme!r}", f"there are {known}")
+        return dress(edition.look, _look(folders, theme))
 
     return dressed
 
@@ -140,6 +141,11 @@ def _strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, _changed_at: int) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from dataclasses import replace
@@ -45,6 +46,22 @@ def put(folder: Path, name: str, text: str) -> Path:
 
 def looking(table: str) -> Look:
     return editions.parse(FILE.replace(HEAD, f"{HEAD}\n[look]\n{table}\n"), "edition.toml", THEMES).look
+
+
+def test_what_is_changed_in_a_theme_holds_in_workers_that_run_already(tmp_path: Path) -> None:
+    running = themes.environment((tmp_path, *template_folders(None)))
+    dressed: Any = running.globals["dressed"]
+    texts: Any = running.globals["texts"]
+    tabloid = replace(EDITION, look=Look("tabloid"))
+    with pytest.raises(InputError, match="no theme 'tabloid'"):
+        dressed(tabloid)
+    for number, accent in enumerate(("#d50000", "#00796b")):
+        put(tmp_path, "themes/tabloid/theme.toml", f'accent = "{accent}"')
+        put(tmp_path, "themes/tabloid/strings.toml", f'[en]\nunsubscribe = "Enough {number}"')
+        for path in (tmp_path / "themes" / "tabloid").iterdir():
+            os.utime(path, (number, number))
+        assert dressed(tabloid).light.accent == accent
+        assert texts("en")["unsubscribe"] == f"Enough {number}"
 
 
 def test_a_publisher_says_how_his_edition_looks() -> None:
