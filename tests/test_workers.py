@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -231,6 +232,24 @@ def test_a_group_is_told_to_end_at_once_and_then_what_it_leans_on(tmp_path: Path
     group.terminate()
     assert group.wait(PATIENCE) == 0
     assert {path.name for path in tmp_path.glob("*.ended")} == {"base.ended", "a.ended", "b.ended"}
+
+
+def test_a_mailbox_whose_port_is_taken_says_so_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = tmp_path / "digest.toml"
+        settings = f"""
+database_url = "sqlite:///{tmp_path}/digest.db"
+base_url = "http://127.0.0.1:1"
+state_dir = "{tmp_path}"
+secret_keys = ["{KEY}"]
+mailbox_port = {taken.getsockname()[1]}
+"""
+        config.write_text(settings, encoding="utf-8")
+        command = [sys.executable, "-m", "workers", "mailbox", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode
+    assert done.stderr.startswith("error: the mailbox can't use port")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_worker_imports_what_delivering_needs_and_no_more() -> None:

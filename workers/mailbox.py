@@ -10,6 +10,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from digest.errors import UnavailableError
+
 log = logging.getLogger(__name__)
 
 
@@ -32,7 +34,8 @@ class Maildir:
 
 
 def run_mailbox(port: int, folder: Path) -> None:
-    """Serve the embedded mailbox on loopback until SIGTERM."""
+    """Serve the embedded mailbox on loopback until SIGTERM. Raises ``UnavailableError`` where the port is not to be
+    had."""
     asyncio.run(_serve(port, folder))
 
 
@@ -42,11 +45,17 @@ async def _serve(port: int, folder: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     handler = Maildir(folder)
-    server = await loop.create_server(
-        lambda: SMTP(handler, hostname="mailbox.localhost", enable_SMTPUTF8=True, data_size_limit=None),
-        "127.0.0.1",
-        port,
-    )
+    try:
+        server = await loop.create_server(
+            lambda: SMTP(handler, hostname="mailbox.localhost", enable_SMTPUTF8=True, data_size_limit=None),
+            "127.0.0.1",
+            port,
+        )
+    except OSError as error:
+        raise UnavailableError(
+            f"the mailbox can't use port {port} ({error.strerror})",
+            "end what uses it, another digest perhaps: it gets this one's mail; or set another mailbox_port",
+        ) from None
     log.info("mailbox: 127.0.0.1:%d keeps all mail in %s", port, folder)
     async with server:
         await ended.wait()
