@@ -1,4 +1,4 @@
-"""The limits that a sign-up falls under: by who asks, for whom, and over all.
+"""The limits that a sign-up falls under: by who asks, for whom, and over all; and those of a search in the archive.
 
 Each is a bucket (``digest.limits``) that holds half an hour's worth at once, so that a class or an office can sign up
 together, and drains so that never more than the hour's number is let in during any hour. A flood from many places
@@ -11,13 +11,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from digest.limits import Limit
-from digest.settings import SignUpSettings
+from digest.settings import SignUpSettings, WebSettings
 
 ADDRESS = "sign-ups of one address"
 DOMAIN = "sign-ups to one domain"
 WHOLE = "sign-ups"
 SHARED = (DOMAIN, WHOLE)
-_HOUR = 3600
+_MINUTE, _HOUR = 60, 3600
 
 
 def visitor(ip: str) -> str:
@@ -62,11 +62,26 @@ def newcomers(settings: SignUpSettings, ip: str, domain: str) -> tuple[Limit, ..
     return tuple(limit for limit in found if limit)
 
 
+def searching(settings: WebSettings, ip: str) -> tuple[Limit, ...]:
+    """The limits of a search: of who asks, and over all, since each looks at every story."""
+    own, whole = settings.visitor_searches_per_minute, settings.searches_per_minute
+    found = [
+        _within_time("searches from one visitor", f"search:visitor:{visitor(ip)}", own, _MINUTE),
+        _within_time("searches", "search:whole", whole, _MINUTE),
+    ]
+    return tuple(limit for limit in found if limit)
+
+
 def _per_hour(name: str, key: str, allowed: int) -> Limit | None:
+    return _within_time(name, key, allowed, _HOUR)
+
+
+def _within_time(name: str, key: str, allowed: int, seconds: int) -> Limit | None:
+    """At most ``allowed`` within ``seconds``, half of them at once; none for 0."""
     if not allowed:
         return None
     capacity = max(1.0, allowed / 2)
-    return Limit(name, key, capacity, max(1.0, allowed - capacity) / _HOUR, 1)
+    return Limit(name, key, capacity, max(1.0, allowed - capacity) / seconds, 1)
 
 
 def _within(ip: str, bits: int, bits6: int) -> str:

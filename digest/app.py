@@ -118,7 +118,7 @@ class App:
 
     @cached_property
     def turnstile(self) -> Turnstile:
-        """What keeps the limits of the sign-up form over all web processes."""
+        """What keeps the limits of the sign-up form and of searching over all web processes."""
         from digest.gate.turnstile import Turnstile
         from digest.queue import broker_url
 

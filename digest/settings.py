@@ -149,12 +149,15 @@ class WorkerSettings(_Part):
 class WebSettings(_Part):
     """Where ``digest web`` listens. ``forwarded_allow_ips``: the addresses of proxies that are believed what they say
     of a visitor's own address, or ``*`` where nobody else can connect; nobody is unless named here. ``embed_origins``:
-    whose pages may show the sign-up form in a frame."""
+    whose pages may show the sign-up form in a frame. Searches of the archive a minute, from one visitor (an IPv4
+    address, an IPv6 /64) and over all; 0: no limit."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8025
     forwarded_allow_ips: str = ""
     embed_origins: tuple[str, ...] = ()
+    visitor_searches_per_minute: Annotated[int, Field(ge=0)] = 20
+    searches_per_minute: Annotated[int, Field(ge=0)] = 300
 
     @field_validator("embed_origins")
     @classmethod

@@ -18,7 +18,7 @@ from lxml import etree
 
 from digest.edits import Edit, Verb
 from digest.flows import operate, publish, retention, review, segments
-from digest.settings import RetentionSettings, Settings
+from digest.settings import RetentionSettings, Settings, WebSettings
 from digest.values import ArticleDraft, Image, Issue, Kind
 
 from .served import served
@@ -33,7 +33,8 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  
 
 @pytest.fixture
 def world(settings: Settings) -> Iterator[World]:
-    for world in small_world(settings):
+    unlimited = WebSettings(visitor_searches_per_minute=0)
+    for world in small_world(settings.model_copy(update={"web": unlimited})):
         world.edition(PUBLIC)
         yield world
 

@@ -146,8 +146,13 @@ def _shape(database: Database) -> dict[str, dict[str, Any]]:
             "foreign": sorted(map(str, found.get_foreign_keys(name))),
             "unique": sorted(str(unique["column_names"]) for unique in found.get_unique_constraints(name)),
             "checks": sorted((str(check["name"]), check["sqltext"]) for check in found.get_check_constraints(name)),
-            "indexes": sorted(map(str, found.get_indexes(name))),
+            "indexes": sorted(map(_index, found.get_indexes(name))),
             "options": {k: v for k, v in found.get_table_options(name).items() if k != "sqlite_autoincrement"},
         }
         for name in found.get_table_names()
     }
+
+
+def _index(found: Any) -> str:
+    options = {name: str(value) for name, value in found.get("dialect_options", {}).items()}
+    return str({**found, "dialect_options": options})

@@ -6,19 +6,21 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
+from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import audience, blocklist, erasure, retention, signup
 from digest.outcomes import Envelope, Outcome, Result
 from digest.settings import RetentionSettings, SignUpSettings
 from digest.smtp.courier import Answers, OnWire
 from digest.states import SubscriptionState
-from digest.store import consent, schema
+from digest.store import consent, editions, schema, subscribers
 from digest.store.database import Database
-from digest.store.subscribers import Choice, Subscription
+from digest.store.subscribers import Choice, Person, Subscription
 
 from .conftest import NOW
 from .test_audience import ADDRESS, _active, _consent, _found, _must, _sign_up, _wish, edition
@@ -223,6 +225,28 @@ def test_who_does_not_confirm_is_reminded_once(database: Database) -> None:
     signup.send_confirmations(database, post, _mail, settings, later)
     signup.confirm(database, _must(database, "bob@example.org").id, later)
     assert signup.send_confirmations(database, post, _mail, settings, later + DAY) == 0
+
+
+def test_who_never_confirmed_is_found_among_many_by_an_index(database: Database) -> None:
+    """Beat looks for them every night, and they are few."""
+    people = [Person(f"r{number}@example.org") for number in range(2000)]
+    with database.write() as connection:
+        subscribers.put_people(connection, people, NOW)
+        ids = subscribers.find_ids(connection, [addresses.key(person.address) for person in people])
+        wishes = dict.fromkeys(ids.values(), Choice("daily"))
+        subscribers.put(connection, editions.get_id(connection, "morning"), wishes, ACTIVE, NOW)
+        connection.exec_driver_sql("ANALYZE")
+    asked, plan = list[tuple[str, Any]](), "EXPLAIN" if database.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
+
+    def remember(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    with database.write() as connection:
+        event.listen(database.engine, "before_cursor_execute", remember)
+        assert subscribers.expire(connection, NOW) == []
+        event.remove(database.engine, "before_cursor_execute", remember)
+        statement, parameters = asked[0]
+        assert "ix_subscriptions_pending" in str(connection.exec_driver_sql(f"{plan} {statement}", parameters).all())
 
 
 def test_nothing_is_kept_of_who_never_confirmed(database: Database) -> None:

@@ -1,8 +1,8 @@
-"""The turnstile before the sign-up form: lets one through where every limit has room, over all web processes.
+"""The turnstile before the sign-up form and the archive's search: lets one through where every limit has room, over all
+web processes.
 
-It fills the same buckets in Redis as the gate does, by the same script, without leases: a sign-up is worth a round
-trip. When Redis does not answer, each process counts for itself: people can sign up, and a robot is held off all the
-same.
+It fills the same buckets in Redis as the gate does, by the same script, without leases: who asks is worth a round trip.
+When Redis does not answer, each process counts for itself: people can sign up, and a robot is held off all the same.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Refused(NamedTuple):
 
 
 class Turnstile:
-    """For several threads. ``url`` is the broker's; it is connected to at the first sign-up."""
+    """For several threads. ``url`` is the broker's; it is connected to with the first visitor."""
 
     def __init__(self, url: str, monotonic: Callable[[], float]) -> None:
-        self._link = Link(url, monotonic, "each web process counts sign-ups for itself")
+        self._link = Link(url, monotonic, "each web process counts its visitors for itself")
         self._take = self._link.redis.register_script(TAKE)
         self._own = _Memory(monotonic)
 

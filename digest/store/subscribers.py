@@ -10,7 +10,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    case,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    update,
+)
 
 from digest import addresses, states
 from digest.states import SubscriptionEvent, SubscriptionState
@@ -257,10 +269,11 @@ def expire(connection: Connection, requested_before: datetime, limit: int = 1000
         consent_events.c.at >= requested_before,
     )
     pending = states.sources(states.SUBSCRIPTION, event)
+    waits = subscriptions.c.state == literal_column("'pending'")  # spelled out, as in its index
     due = (
         select(subscriptions.c.id)
-        .where(subscriptions.c.state.in_(pending), subscriptions.c.created_at < requested_before, ~asked.exists())
-        .order_by(subscriptions.c.id)
+        .where(waits, subscriptions.c.created_at < requested_before, ~asked.exists())
+        .order_by(subscriptions.c.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True)  # who is just being written about is no case for it
     )

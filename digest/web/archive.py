@@ -20,8 +20,9 @@ from digest.flows import archive
 from digest.flows.archive import Opened
 from digest.values import Edition
 from digest.web import feeds
-from digest.web.door import READ
+from digest.web.door import READ, client_ip
 from digest.web.kept import kept
+from digest.web.limits import search_refused, too_often
 from digest.web.pages import Pages
 
 _CHANGING, _SETTLED = 300, 3600  # seconds: what gets new issues; an issue that has its next one
@@ -48,6 +49,8 @@ def archive_routes(app: App, pages: Pages) -> APIRouter:
     def issues(request: Request, name: str, q: str = "", page: str = "") -> Response:
         number = int(page) if page.isascii() and page.isdigit() and 0 < len(page) < 6 else 1
         if q.strip():
+            if held := search_refused(app, client_ip(request)):
+                raise too_often(held)
             found = _there(lambda: archive.search(app.database, name, q, max(number, 1)))
             values: dict[str, Any] = {"results": found, "query": q[:200], "day": _day, "marked": finding.marked}
             return kept(request, pages.page("archive/search", found.edition, **values, **frame), _CHANGING, found=False)

@@ -1,6 +1,8 @@
-"""The limits on what makes us send a mail to an address somebody typed."""
+"""The limits on what makes us send a mail to an address somebody typed, and on searching the archive."""
 
 from __future__ import annotations
+
+from starlette.exceptions import HTTPException
 
 from digest import addresses, admission
 from digest.app import App
@@ -15,3 +17,13 @@ def refused(app: App, address: str, ip: str) -> Refused | None:
     if found and found.limit.name in admission.SHARED and (kept := admission.newcomers(settings, ip, domain)):
         return turnstile.admit([*own, *kept])
     return found
+
+
+def search_refused(app: App, ip: str) -> Refused | None:
+    """Whether a search of the archive by a visitor at ``ip`` is one too many."""
+    return app.turnstile.admit(admission.searching(app.settings.web, ip))
+
+
+def too_often(held: Refused) -> HTTPException:
+    """What is answered to who is held off: 429, and when to come back (RFC 6585 4)."""
+    return HTTPException(429, headers={"Retry-After": str(int(held.seconds) + 1)})

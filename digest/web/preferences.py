@@ -22,7 +22,7 @@ from digest.web import leaving
 from digest.web.door import READ, Door, client_ip
 from digest.web.fields import Fields, asked, stored, wanted_always
 from digest.web.forms import Posted
-from digest.web.limits import refused
+from digest.web.limits import refused, too_often
 from digest.web.pages import Pages
 
 _SENT_SHOWN = 10
@@ -81,8 +81,8 @@ class _Centre:
         if blocklist.is_blocked(self._app.database, address):
             words = self._pages.words(edition)
             raise InputError(words("sign_up.blocked", domain=address.rpartition("@")[2]))
-        if wait := refused(self._app, address, ip):
-            raise HTTPException(429, headers={"Retry-After": str(int(wait.seconds) + 1)})
+        if held := refused(self._app, address, ip):
+            raise too_often(held)
 
     def page(
         self,

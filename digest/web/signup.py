@@ -27,7 +27,7 @@ from digest.web.door import READ, client_ip
 from digest.web.fields import asked, plain, wanted
 from digest.web.forms import Form, Posted
 from digest.web.guard import policy
-from digest.web.limits import refused
+from digest.web.limits import refused, too_often
 from digest.web.pages import Pages
 
 MARK = "mark"
@@ -84,7 +84,7 @@ class _Counter:
             return self.form(edition, form, ip, once_more=True)
         held = refused(self._app, address, ip)
         if held and held.limit.name != admission.ADDRESS:
-            raise HTTPException(429, headers={"Retry-After": str(int(held.seconds) + 1)})
+            raise too_often(held)
         if not held and not form.first(HONEYPOT):
             wish = SignUp(person, choice, words("sign_up.consent", edition=edition.title), ip=ip)
             signup.ask(self._app.database, edition.name, wish, now)

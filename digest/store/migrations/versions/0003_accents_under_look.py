@@ -1,4 +1,4 @@
-"""accents under look"""
+"""accents under look, readers who don't confirm, room for new versions"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,11 @@ _OF_THE_THEME = "#0b5394"  # what no file had to say, then as now
 
 
 def upgrade() -> None:
+    _move_accents()
+    _help_readers()
+
+
+def _move_accents() -> None:
     """An edition's colour stood beside its name in the first version; what an edition's file says since then stays."""
     editions = sa.table("editions", sa.column("id"), sa.column("spec", sa.JSON))
     connection = op.get_bind()
@@ -20,3 +25,13 @@ def upgrade() -> None:
         if accent != _OF_THE_THEME:
             spec.setdefault("look", {"light": {"accent": accent}})
         connection.execute(editions.update().where(editions.c.id == id_).values(spec=spec))
+
+
+def _help_readers() -> None:
+    """Pages that are full already stay so until an issue's readers have been served."""
+    waiting = sa.text("state = 'pending'")
+    op.create_index(
+        "ix_subscriptions_pending", "subscriptions", ["created_at"], postgresql_where=waiting, sqlite_where=waiting
+    )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ALTER TABLE subscriptions SET (fillfactor = 50)")
