@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import takewhile
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -17,6 +18,17 @@ from digest.errors import InputError
 
 _CRON_FIELDS = 5
 _CRON_LENGTH = 80
+
+
+class Due(NamedTuple):
+    """When readers with one wish get an issue, and which day of the week that is to them, Monday being 0."""
+
+    at: datetime
+    day: int
+
+
+Wish = tuple[str, int | None]
+"""A reader's time zone and the hour he wishes the issue at; ``None``: as it comes out."""
 
 
 def zone(name: str) -> ZoneInfo:
@@ -96,6 +108,19 @@ def local_due(slot: datetime, time_zone: str, hour: int) -> datetime:
         for moment in _occurrences(day + timedelta(days=shift), hour, there)
         if moment >= slot
     )
+
+
+def due(slot: datetime, wish: Wish, default: str, now: datetime) -> Due:
+    """When a reader's hour comes, and on which day of his. Zones get renamed; one that is not known any more must not
+    hold up everybody's mail."""
+    name, hour = wish
+    try:
+        there = zone(name or default)
+    except InputError:
+        name, there = default, zone(default)
+    wished = slot if hour is None else local_due(slot, name or default, hour)
+    at = max(wished, now)
+    return Due(at, at.astimezone(there).weekday())
 
 
 def _occurrences(day: date, hour: int, there: ZoneInfo) -> Iterator[datetime]:

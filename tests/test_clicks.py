@@ -19,7 +19,7 @@ from digest import clicks as rules
 from digest import personalise, themes, variants
 from digest.app import template_folders
 from digest.clicks import Click, judged
-from digest.flows import audience, clicks, erasure, publish, retention
+from digest.flows import audience, clicks, erasure, retention, selection
 from digest.look import Look
 from digest.outcomes import Envelope
 from digest.personalise import Press
@@ -262,7 +262,7 @@ def test_when_the_content_is_gone_the_link_leads_to_the_article_and_then_home(wo
 
     retention.sweep(world.app.database, RetentionSettings(content_days=8), NOW + timedelta(days=100))
     assert followed(story_id) in SHOWN
-    newest = publish.choose(world.app.database, "tide", "weekly", NOW, world.app.settings.deliver, world.app.now())
+    newest = selection.choose(world.app.database, "tide", "weekly", NOW, world.app.settings.deliver, world.app.now())
     assert followed(next(iter(newest.items))) == "https://news.example.org/s/tide", "not what came after the issue"
     retention.sweep(world.app.database, RetentionSettings(), NOW + timedelta(days=500))
     assert followed(story_id) == "https://news.example.org/s/tide"
@@ -314,7 +314,9 @@ def test_clicks_go_with_their_retention(site: httpx.Client, world: World, mail: 
 
 def test_what_is_followed_ranks_higher_for_who_gets_it_later(site: httpx.Client, world: World, mail: Envelope) -> None:
     def first() -> list[int]:
-        content = publish.choose(world.app.database, "tide", "weekly", NOW, world.app.settings.deliver, world.app.now())
+        content = selection.choose(
+            world.app.database, "tide", "weekly", NOW, world.app.settings.deliver, world.app.now()
+        )
         return list(content.candidates[0])
 
     last = first()[-1]

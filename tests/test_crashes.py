@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from digest.errors import UnavailableError
-from digest.flows import deliver, operate, publish, recover
+from digest.flows import deliver, operate, publish, recover, selection
 from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.smtp.courier import Answers, OnWire
@@ -255,7 +255,7 @@ def test_a_publisher_that_died_half_way_is_continued(world: World) -> None:
     world.readers("a@x.example")
     issue = publish.open_now(world.app.database, "tide", "daily", NOW)
     assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
-    chosen = publish.choose(world.app.database, "tide", "daily", issue.slot, world.app.settings.deliver, NOW)
+    chosen = selection.choose(world.app.database, "tide", "daily", issue.slot, world.app.settings.deliver, NOW)
     publish._freeze(world.app.database, issue, chosen, world.app.compile(chosen), NOW)  # composed, not expanded
     assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
     done = publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)

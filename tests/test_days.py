@@ -11,10 +11,10 @@ from sqlalchemy import select, true
 
 from digest.flows import audience, publish, review
 from digest.outcomes import Envelope, Outcome
+from digest.schedule import Due, Wish
 from digest.settings import Settings
 from digest.store import expansion, schema
 from digest.store.database import Database
-from digest.store.expansion import Due, Wish
 from digest.store.subscribers import ALL_DAYS
 
 from .conftest import NOW

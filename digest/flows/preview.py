@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from digest import addresses
 from digest.codec import codec
 from digest.errors import InputError
-from digest.flows import publish
+from digest.flows import selection
 from digest.flows.deliver import Writer
 from digest.flows.prospect import find_reader
 from digest.outcomes import Envelope
@@ -65,7 +65,7 @@ def preview(
     if draft and (envelope := mail(draft[1], covered_until)):
         return Preview(envelope, draft=draft[0])
     for anew in (False, True):
-        content = publish.choose(database, edition_name, cadence, now, settings, now, anew, segment=segment)
+        content = selection.choose(database, edition_name, cadence, now, settings, now, anew, segment=segment)
         if envelope := mail(content, None if anew else covered_until):
             return Preview(envelope, repeated=anew)
     hint = "collect its feeds: `digest feed collect`; or put articles in: `digest article add`"

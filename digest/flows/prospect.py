@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from digest import addresses, schedule
 from digest.errors import NotFoundError
-from digest.flows import publish
+from digest.flows import selection
 from digest.settings import DeliverSettings
 from digest.states import IssueState, SubscriptionState
 from digest.store import consent, editions, issues, schedules, subscribers, suppressions
@@ -67,7 +67,7 @@ def prospect(
     content = (
         load(composed.id).content
         if composed
-        else publish.choose(
+        else selection.choose(
             database,
             edition_name,
             reader.choice.cadence,
@@ -119,7 +119,7 @@ def _next(
     """The first slot that reaches him: on a day he takes it, when he is there."""
     choice, zone = reader.choice, reader.person.time_zone
     for slot in slots:
-        due = publish.due(slot, (zone, choice.hour), edition.time_zone, now)
+        due = schedule.due(slot, (zone, choice.hour), edition.time_zone, now)
         away = choice.paused_until is not None and choice.paused_until > due.at
         if choice.days >> due.day & 1 and not away:
             return slot, due.at

@@ -8,7 +8,7 @@ frozen is what goes out. Which of several goes first: ``outlook``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, true
@@ -16,35 +16,20 @@ from sqlalchemy import ColumnElement, Connection, true
 from digest import edits, outlook, schedule, segments
 from digest.archive import public, titled
 from digest.codec import codec
-from digest.compose import compose, is_empty
+from digest.compose import is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
+from digest.flows import selection
 from digest.outlook import Outlook
-from digest.ranking import Signals
 from digest.segments import Node
 from digest.settings import DeliverSettings
 from digest.states import IssueEvent, IssueState
-from digest.store import archive, articles, changes, clicks, editions, expansion, issues, schedules, trials
+from digest.store import archive, changes, editions, expansion, issues, schedules, trials
 from digest.store.database import Database
-from digest.store.expansion import Due, Wish
 from digest.store.segments import condition as chosen_by
 from digest.values import CompiledIssue, Edition, Issue, IssueContent
 
-_SETTLING = timedelta(days=2)  # after its end an issue's last mail may still be retried or assumed sent
-_SPARE = 8  # stories an editor can drop before a section gets shorter
-
 Compiler = Callable[[IssueContent], str]
-"""Renders, inlines and freezes an issue: ``render.compile_issue`` and ``frozen.dumps`` with all they need."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What an issue may draw on: stories after ``oldest`` for readers with much to catch up on, after ``covers_from``
-    for everybody else, up to ``covers_until``."""
-
-    oldest: int
-    covers_from: int
-    covers_until: int
-    cutoffs: frozenset[int]
+"""Renders, inlines and freezes an issue: ``App.compile``."""
 
 
 def open_due_slots(database: Database, now: datetime) -> list[int]:
@@ -156,7 +141,7 @@ def _compose(database: Database, issue: Issue, compiler: Compiler, settings: Del
     with database.read() as connection:
         standing = changes.in_force(changes.of_issue(connection, issue.id))
     kept = issue.held_at is not None or bool(standing)
-    composed = choose(
+    composed = selection.choose(
         database, issue.edition, issue.cadence, issue.slot, settings, now, kept=kept, segment=issue.segment
     )
     content, _ = edits.apply(composed, [change.edit for change in standing if change.edit])
@@ -166,65 +151,6 @@ def _compose(database: Database, issue: Issue, compiler: Compiler, settings: Del
     frozen = compiled(database, issue, content, compiler)
     before = codec(IssueContent).dump_json(composed).decode() if standing else None
     _freeze(database, issue, content, frozen, now, before)
-
-
-def choose(
-    database: Database,
-    edition_name: str,
-    cadence: str,
-    slot: datetime,
-    settings: DeliverSettings,
-    now: datetime,
-    anew: bool = False,
-    kept: bool = False,
-    again: int | None = None,
-    explained: int | None = None,
-    segment: str = "",
-) -> IssueContent:
-    """choose | compose: what an issue of this slot holds, from what has been taken in so far. Changes nothing.
-    ``anew``: as if it were the edition's first, for a look at it when nothing is new. ``kept``: an editor keeps it, or
-    has changed it. ``again``: the issue that this is to replace. ``explained``: the cut-off whose reader's reasons are
-    kept, rather than everybody's. ``segment``: whom it is for.
-
-    The intake lock is held meanwhile: whoever took an earlier number has committed, and no article gets newer words
-    than belong to the last one. What waits for its slot or its editors is composed deeper: until it goes out readers
-    move (an older issue's mail is accepted, one changes his cadence), and editors drop stories."""
-    with database.write() as connection:
-        until = articles.current_intake(connection)
-        edition_id, edition = editions.require(connection, edition_name)
-        since = now - timedelta(days=settings.catch_up_days)
-        oldest = issues.intake_before(connection, since)
-        previous = None if anew else issues.covered(connection, edition_id, cadence, again)
-        window = _window(until, previous, oldest, issues.cutoffs(connection, edition_id, cadence, oldest))
-        waits = slot > now or edition.approval or kept or again is not None
-        standing = issues.ahead(connection, edition_id, now - _SETTLING)
-        if waits:
-            standing |= issues.standing(connection, edition_id)
-        dropped = changes.dropped(connection, edition_id, cadence, since, again, segment)
-        stories = articles.stories_between(connection, editions.feed_ids(connection, edition_id), window.oldest, until)
-    with database.read() as connection:  # not behind the lock that holds up all who store articles
-        signals = Signals(clicks=clicks.by_story(connection, [story.id for story in stories]))
-    return compose(
-        edition,
-        cadence,
-        slot,
-        stories,
-        window.covers_from,
-        until,
-        window.cutoffs,
-        now,
-        signals,
-        standing={max(at, window.oldest) for at in standing},
-        spare=_SPARE if waits else 0,
-        explained=explained,
-        dropped=dropped,
-    )
-
-
-def _window(until: int, previous: int | None, oldest: int, cutoffs: set[int]) -> Window:
-    """An edition's first issue goes back as far as catching up may; every other continues where the last one ended."""
-    start = oldest if previous is None else previous
-    return Window(min({oldest, start}), start, until, frozenset(cutoffs | {start}))
 
 
 def compiled(database: Database, issue: Issue, content: IssueContent, compiler: Compiler) -> str:
@@ -278,7 +204,7 @@ def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now:
     chosen = _chosen(connection, issue, edition, now)
     begins = min(issue.slot, now)
     wishes = expansion.wishes(connection, issue, chosen)
-    dues = {wish: due(begins, wish, edition.time_zone, now) for wish in wishes}
+    dues = {wish: schedule.due(begins, wish, edition.time_zone, now) for wish in wishes}
     expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
     expansion.start_serving(connection, issue)
     expansion.supersede(connection, issue, now)
@@ -302,19 +228,6 @@ def _chosen(connection: Connection, issue: Issue, edition: Edition, now: datetim
     if not issue.segment:
         return true()
     return chosen_by(connection, segments.from_json(issue.audience), edition, now)
-
-
-def due(slot: datetime, wish: Wish, default: str, now: datetime) -> Due:
-    """When a reader's hour comes, and on which day of his. Zones get renamed; one that is not known any more must not
-    hold up everybody's mail."""
-    name, hour = wish
-    try:
-        there = schedule.zone(name or default)
-    except InputError:
-        name, there = default, schedule.zone(default)
-    wished = slot if hour is None else schedule.local_due(slot, name or default, hour)
-    at = max(wished, now)
-    return Due(at, at.astimezone(there).weekday())
 
 
 def _may_go(connection: Connection, issue: Issue, now: datetime) -> bool:

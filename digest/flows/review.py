@@ -19,7 +19,7 @@ from digest.codec import codec
 from digest.compose import is_empty
 from digest.edits import Edit
 from digest.errors import InputError, NotFoundError, StateError
-from digest.flows import publish
+from digest.flows import publish, selection
 from digest.flows.publish import Compiler
 from digest.flows.schedules import use_up
 from digest.settings import DeliverSettings
@@ -145,7 +145,7 @@ def redraft(
 
     def plan(found: Draft) -> _Plan:
         issue = found.issue
-        composed = publish.choose(
+        composed = selection.choose(
             database, issue.edition, issue.cadence, issue.slot, settings, now, again=issue.id, segment=issue.segment
         )
         content, left_out = _edited(composed, changes.in_force(found.changes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from digest.schedule import Due, Wish
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
 from digest.store import trials
 from digest.store.deliveries import move_where
@@ -46,17 +47,6 @@ _wished = Table(  # not bound as parameters: fourteen thousand zones and hours a
     Column("due", Moment, nullable=False),
     prefixes=["TEMPORARY"],
 )
-
-
-class Due(NamedTuple):
-    """When readers with one wish get an issue, and which day of the week that is to them, Monday being 0."""
-
-    at: datetime
-    day: int
-
-
-Wish = tuple[str, int | None]
-"""A reader's time zone and the hour he wishes the issue at; ``None``: as it comes out."""
 
 
 Chosen = ColumnElement[bool]
