@@ -1,6 +1,8 @@
 # Two commands do all the set-up: `make demo` and `make test`. Everything is installed into .venv from the lock file.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
+# Tests start many processes; each would compile all of the product anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint format lock diagram judge gallery faults bench bench-import clean
 help: ## show this

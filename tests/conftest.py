@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import secrets
+import gc
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import hypothesis
+import jinja2
 import psycopg
 import pytest
+from jinja2.bccache import Bucket
 
 from digest.app import App
 from digest.settings import Settings
@@ -22,9 +27,33 @@ from . import postgres as postgres_server
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are busy; no test asserts a time
 hypothesis.settings.load_profile("untimed")
 
+
+class _CompiledOnce(jinja2.BytecodeCache):
+    """Templates are compiled once in a process, not by each application that a test makes."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, type], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._kept.get((bucket.key, bucket.checksum, type(bucket.environment)))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key, bucket.checksum, type(bucket.environment)] = bucket.code
+
+
+_COMPILED = _CompiledOnce()
+jinja2.Environment.bytecode_cache = property(lambda _: _COMPILED, lambda _, given: None)  # type: ignore[assignment]
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported by now stays: it need not be looked through for garbage all the time."""
+    gc.freeze()
+
+
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 KEY = "a:" + "0123456789abcdef" * 4
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # where no SQL is at stake
 
 
 @pytest.fixture(scope="session")
@@ -45,10 +74,17 @@ def postgres() -> Iterator[str]:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here must survive a power cut
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")
-    _migrated(_named(url, "template1"))  # every database made from now on has our tables
+    _migrated(postgres_server.named(url, "template1"))  # every database made from now on has our tables
     yield url
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def one_database(postgres: str) -> Iterator[postgres_server.OneDatabase]:
+    database = postgres_server.OneDatabase(postgres)
+    yield database
+    database.close()
 
 
 @pytest.fixture(scope="session")
@@ -65,25 +101,17 @@ def _migrated(url: str) -> None:
     database.dispose()
 
 
-def _named(url: str, name: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a fresh, migrated database; each test that uses it runs on both kinds."""
-    if request.param == "sqlite":
-        file = tmp_path / "digest.db"
-        shutil.copyfile(request.getfixturevalue("migrated_file"), file)
-        yield f"sqlite:///{file}"
+    if request.param == "postgresql":
+        yield request.getfixturevalue("one_database").renewed()
         return
-    maintenance = request.getfixturevalue("postgres")
-    name = f"t{secrets.token_hex(6)}"
-    with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield _named(maintenance, name)
-    with psycopg.connect(maintenance, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    file = tmp_path / "digest.db"
+    shutil.copyfile(request.getfixturevalue("migrated_file"), file)
+    with closing(sqlite3.connect(file)) as connection:  # while one is open, the last to close need not clear up
+        connection.execute("SELECT * FROM counters").fetchall()
+        yield f"sqlite:///{file}"
 
 
 @pytest.fixture

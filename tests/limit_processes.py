@@ -1,4 +1,4 @@
-"""What the processes do that share a gate in ``test_limits``: in a module of their own, so that they start quickly."""
+"""What the processes do that share a gate in tests: in a module of their own, so that they start quickly."""
 
 from __future__ import annotations
 

@@ -11,11 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
-from schemathesis.core.result import Ok
 from sqlalchemy import select
 
 from digest import personalise, tokens, variants
@@ -32,24 +30,24 @@ from digest.values import CompiledIssue, Reader
 from digest.web import create_app
 from digest.web.limits import refused
 
-from .conftest import NOW
+from .conftest import NOW, on_sqlite
+from .morning import (
+    ADDRESS,
+    ON_PAGES,
+    find,
+    form_mark,
+    publish_edition,
+    put_issue,
+    reader,
+    sign_up_by_form,
+    site,
+    state_of,
+    token,
+)
+from .served import served
 from .test_message import parse, safe_on_the_wire
 from .test_sign_up_page import redis_url
 from .test_signup import Post
-from .test_web import (
-    ADDRESS,
-    EDITION,
-    _found,
-    _issue,
-    _mark,
-    _signed_up,
-    _state,
-    on_sqlite,
-    reader,
-    served,
-    site,
-    token,
-)
 
 __all__ = ["reader", "redis_url", "site", "token"]  # fixtures of the pages' own tests
 
@@ -63,8 +61,8 @@ def test_a_scanner_that_follows_every_link_twice_changes_nothing(
     app: App, site: httpx.Client, reader: Subscription
 ) -> None:
     """Of an issue, a confirmation and the mail of each errand; and every link on every page these lead to."""
-    _issue(app)
-    _signed_up(app, site, "bob@example.org")
+    put_issue(app)
+    sign_up_by_form(app, site, "bob@example.org")
     for kind in (errands.Kind.MOVE, errands.Kind.DATA, errands.Kind.ERASE):
         errands.ask(app.database, kind, reader.id, app.now(), "ann@new.example" if kind is errands.Kind.MOVE else "")
     with app.database.read() as connection:
@@ -73,7 +71,7 @@ def test_a_scanner_that_follows_every_link_twice_changes_nothing(
     issue = codec(CompiledIssue).validate_json(frozen)
     press = personalise.Press(issue, app.settings.keys, "bounces.example.org", 90_000)
     variant = variants.choose(issue.content, None, None)
-    bob = _found(app, "bob@example.org")
+    bob = find(app.database, "bob@example.org")
     assert bob
     mails = [press.message(variant, Reader(7, reader.id, ADDRESS), NOW), app.write_confirmation(bob)]
     mails += [app.write_errand(one) for one in asked if one]
@@ -153,7 +151,7 @@ def test_no_change_of_a_token_passes(data: st.DataObject) -> None:
 def test_an_undo_of_one_reader_restores_nobody_else(app: App, site: httpx.Client, token: str) -> None:
     site.post(f"/u/{token}")
     site.post(f"/u/{token}", data={"undo": tokens.undo(app.settings.keys, [4711, 0, -1 & 0xFF], app.now())})
-    assert _state(app) is SubscriptionState.UNSUBSCRIBED
+    assert state_of(app) is SubscriptionState.UNSUBSCRIBED
 
 
 # --------------------------------------------------------------------------------------------- injection
@@ -174,10 +172,10 @@ EVIL = [
 def test_a_name_can_not_steer_a_page_a_mail_or_the_log(
     app: App, site: httpx.Client, token: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _issue(app)
+    put_issue(app)
     saved = site.post(f"/p/{token}", data={"name": name, "sections": ["sea"], "cadence": "daily"})
     assert saved.status_code == 200
-    found = _found(app)
+    found = find(app.database)
     assert found and found.person.name.isprintable() and "\n" not in found.person.name
     for page in (saved.text, site.get(f"/p/{token}").text, site.get(f"/v/{token}").text):
         assert "<script>alert" not in page and "<img src=x" not in page and ">49<" not in page
@@ -209,6 +207,9 @@ def test_whatever_is_asked_is_answered_without_a_fault(app: App, site: httpx.Cli
     """Schemathesis over the application's OpenAPI, with a true token in a third of the paths."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # GET and HEAD of a page are one function
+        import schemathesis  # for this alone: it takes more than a second
+        from schemathesis.core.result import Ok
+
         described = schemathesis.openapi.from_dict(create_app(app).openapi())
     quick = limits(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
     asked = 0
@@ -241,13 +242,14 @@ def test_a_flood_stays_under_the_caps_and_a_true_reader_gets_in(settings: Settin
     caps = SignUpSettings()
     app = App(settings.model_copy(update={"broker_url": redis_url, "sign_up": caps}))
     begun, let_in = app.now(), 0
+    publish_edition(app.database, ON_PAGES)
     with served(app, proxies="127.0.0.1") as client:
         for n in range(FLOOD):
             address = f"victim{n}@example{n % 40}.org"
             ip = f"{100 + n % 10}.{n // 10 % 10}.{n // 100 % 2}.{n // 200 + 1}"
             if refused(app, address, ip) is None:
                 let_in += 1
-                wish = signup.SignUp(choices.person(address), choices.choose(EDITION), ip=ip)
+                wish = signup.SignUp(choices.person(address), choices.choose(ON_PAGES), ip=ip)
                 signup.ask(app.database, "morning", wish, app.now())
         again = [_sign_up(app, client, "victim1@example1.org", f"198.18.{n}.1") for n in range(8)]
         assert again == [200] * 8, "beyond its limit the answer is the same"
@@ -266,5 +268,5 @@ def test_a_flood_stays_under_the_caps_and_a_true_reader_gets_in(settings: Settin
 
 
 def _sign_up(app: App, client: httpx.Client, address: str, ip: str) -> int:
-    form = {"address": address, "mark": _mark(app, ip=ip)}
+    form = {"address": address, "mark": form_mark(app, ip=ip)}
     return client.post("/s/morning", data=form, headers={"X-Forwarded-For": ip}).status_code

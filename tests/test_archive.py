@@ -21,6 +21,7 @@ from digest.flows import operate, publish, retention, review, segments
 from digest.settings import RetentionSettings, Settings, WebSettings
 from digest.values import ArticleDraft, Image, Issue, Kind
 
+from .conftest import on_sqlite
 from .served import served
 from .world import EDITION, ToldCourier, World, draft, small_world
 
@@ -28,7 +29,6 @@ PUBLIC = EDITION.replace('locale = "en"', 'locale = "en"\npublic = true')
 EBB = EDITION.replace('"tide"', '"ebb"').replace("The Tide", "The Ebb")
 EVIL = "</title></script><script>alert(1)</script>\"onload='x' ]]>&amp; {{ 7*7 }}"
 BASE = "https://news.example.org"
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # where no SQL is at stake
 
 
 @pytest.fixture

@@ -8,44 +8,26 @@ from datetime import datetime
 
 import pytest
 
-from digest import addresses
 from digest.errors import NotFoundError
 from digest.flows import audience, choices, signup
 from digest.flows.audience_import import Imported, import_subscribers
 from digest.settings import SignUpSettings
 from digest.states import SubscriptionState
-from digest.store import consent, editions, subscribers
+from digest.store import consent
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.tables import read_csv
-from digest.values import Edition, FeedSpec, Rule, Section
 
 from .conftest import NOW
+from .morning import ADDRESS, EDITION, find, publish_edition
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
 UNSUBSCRIBED, EXPIRED = SubscriptionState.UNSUBSCRIBED, SubscriptionState.EXPIRED
-EDITION = Edition(
-    name="morning",
-    title="Morning Post",
-    locale="en",
-    time_zone="Europe/Madrid",
-    sender=("Morning Post", "post@example.org"),
-    postal_address="1 Quay Street\nSampleton",
-    cadences=("daily", "weekly"),
-    feeds=(FeedSpec("desk"),),
-    sections=(
-        Section("lead", "Lead story", Rule.LEAD, 1, optional=False),
-        Section("sea", "By the sea", Rule.SECTOR, 3, ("sea",)),
-        Section("rail", "Railways", Rule.SECTOR, 3, ("rail",)),
-    ),
-)
-ADDRESS = "ann@example.org"
 
 
 @pytest.fixture(autouse=True)
 def edition(database: Database) -> None:
-    with database.write() as connection:
-        editions.save(connection, EDITION, NOW)
+    publish_edition(database)
 
 
 def _wish(address: str = ADDRESS, name: str = "Ann", sections: Iterable[str] | None = None) -> signup.SignUp:
@@ -58,13 +40,8 @@ def _sign_up(database: Database, now: datetime = NOW, **words: object) -> None:
     signup.sign_up(database, SignUpSettings(), "morning", _wish(**words), now)  # type: ignore[arg-type]
 
 
-def _found(database: Database, address: str = ADDRESS) -> Subscription | None:
-    with database.read() as connection:
-        return next(iter(subscribers.of_address(connection, addresses.key(address))), None)
-
-
 def _must(database: Database, address: str = ADDRESS) -> Subscription:
-    found = _found(database, address)
+    found = find(database, address)
     assert found
     return found
 

@@ -31,7 +31,7 @@ from digest.store.subscribers import Choice, Person, Subscription
 from digest.tables import open_csv, read_csv
 
 from .conftest import NOW
-from .test_audience import ADDRESS, EDITION
+from .morning import ADDRESS, EDITION
 
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
 UNSUBSCRIBED, EXPIRED = SubscriptionState.UNSUBSCRIBED, SubscriptionState.EXPIRED

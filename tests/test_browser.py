@@ -22,9 +22,10 @@ from digest.states import SubscriptionState
 from digest.store import schema
 from digest.store.subscribers import Choice
 
-from .conftest import NOW
+from .conftest import NOW, on_sqlite
+from .morning import ON_PAGES, find, publish_edition, put_issue, reader, token
+from .served import served
 from .test_reader_pages import evening
-from .test_web import _found, _issue, on_sqlite, reader, served, token
 
 __all__ = ["evening", "reader", "token"]  # fixtures of the pages' own tests
 pytestmark = [on_sqlite, pytest.mark.xdist_group("browser")]
@@ -57,6 +58,7 @@ def app(settings: Settings) -> Iterator[App]:
 
 @pytest.fixture
 def site(app: App) -> Iterator[httpx.Client]:
+    publish_edition(app.database, ON_PAGES)
     with served(app) as client:
         yield client
 
@@ -75,16 +77,18 @@ def _opened(chromium: Browser, **options: Any) -> Iterator[Page]:
 def _answered(app: App, address: str = "bob@example.org") -> str:
     """The path of the link in the confirmation mail."""
     signup.answer(app.database, app.settings.sign_up, app.now())
-    found = _found(app, address)
+    found = find(app.database, address)
     assert found and found.state is SubscriptionState.PENDING
     return f"/c/{tokens.confirm(app.settings.keys, found.id, app.now())}"
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_without_javascript_from_signing_up_to_leaving_and_back(
-    app: App, site: httpx.Client, chromium: Browser, size: Any
+@pytest.mark.parametrize(
+    ("size", "script"), [(PHONE, False), (DESK, False), (DESK, True)], ids=["phone", "desk", "desk with JavaScript"]
+)
+def test_without_javascript_and_with_it_from_signing_up_to_leaving_and_back(
+    app: App, site: httpx.Client, chromium: Browser, size: Any, script: bool
 ) -> None:
-    with _opened(chromium, viewport=size, java_script_enabled=False) as page:
+    with _opened(chromium, viewport=size, java_script_enabled=script) as page:
         base = str(site.base_url)
         page.goto(f"{base}/s/morning")
         page.fill("#address", "bob@example.org")
@@ -102,14 +106,14 @@ def test_without_javascript_from_signing_up_to_leaving_and_back(
         page.get_by_label("Sunday").uncheck()
         page.click(SUBMIT)
         assert page.get_by_role("status").count() == 1
-        found = _found(app, "bob@example.org")
+        found = find(app.database, "bob@example.org")
         assert found and found.choice == Choice("weekly", ("rail", "sea"), 7, 0b0111111)
         assert page.locator("[name=sections]").first.get_attribute("value") == "rail"
         page.get_by_role("button", name="Unsubscribe").first.click()
         assert "You are unsubscribed" in page.inner_text("h1")
         page.get_by_role("button", name="undo").click()
         assert "subscribed again" in page.inner_text("h1")
-        found = _found(app, "bob@example.org")
+        found = find(app.database, "bob@example.org")
         assert found and found.state is SubscriptionState.ACTIVE
 
 
@@ -135,7 +139,7 @@ def test_by_keyboard_alone(app: App, site: httpx.Client, chromium: Browser) -> N
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_selector("main a")
-        found = _found(app, "bob@example.org")
+        found = find(app.database, "bob@example.org")
         assert found and (found.state, found.choice.sections) == (SubscriptionState.ACTIVE, ("rail",))
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
@@ -152,15 +156,15 @@ def test_the_browser_guesses_the_time_zone_and_the_reader_corrects_it(
         page.fill("#address", "bob@example.org")
         page.click(SUBMIT)
         _answered(app)
-        found = _found(app, "bob@example.org")
+        found = find(app.database, "bob@example.org")
         assert found and found.person.time_zone == "America/Lima"
 
 
 @pytest.fixture
 def pages(app: App, site: httpx.Client, token: str, evening: Any) -> dict[str, tuple[str, bool]]:
     """Every page there is, as (path, whether its first form is to be sent)."""
-    _issue(app)
-    found = _found(app)
+    put_issue(app)
+    found = find(app.database)
     assert found
     with app.database.write() as connection:
         row = {"issue_id": 7, "subscription_id": found.id, "batch": 0, "state": "accepted", "attempts": 1}

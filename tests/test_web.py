@@ -3,128 +3,39 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
-from digest import addresses, admission, compose, render, themes, tokens
+from digest import tokens
 from digest.app import App
-from digest.codec import codec
-from digest.flows import erasure, signup
-from digest.flows.audience_import import import_subscribers
-from digest.look import Colours, Look
+from digest.flows import erasure
+from digest.look import Look
 from digest.settings import Settings
 from digest.states import SubscriptionState
-from digest.store import editions, issues, schema, subscribers
+from digest.store import schema
 from digest.store.subscribers import Choice, Subscription
-from digest.tables import read_csv
-from digest.values import Article, ArticleDraft, CompiledIssue, Edition, FeedSpec, Rule, Section, Story
-from digest.web import create_app
 from digest.web.guard import BODY_LIMIT
 from digest.web.pages import Pages
 
-from .conftest import NOW
+from .conftest import NOW, on_sqlite
+from .morning import ADDRESS, ON_PAGES, find, put_issue, reader, sign_up_by_form, site, state_of, token
 
-ADDRESS = "ann@example.org"
-EDITION = Edition(
-    name="morning",
-    title="Morning <Post>",
-    locale="en-GB",
-    time_zone="Europe/Madrid",
-    sender=("Morning Post", "post@example.org"),
-    postal_address="1 Quay Street, Sampleton",
-    look=Look(light=Colours(accent="#ffcc00")),
-    cadences=("daily", "weekly"),
-    sections=(
-        Section("lead", "Lead story", Rule.LEAD, 1, optional=False),
-        Section("sea", "By the sea", Rule.SECTOR, 3, ("sea",)),
-        Section("rail", "Railways", Rule.SECTOR, 3, ("rail",)),
-    ),
-    feeds=(FeedSpec("desk"),),
-)
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # where no state is at stake
+__all__ = ["reader", "site", "token"]  # fixtures
+
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
-
-
-@contextmanager
-def served(app: App, proxies: str = "") -> Iterator[httpx.Client]:
-    """A client of the pages, served by uvicorn on a port of its own, which believes ``proxies``."""
-    with app.database.write() as connection:
-        editions.save(connection, EDITION, NOW)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()  # whoever connects before uvicorn accepts waits
-        server = uvicorn.Server(
-            uvicorn.Config(create_app(app), log_config=None, lifespan="off", forwarded_allow_ips=proxies)
-        )
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=30) as client:
-            yield client
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture
-def site(app: App) -> Iterator[httpx.Client]:
-    with served(app) as client:
-        yield client
-
-
-@pytest.fixture
-def reader(app: App, site: httpx.Client) -> Subscription:
-    lines = ["address,name,sections", f"{ADDRESS},Ann,By the sea"]
-    import_subscribers(app.database, "morning", read_csv(lines), NOW, source="test")
-    found = _found(app)
-    assert found
-    return found
-
-
-@pytest.fixture
-def token(app: App, reader: Subscription) -> str:
-    return tokens.reader(app.settings.keys, 7, reader.id)
-
-
-def _found(app: App, address: str = ADDRESS) -> Subscription | None:
-    with app.database.read() as connection:
-        return next(iter(subscribers.of_address(connection, addresses.key(address))), None)
-
-
-def _signed_up(app: App, site: httpx.Client, address: str) -> Subscription:
-    """Who has filled in the form, taking his time, and whose form a worker has looked at."""
-    site.post("/s/morning", data={"address": address, "mark": _mark(app), "sections": ["sea", "rail"]})
-    signup.answer(app.database, app.settings.sign_up, app.now())
-    found = _found(app, address)
-    assert found
-    return found
-
-
-def _mark(app: App, age: float = 10, ip: str = "127.0.0.1") -> str:
-    """That of a form fetched ``age`` seconds ago."""
-    return tokens.form(app.settings.keys, admission.network(ip), app.now() - timedelta(seconds=age))
-
-
-def _state(app: App) -> SubscriptionState:
-    found = _found(app)
-    assert found
-    return found.state
 
 
 # ------------------------------------------------------------------------------------------- unsubscribe
 
 
 def test_looking_at_any_page_changes_nothing(app: App, site: httpx.Client, reader: Subscription, token: str) -> None:
-    pending = _signed_up(app, site, "bob@example.org")
+    pending = sign_up_by_form(app, site, "bob@example.org")
     confirm = tokens.confirm(app.settings.keys, pending.id, app.now())
     with app.database.read() as connection:
         before = connection.scalar(select(func.count()).select_from(schema.consent_events))
@@ -132,7 +43,7 @@ def test_looking_at_any_page_changes_nothing(app: App, site: httpx.Client, reade
         for method in ("GET", "HEAD"):
             answer = site.request(method, path)
             assert (answer.status_code, bool(answer.content)) == (200, method == "GET"), path
-    assert (_found(app), _found(app, "bob@example.org")) == (reader, pending)
+    assert (find(app.database), find(app.database, "bob@example.org")) == (reader, pending)
     with app.database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.consent_events)) == before
 
@@ -152,7 +63,7 @@ def test_one_click_answers_200_and_has_acted(app: App, site: httpx.Client, token
         answer = site.post(f"/u/{token}", **body)  # type: ignore[arg-type]
         assert answer.status_code == 200
         assert "set-cookie" not in answer.headers
-        assert _state(app) is SubscriptionState.UNSUBSCRIBED
+        assert state_of(app) is SubscriptionState.UNSUBSCRIBED
     with app.database.read() as connection:
         (row,) = connection.execute(select(schema.feedback_events))
     assert (row.kind, row.issue_id) == ("unsubscribe", 7)
@@ -165,7 +76,7 @@ def test_the_pages_of_one_who_left_or_was_erased(app: App, site: httpx.Client, t
         assert "You are unsubscribed" in page
         assert 'name="undo"' not in page and ">Unsubscribe<" not in page
     site.post(f"/p/{token}", data={"cadence": "weekly"})
-    found = _found(app)
+    found = find(app.database)
     assert found and found.choice.cadence == "daily"
     erasure.erase(app.database, app.settings.state_dir, ADDRESS, NOW)
     assert site.post(f"/u/{token}", data=ONE_CLICK).status_code == 200
@@ -180,7 +91,7 @@ def test_a_forged_token_gets_the_same_page_as_an_unknown_one(app: App, site: htt
     for kind in "upc":
         assert site.post(f"/{kind}/{forged}").status_code == 404
     assert site.get(f"/c/{token}").status_code == 404
-    assert _state(app) is SubscriptionState.ACTIVE
+    assert state_of(app) is SubscriptionState.ACTIVE
 
 
 # ------------------------------------------------------------------------------------------- preferences
@@ -193,7 +104,7 @@ def test_preferences_show_what_is_stored_and_save_what_is_chosen(app: App, site:
     saved = site.post(f"/p/{token}", data=form).text
     assert 'role="status"' in saved
     assert 'value="rail" checked' in saved and 'value="7" selected' in saved and "Ann &lt;Lee&gt;" in saved
-    found = _found(app)
+    found = find(app.database)
     assert found and (found.person.name, found.person.time_zone) == ("Ann <Lee>", "Asia/Kolkata")
     assert found.choice == Choice("weekly", ("rail",), 7)
 
@@ -202,7 +113,7 @@ def test_a_readers_order_outlives_a_change_of_something_else(app: App, site: htt
     site.post(f"/p/{token}", data={"sections": ["rail", "sea"], "cadence": "weekly"})
     shown = re.findall(r'name="sections" value="(\w+)"', site.get(f"/p/{token}").text)
     site.post(f"/p/{token}", data={"sections": shown, "cadence": "daily"})
-    found = _found(app)
+    found = find(app.database)
     assert found and found.choice == Choice("daily", ("rail", "sea"), None)
 
 
@@ -216,31 +127,15 @@ def test_what_can_not_be_chosen_is_not_saved(
     answer = site.post(f"/p/{token}", data={"cadence": "weekly", "name": "Typed", **wrong})
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text and 'value="Typed"' in answer.text
-    assert _found(app) == reader
+    assert find(app.database) == reader
 
 
 # ------------------------------------------------------------------------------------------- web version
 
 
-def _issue(app: App) -> None:
-    drafts = [("A harbour opens", "sea"), ("A train runs", "rail"), ("A boat sinks", "sea")]
-    stories = []
-    for number, (title, sector) in enumerate(drafts, start=1):
-        draft = ArticleDraft(title, f"https://news.example.org/{number}", sector=sector, published=NOW)
-        article = Article(number, number, "desk", number, NOW, draft)
-        stories.append(Story(number, number, NOW, article, (article,)))
-    content = compose.compose(EDITION, "daily", NOW, stories, 0, 3, {0}, NOW)
-    environment = themes.environment(app.template_folders)
-    compiled = render.compile_issue(content, environment, app.settings.base_url, "n0nce17", "news.example.org")
-    with app.database.write() as connection:
-        row = {"id": 7, "edition_id": 1, "cadence": "daily", "slot": NOW, "state": "sent", "created_at": NOW}
-        connection.execute(insert(schema.issues).values(row))
-        issues.save_compiled(connection, 7, codec(CompiledIssue).dump_json(compiled).decode())
-
-
 def test_the_web_version_has_the_readers_own_sections(app: App, site: httpx.Client, token: str) -> None:
     assert site.get(f"/v/{token}").status_code == 410
-    _issue(app)
+    put_issue(app)
     answer = site.get(f"/v/{token}")
     assert answer.status_code == 200
     assert "By the sea" in answer.text and "Railways" not in answer.text
@@ -311,7 +206,7 @@ def test_a_publisher_adds_a_language_and_overrides_a_page(settings: Settings, tm
     (own / "strings" / "fa.toml").write_text('[unsubscribe]\ntitle = "لغو اشتراک"\n', encoding="utf-8")
     (own / "check_mail.html.j2").write_text("{{ edition.title }}: {{ t('unsubscribe.title') }}", encoding="utf-8")
     app = App(settings.model_copy(update={"templates_dir": own.parent}))
-    pages, edition = Pages(app.template_folders), replace(EDITION, locale="fa-IR", look=Look("a theme that is gone"))
+    pages, edition = Pages(app.template_folders), replace(ON_PAGES, locale="fa-IR", look=Look("a theme that is gone"))
     assert bytes(pages.page("check_mail", edition).body).decode() == "Morning &lt;Post&gt;: لغو اشتراک"
     frame: dict[str, Any] = {"token": "t", "gone": False, "restored": False, "others": [], "choosable": True}
     page = bytes(pages.page("unsubscribe", edition, address="a", **frame).body).decode()

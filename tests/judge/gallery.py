@@ -19,7 +19,7 @@ from digest.settings import Settings
 from digest.store.database import Database
 
 from ..conftest import KEY
-from ..test_web import served
+from ..served import served
 from .browser import Browser
 from .mails import Case, mail
 from .pages import every_page

@@ -10,7 +10,8 @@ import pytest
 from digest.app import App
 from digest.dates import direction
 
-from ..test_web import on_sqlite, site
+from ..conftest import on_sqlite
+from ..morning import site
 from . import nu
 from .browser import Browser
 from .mails import LANGUAGES
