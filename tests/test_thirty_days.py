@@ -264,7 +264,7 @@ class Month:
                 self.come_out("daily", now)
                 if (now - START).days % 7 == 2 or self.calm:
                     self.come_out("weekly", now)
-            if hour % 2 == 0:
+            if hour % 3 == 0:
                 self.world.deliver(courier)
         app.time += timedelta(days=1, hours=12)
         self.world.deliver(courier)
