@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import jinja2
@@ -23,6 +23,9 @@ from digest.settings import Settings
 from digest.store.database import Database
 
 from . import postgres as postgres_server
+
+if TYPE_CHECKING:
+    from .world import World
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are busy; no test asserts a time
 hypothesis.settings.load_profile("untimed")
@@ -136,3 +139,11 @@ def app(settings: Settings) -> Iterator[App]:
     app = App(settings)
     yield app
     app.database.dispose()
+
+
+@pytest.fixture
+def world(settings: Settings) -> Iterator[World]:
+    """A small publisher on a fresh database."""
+    from .world import small_world  # which needs this module
+
+    yield from small_world(settings)

@@ -23,7 +23,7 @@ from digest.flows import audience, clicks, erasure, retention, selection
 from digest.look import Look
 from digest.outcomes import Envelope
 from digest.personalise import Press
-from digest.settings import RetentionSettings, Settings
+from digest.settings import RetentionSettings
 from digest.store import clicks as store
 from digest.store import schema
 from digest.tokens import ReaderToken
@@ -33,15 +33,10 @@ from . import samples
 from .conftest import NOW
 from .served import served
 from .test_races import when
-from .world import EDITION, ToldCourier, World, WorldApp, draft, small_world
+from .world import EDITION, ToldCourier, World, WorldApp, draft
 
 TRACKED = EDITION.replace('locale = "en"', 'locale = "en"\ntrack_clicks = true')
 SHOWN = ["https://tide.example/1", "https://tide.example/2", "https://tide.example/3"]
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import pytest
 from digest.errors import UnavailableError
 from digest.flows import deliver, operate, publish, recover, selection
 from digest.outcomes import Envelope, Outcome
-from digest.settings import Settings
 from digest.smtp.courier import Answers, OnWire
 from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store import batches, deliveries, schedules
@@ -31,14 +30,8 @@ from .world import (
     draft,
     headlines,
     in_line,
-    small_world,
     told,
 )
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 class PowerCut(BaseException):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,21 +11,15 @@ from sqlalchemy import select, true
 from digest.flows import audience, publish, review
 from digest.outcomes import Envelope, Outcome
 from digest.schedule import Due, Wish
-from digest.settings import Settings
 from digest.store import expansion, schema
 from digest.store.database import Database
 from digest.store.subscribers import ALL_DAYS
 
 from .conftest import NOW
-from .world import ACCEPTED, ToldCourier, World, draft, headlines, small_world
+from .world import ACCEPTED, ToldCourier, World, draft, headlines
 
 ANN = "ann@x.example"
 MONDAY, TUESDAY, SUNDAY = 1, 2, 64
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 def _choose(world: World, address: str = ANN, days: int = ALL_DAYS, until: datetime | None = None) -> None:

@@ -17,7 +17,6 @@ from digest import tokens
 from digest.errors import UnavailableError
 from digest.flows import audience, erasure, operate
 from digest.outcomes import Envelope, Outcome
-from digest.settings import Settings
 from digest.smtp.courier import Answers, OnWire
 from digest.states import DeliveryState, IssueState
 from digest.store import deliveries, schema
@@ -35,14 +34,8 @@ from .world import (
     draft,
     headlines,
     in_line,
-    small_world,
     told,
 )
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 def test_an_issue_goes_once_to_every_active_reader_and_is_sent(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +18,6 @@ from .test_cli import run
 from .world import EDITION, World, small_world
 
 PAGES = ("https://www.tide.example", "https://*.ebb.example:8443")
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from email import message_from_bytes
 
@@ -12,7 +11,7 @@ from sqlalchemy import delete, select, update
 from digest.errors import InputError, NotFoundError, StateError
 from digest.flows import deliver, operate, publish, recover, retention
 from digest.outcomes import Envelope, Outcome
-from digest.settings import RetentionSettings, Settings
+from digest.settings import RetentionSettings
 from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store import deliveries, schema
 
@@ -29,14 +28,8 @@ from .world import (
     World,
     draft,
     in_line,
-    small_world,
     told,
 )
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 def test_a_temporary_refusal_is_tried_again_with_the_same_message_id(world: World) -> None:

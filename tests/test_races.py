@@ -50,6 +50,22 @@ def when(database: Database, moment: str, beginning: str, does: Callable[[], obj
     assert came.is_set()
 
 
+@contextmanager
+def resent_before(database: Database, issue_id: int, statement: str) -> Iterator[None]:
+    """An operator resends just before the first such statement of the block, and waits until that is committed."""
+    with ThreadPoolExecutor() as pool:
+        resent = []
+
+        def resend() -> None:
+            resent.append(pool.submit(operate.resolve, database, issue_id, DeliveryEvent.RESEND, NOW))
+            with pytest.raises(TimeoutError):
+                resent[0].result(MOMENT)
+
+        with when(database, "before", statement, resend):
+            yield
+        assert resent[0].result(10) == 1
+
+
 def test_a_resend_is_not_overlooked_by_a_worker_that_gives_its_batch_back(world: World) -> None:
     world.readers("a@x.example")
     issue = world.publish()
@@ -60,19 +76,11 @@ def test_a_resend_is_not_overlooked_by_a_worker_that_gives_its_batch_back(world:
         connection.execute(update(schema.issues).values(state="sending"))
         lease = batches.claim(connection, issue.id, 0, "me", NOW, NOW + timedelta(hours=1))
     assert lease
-    with ThreadPoolExecutor() as pool:
-        resent = []
-
-        def resend() -> None:
-            resent.append(pool.submit(operate.resolve, database, issue.id, DeliveryEvent.RESEND, NOW))
-            with pytest.raises(TimeoutError):
-                resent[0].result(MOMENT)
-
-        with when(database, "before", "UPDATE batches SET due_at", resend), database.write() as connection:
+    with resent_before(database, issue.id, "UPDATE batches SET due_at"):
+        with database.write() as connection:
             batches.release(connection, lease, 0, None)
         with database.write() as connection:
             issues.finish_if_settled(connection, issue.id, NOW)
-        assert resent[0].result(10) == 1
     assert world.deliver(ToldCourier()) == 1
     assert (world.counts(issue), world.state(issue)) == ({"accepted": 1}, "sent")
 
@@ -84,17 +92,8 @@ def test_a_resend_is_not_overlooked_by_the_one_who_ends_the_issue(world: World) 
     world.deliver(ToldCourier(lambda _: LOST))
     with database.write() as connection:
         connection.execute(update(schema.issues).values(state="sending"))
-    with ThreadPoolExecutor() as pool:
-        resent = []
-
-        def resend() -> None:
-            resent.append(pool.submit(operate.resolve, database, issue.id, DeliveryEvent.RESEND, NOW))
-            with pytest.raises(TimeoutError):
-                resent[0].result(MOMENT)
-
-        with when(database, "before", "UPDATE issues SET state", resend), database.write() as connection:
-            assert issues.finish_if_settled(connection, issue.id, NOW)
-        assert resent[0].result(10) == 1
+    with resent_before(database, issue.id, "UPDATE issues SET state"), database.write() as connection:
+        assert issues.finish_if_settled(connection, issue.id, NOW)
     assert world.deliver(ToldCourier()) == 1
     assert world.state(issue) == "sent"
 

@@ -28,7 +28,8 @@ from digest.tables import Row
 from digest.updates import is_news
 from digest.values import ArticleDraft, Kind
 
-from .world import ACCEPTED, GREYLISTED, NO_CONNECTION, WORDS, ToldCourier, World, WorldApp
+from .conftest import on_sqlite
+from .world import ACCEPTED, EDITION, GREYLISTED, NO_CONNECTION, WORDS, ToldCourier, World, WorldApp
 
 pytestmark = pytest.mark.timeout(900)  # half a minute on a machine with nothing else to do
 
@@ -43,16 +44,7 @@ DEEP = {"lead": 1, **dict.fromkeys(KEYS, 90)}
 SHORT = {"first": 1, "sea": 3, "land": 2, "views": 1, "latest": 4}
 THIN, FALLBACK = 3, "land"  # where sections are short
 REFUSED = Outcome(Result.PERMANENT, "mailbox full", 552, "5.2.2", Stage.RECIPIENT)
-HEAD = """
-[edition]
-name = "tide"
-title = "The Tide"
-locale = "en"
-time_zone = "Asia/Kolkata"
-from = "The Tide <news@tide.example>"
-postal_address = "The Tide, 4 Quay Street, Harbourtown"
-cadences = ["daily", "weekly"]
-"""
+HEAD = EDITION.partition("[[")[0]
 
 
 def edition(counts: dict[str, int]) -> str:
@@ -374,8 +366,7 @@ def world(settings: Settings) -> Iterator[World]:
     engine = world.app.database.engine
     if engine.dialect.name == "sqlite":  # nothing here must survive a power cut
         event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
-    with engine.connect():  # while one is open, the last to close need not clear up
-        yield world
+    yield world
     world.app.database.dispose()
 
 
@@ -402,19 +393,19 @@ def it_was_a_month(month: Month) -> None:
     assert month.tally["updates"] > 500
 
 
+def live_through(world: World, seed: int, counts: dict[str, int]) -> None:
+    month = Month(world, seed, counts)
+    month.live()
+    never_twice(month)
+    everybody_is_served(month)
+    it_was_a_month(month)
+
+
 @pytest.mark.parametrize("database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.judge)], indirect=True)
 def test_nothing_is_sent_twice_or_missed_where_sections_show_all_that_is_new(world: World) -> None:
-    month = Month(world, 1, DEEP)
-    month.live()
-    never_twice(month)
-    everybody_is_served(month)
-    it_was_a_month(month)
+    live_through(world, 1, DEEP)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_where_sections_are_short_each_shows_the_best_of_what_its_reader_has_not_had(world: World) -> None:
-    month = Month(world, 2, SHORT)
-    month.live()
-    never_twice(month)
-    everybody_is_served(month)
-    it_was_a_month(month)
+    live_through(world, 2, SHORT)

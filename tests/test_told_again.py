@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -14,23 +13,18 @@ from sqlalchemy import func, select
 from digest.edits import Edit, Verb
 from digest.flows import articles, operate, publish, retention, review
 from digest.outcomes import Envelope
-from digest.settings import RetentionSettings, Settings
+from digest.settings import RetentionSettings
 from digest.states import IssueState
 from digest.store import articles as store
 from digest.store import schema
 from digest.values import ArticleDraft
 
-from .world import GREYLISTED, READERS, ToldCourier, World, draft, small_world, told
+from .world import GREYLISTED, READERS, ToldCourier, World, draft, told
 
 FIRST = replace(draft(1), title="Night ferry to return to Port Ellery after council vote")
 COURT = replace(FIRST, title="Court stops return of boats", standfirst="Judge Adaeze Obi heard the firm Halden.")
 OFFER = replace(FIRST, title="Shipowners withdraw 300 offers", standfirst="Norland says the quay at Karadan is no use.")
 POLISHED = replace(FIRST, title="Night ferry returns to Port Ellery after the council's vote")
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 def lines(envelope: Envelope, kind: str = "plain") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,13 +12,12 @@ from typer.testing import CliRunner
 from digest import cli, compose, variants
 from digest.cli.common import Door
 from digest.codec import codec
-from digest.settings import Settings
 from digest.values import ArticleDraft, CompiledIssue, FeedSpec, Rule, Section, Story
 from digest.why import explained
 
 from . import samples
 from .samples import EDITION, NOW, story
-from .world import World, draft, small_world
+from .world import World, draft
 
 
 def told(number: int, hours: float, *feeds: str) -> Story:
@@ -71,11 +69,6 @@ def test_reasons_are_frozen_with_the_issue_and_old_issues_have_none() -> None:
     old = replace(compiled.content, reasons=())
     placed = explained(old, variants.choose(old, None, None))
     assert [each.title for each in placed[0]]
-
-
-@pytest.fixture
-def world(settings: Settings) -> Iterator[World]:
-    yield from small_world(settings)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
