@@ -13,8 +13,9 @@ from digest.errors import InputError
 KEY_BYTES = 16
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)")  # RFC 5322 dot-atom at an ASCII domain
-_ANY = re.compile(r"[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]*[^\s<>()\[\]\"',;:.]")
-_WORD = re.compile(r"[^\s@<>()\[\]\",;:|]+@[^\s@<>()\[\]\"',;:|]+")
+# Each begins where a word does: tried at every letter of a long word, they would take minutes.
+_ANY = re.compile(r"(?<![^\s<>()\[\]\"',;:])[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]*[^\s<>()\[\]\"',;:.]")
+_WORD = re.compile(r"(?<![^\s@<>()\[\]\",;:|])[^\s@<>()\[\]\",;:|]+@[^\s@<>()\[\]\"',;:|]+")
 _BEFORE = re.compile(r"^|['=/*`]")  # what may stand before an address, and in one
 _MOST_LOCAL, _MOST = 64, 254  # characters (RFC 5321 4.5.3.1)
 
@@ -59,7 +60,7 @@ def hidden(text: str) -> str:
 def keys_in(text: str) -> set[bytes]:
     """The keys of whatever may be a mail address in ``text``."""
     found = set[bytes]()
-    for word in _WORD.findall(text):
+    for word in {word[-_MOST:] for word in _WORD.findall(text)}:
         for before in _BEFORE.finditer(word):
             with suppress(InputError):
                 found.add(key(normalise(word[before.end() :].rstrip("."))))

@@ -78,7 +78,30 @@ def test_the_short_way_for_plain_addresses_comes_to_what_the_library_says(local:
         ("550 5.1.1 <ann@example.org>: no such user", "550 5.1.1 <(address)>: no such user"),
         ("to jörg@exämple.org, (ann@x.test.)", "to (address), ((address).)"),
         ("connect to mx.example.org[192.0.2.1]:25: @ 12:00", "connect to mx.example.org[192.0.2.1]:25: @ 12:00"),
+        ("x" * 500_000, "x" * 500_000),  # is not looked at again for every letter
+        ("@" * 500_000, "(address)"),
     ],
 )
 def test_addresses_are_hidden_in_what_servers_say(said: str, kept: str) -> None:
     assert addresses.hidden(said) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann;ann@x.example;99",
+        "7|ann@x.example|Ann",
+        "mailto:ANN@x.example.",
+        "'ann@X.example'",
+        "to=ann@x.example, bob",
+        "no address, " + "x" * 500_000 + " <ann@x.example>",
+        "''" * 1000 + "ann@x.example",
+    ],
+)
+def test_addresses_are_known_again_in_any_text(text: str) -> None:
+    assert addresses.key("ann@x.example") in addresses.keys_in(text)
+
+
+@pytest.mark.parametrize("text", ["", "ann", "@", "ann@", "@x.example", "joann@x.example", "ann@x.example.org"])
+def test_what_only_looks_like_an_address_is_not_taken_for_it(text: str) -> None:
+    assert addresses.key("ann@x.example") not in addresses.keys_in(text)
