@@ -6,8 +6,9 @@ import httpx
 
 from digest.settings import WebSettings
 
-from .test_archive import on_sqlite, told, world
-from .test_web import served
+from .conftest import on_sqlite
+from .served import served
+from .test_archive import told, world
 from .world import World, draft
 
 __all__ = ["world"]  # a fixture
