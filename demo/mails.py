@@ -115,11 +115,10 @@ def _issue(return_path: str, keys: tokens.Keys) -> int:
 
 
 def _read_text(text: str, known: Known) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Titles of sections, which stand in capitals above a line of hyphens, and addresses of stories."""
-    lines = text.splitlines()
-    upper = {title.upper(): title for title in known.titles}
+    """Titles of sections, which stand above a line of hyphens, and addresses of stories."""
+    lines = [line.removeprefix(" ") for line in text.splitlines()]  # stuffed where needed (RFC 3676 4.4)
     headed = (one for one, two in pairwise(lines) if _UNDERLINE.fullmatch(two))
-    return tuple(upper[line] for line in headed if line in upper), tuple(
+    return tuple(line for line in headed if line in known.titles), tuple(
         line for line in lines if line in known.stories
     )
 

@@ -54,7 +54,12 @@ def judge(mails: Sequence[Mail], expected: Expected) -> list[Finding]:
             f" {repeated} repeated to anybody",
             repeated == 0 and all(mail.stories for mail in mails),
         ),
-        Finding("sections", f"{unwanted} shown to somebody who had not chosen them", unwanted == 0),
+        Finding(
+            "sections",
+            f"{len({title for mail in mails for title in mail.sections})} different ones,"
+            f" {unwanted} shown to somebody who had not chosen them",
+            unwanted == 0 and all(mail.sections for mail in mails),
+        ),
         Finding(
             "parse defects",
             f"{len(faults)}" + "".join(f"; {n} x {fault}" for fault, n in Counter(faults).most_common(3)),

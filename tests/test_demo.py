@@ -12,14 +12,19 @@ from string import Template
 import pytest
 
 from demo import readers, story, verdict
-from demo.mails import Mail
+from demo.mails import Known, Mail
+from demo.mails import read as read_mail
 from demo.site import documents
 from demo.site.server import Site, serving
 from digest import editions, manuscripts, stories
 from digest.extract import extract
 from digest.feeds.parse import ParsedFeed, parse
+from digest.personalise import Press
 from digest.tables import read_json_lines
-from digest.values import ArticleDraft, Image
+from digest.values import ArticleDraft, Image, Reader
+from digest.variants import choose
+
+from . import samples
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -93,6 +98,30 @@ def mail(recipient: str, issue: int, *stories: str, sections: tuple[str, ...] = 
     return Mail(Path(), recipient, issue, sections, stories, ())
 
 
+def test_mails_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    renamed = replace(samples.SECTIONS[1], title="From the harbours")  # no line of a mail begins with "From "
+    edition = replace(samples.EDITION, sections=(samples.SECTIONS[0], renamed, *samples.SECTIONS[2:]))
+    compiled = samples.compiled(samples.content(edition))
+    keys = (("a", b"k" * 32),)
+    envelope = Press(compiled, keys, "b.example.org", 90_000).message(
+        choose(compiled.content, None, None), Reader(7, 8, "ann@example.org"), NOW
+    )
+    path = tmp_path / "mail.eml"
+    head = f"Return-Path: <{envelope.sender}>\r\nDelivered-To: {envelope.recipient}\r\n"
+    path.write_bytes(head.encode() + envelope.message)
+    known = Known(
+        keys,
+        frozenset(section.title for section in edition.sections),
+        {item.url: str(key) for key, item in compiled.content.items.items()},
+    )
+    received = read_mail(path, known)
+    shown = choose(compiled.content, None, None).shown
+    assert received.faults == ()
+    assert received.issue == 7
+    assert received.sections == tuple(edition.sections[index].title for index, _ in shown)
+    assert received.stories == tuple(str(key) for _, keys_ in shown for key in keys_)
+
+
 GOOD = (mail("a", 1, "x", sections=("Top", "Health")), mail("b", 1, "x", "y"), mail("a", 2, "z"))
 EXPECTED = verdict.Expected({"a": None, "b": frozenset()}, always=frozenset({"Top"}), gone="b")
 
@@ -112,6 +141,7 @@ def test_judge_is_content_with_what_is_right() -> None:
         ((*GOOD[:2], mail("a", 2, "z", "z")), {"stories"}),
         ((*GOOD[:2], mail("a", 2)), {"stories"}),
         ((GOOD[0], replace(GOOD[1], sections=("Top", "Health")), GOOD[2]), {"sections"}),
+        ((GOOD[0], replace(GOOD[1], sections=()), GOOD[2]), {"sections"}),
         ((GOOD[0], replace(GOOD[1], faults=("broken",)), GOOD[2]), {"parse defects"}),
         (GOOD[:2], {"issues", "second issue"}),
     ],
