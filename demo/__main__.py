@@ -1,4 +1,4 @@
-"""``python -m demo [--keep]``: the demo in ``var/demo`` of this checkout. Exit code 0 if all is as it must be."""
+"""``python -m demo [--keep] [--readers N]``: the demo in ``var/demo`` of this checkout. 0 if all is as it must be."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ _INTERRUPTED = 130
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m demo", description="The whole story of digest on one machine.")
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C")
-    keep: bool = parser.parse_args().keep
+    parser.add_argument("--readers", type=int, default=1000, metavar="N", help="how many get both issues (1000)")
+    chosen = parser.parse_args()
+    keep: bool = chosen.keep
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen()
     with _own_folder(ROOT / "var") as folder, serving(datetime.now(UTC)) as site:
-        story = Story(folder, site, screen)
+        story = Story(folder, site, chosen.readers, screen)
         told = False
         try:
             story.tell()

@@ -23,7 +23,6 @@ from demo.site.server import Site
 from digest.settings import Settings, load
 
 EDITION = "meridian"
-READERS = 1000
 TEMPLATE = Path(__file__).with_name("edition.toml")
 _SETTINGS = """
 [fetch]
@@ -40,10 +39,11 @@ _PAGES = {"v": "web version", "p": "preferences", "u": "unsubscribe (only shown:
 
 
 class Story:
-    """One run: its folder, its newspapers and ``digest up`` once it is started."""
+    """One run: its folder, its newspapers, how many readers it has, and ``digest up`` once it is started."""
 
-    def __init__(self, folder: Path, site: Site, screen: Screen) -> None:
+    def __init__(self, folder: Path, site: Site, readers: int, screen: Screen) -> None:
         self.folder = folder
+        self._readers = readers
         self._site = site
         self._screen = screen
         self._commands = Commands(folder, screen)
@@ -55,10 +55,10 @@ class Story:
         self._set_up()
         self._take_news_in()
         self._import_readers()
-        self._bring_out("First issue", READERS)
+        self._bring_out("First issue", self._readers)
         self._unsubscribe_one()
         self._next_day()
-        self._bring_out("Second issue", READERS - 1)
+        self._bring_out("Second issue", self._readers - 1)
         self._report()
 
     def end(self) -> None:
@@ -108,15 +108,15 @@ class Story:
 
     def _import_readers(self) -> None:
         self._screen.step(
-            f"{READERS:,} readers of the daily digest, and {len(readers.FAULTS)} lines that can't be taken"
+            f"{self._readers:,} readers of the daily digest, and {len(readers.FAULTS)} lines that can't be taken"
         )
         optional = [section["key"] for section in self._edition["section"] if section.get("optional", True)]
-        readers.write(self.folder / "readers.csv", READERS, optional)
+        readers.write(self.folder / "readers.csv", self._readers, optional)
         consent = "they asked for it when they subscribed to the paper"
         options = ("--edition", EDITION, "--consent", consent, "--rejects", self._refused.name)
         self._commands.run("subscriber", "import", "readers.csv", *options)
         refused = self._refused.read_text(encoding="utf-8").count("\n") - 1
-        if refused != len(readers.FAULTS) or len(self._choices) != READERS:
+        if refused != len(readers.FAULTS) or len(self._choices) != self._readers:
             raise DemoError(f"{refused} lines were rejected and {len(self._choices)} taken")
 
     def _bring_out(self, title: str, count: int) -> None:

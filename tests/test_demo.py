@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +14,7 @@ from string import Template
 import pytest
 
 from demo import readers, story, verdict
+from demo.__main__ import ROOT
 from demo.mails import Known, Mail
 from demo.mails import read as read_mail
 from demo.site import documents
@@ -148,3 +151,12 @@ def test_judge_is_content_with_what_is_right() -> None:
 )
 def test_judge_names_what_is_wrong(mails: tuple[Mail, ...], wrong: set[str]) -> None:
     assert {finding.what for finding in verdict.judge(mails, EXPECTED) if not finding.good} == wrong
+
+
+def test_the_whole_story_ends_well() -> None:
+    """What ``make demo`` runs, with fewer readers."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "demo", "--readers", "60"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
+    assert "60 mails to 60 distinct recipients" in ended.stdout
