@@ -11,10 +11,11 @@ import pytest
 from digest import editions as edition_files
 from digest.edits import Edit, Verb
 from digest.errors import InputError, StateError
-from digest.flows import editions, operate, publish, review, schedules
+from digest.flows import audience, editions, operate, publish, review, schedules
 from digest.settings import Settings
 from digest.states import IssueState
 from digest.store import archive, issues
+from digest.store.subscribers import Choice
 from digest.values import Issue, IssueContent, ScheduleSpec
 
 from .conftest import NOW
@@ -208,6 +209,25 @@ def test_a_newer_issue_ends_one_that_could_not_be_composed(world: World) -> None
     evening = publish.publish(app.database, 2, app.compile, app.settings.deliver, app.now())
     assert (evening.state, found(world, 1).state) == (IssueState.SENDING, IssueState.CANCELLED)
     assert tick(world) == []
+
+
+@pytest.mark.parametrize("stays", [(), ("weekly@x.example",)])
+def test_an_issue_is_over_when_the_next_one_has_all_that_waited_of_it(world: World, stays: tuple[str, ...]) -> None:
+    world.readers("late@x.example", *stays, hour="20", time_zone="UTC")
+    world.later(hours=1)
+    (morning,) = tick(world)
+    sent(world)
+    for address in stays:
+        reader, weekly = world.subscription(address), Choice("weekly", hour=20)
+        audience.change_preferences(world.app.database, reader.id, reader.person, weekly, world.app.now(), source="test")
+    world.articles(draft(3))
+    world.later(hours=11)
+    (evening,) = tick(world)
+    assert world.counts(morning) == {"accepted": 1, "cancelled": 1} | ({"pending": 1} if stays else {})
+    assert world.state(morning) == ("sending" if stays else "sent")
+    world.later(hours=2)
+    assert set(sent(world)) == {"a@x.example", "late@x.example", *stays}
+    assert {world.state(morning), world.state(evening)} == {"sent"}
 
 
 # ------------------------------------------------------------------------------------------------ send now

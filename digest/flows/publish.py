@@ -207,9 +207,10 @@ def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now:
     dues = {wish: schedule.due(begins, wish, edition.time_zone, now) for wish in wishes}
     expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
     expansion.start_serving(connection, issue)
-    expansion.supersede(connection, issue, now)
+    older = expansion.supersede(connection, issue, now)
     _overtake(connection, issue, now)
-    issues.finish_if_settled(connection, issue.id, now)
+    for each in (*older, issue.id):
+        issues.finish_if_settled(connection, each, now)
 
 
 def _archive(connection: Connection, issue: Issue, now: datetime) -> None:

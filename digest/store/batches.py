@@ -6,13 +6,14 @@ Only the holder of the lease puts deliveries on the wire, a group at a time, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, and_, exists, func, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from digest.states import DeliveryEvent, DeliveryState, IssueState
+from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueState
 from digest.store.deliveries import move_where
 from digest.store.schema import batches, deliveries, issues
 
@@ -93,6 +94,17 @@ def release(connection: Connection, lease: Lease, failures: int, not_before: dat
         .where(_batch(lease.issue_id, lease.batch))
         .values(due_at=due_at, lease_owner=None, lease_until=None, failures=failures)
     )
+
+
+def rest(connection: Connection, issue_ids: Sequence[int]) -> None:
+    """Nothing is due any more of these issues' batches that hold nothing open. A leased one is its worker's to judge."""
+    open_ones = exists().where(
+        deliveries.c.issue_id == batches.c.issue_id,
+        deliveries.c.batch == batches.c.number,
+        deliveries.c.state.in_(OPEN_DELIVERY),
+    )
+    theirs = and_(batches.c.issue_id.in_(issue_ids), batches.c.due_at.is_not(None), batches.c.lease_owner.is_(None))
+    connection.execute(update(batches).where(theirs, ~open_ones).values(due_at=None, queued_at=None))
 
 
 def failures(connection: Connection, lease: Lease) -> int:

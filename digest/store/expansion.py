@@ -29,6 +29,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from digest.schedule import Due, Wish
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
 from digest.store import trials
+from digest.store.batches import rest
 from digest.store.deliveries import move_where
 from digest.store.schema import Moment, batches, deliveries, issues, subscribers, subscriptions
 from digest.store.subscribers import ALL_DAYS
@@ -162,8 +163,9 @@ def start_serving(connection: Connection, issue: Issue) -> None:
     connection.execute(statement.values(covered_until=issue.covers_from))
 
 
-def supersede(connection: Connection, issue: Issue, now: datetime) -> int:
-    """Cancel what is still waiting of the edition's older issues for readers of this one: it holds those stories."""
+def supersede(connection: Connection, issue: Issue, now: datetime) -> list[int]:
+    """Cancel what is still waiting of the edition's older issues for readers of this one: it holds those stories.
+    Returns those issues, some of which may have nothing left to do."""
     older = select(issues.c.id).where(
         issues.c.edition_id == issue.edition_id,
         issues.c.id != issue.id,
@@ -175,4 +177,6 @@ def supersede(connection: Connection, issue: Issue, now: datetime) -> int:
     connection.execute(theirs.order_by(*batches.primary_key).with_for_update())  # workers hold these while they take
     mine = select(deliveries.c.subscription_id).where(deliveries.c.issue_id == issue.id)
     where = and_(deliveries.c.issue_id.in_(older_ids), deliveries.c.subscription_id.in_(mine))
-    return move_where(connection, where, DeliveryEvent.CANCEL, now, reason=f"superseded by issue {issue.id}")
+    move_where(connection, where, DeliveryEvent.CANCEL, now, reason=f"superseded by issue {issue.id}")
+    rest(connection, older_ids)
+    return older_ids
