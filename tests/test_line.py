@@ -219,7 +219,7 @@ def test_an_issue_is_over_when_the_next_one_has_all_that_waited_of_it(world: Wor
     sent(world)
     for address in stays:
         reader, weekly = world.subscription(address), Choice("weekly", hour=20)
-        audience.change_preferences(world.app.database, reader.id, reader.person, weekly, world.app.now(), source="test")
+        audience.change_preferences(world.app.database, reader.id, reader.person, weekly, NOW, source="test")
     world.articles(draft(3))
     world.later(hours=11)
     (evening,) = tick(world)

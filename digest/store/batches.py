@@ -97,7 +97,7 @@ def release(connection: Connection, lease: Lease, failures: int, not_before: dat
 
 
 def rest(connection: Connection, issue_ids: Sequence[int]) -> None:
-    """Nothing is due any more of these issues' batches that hold nothing open. A leased one is its worker's to judge."""
+    """Nothing is due any more of these issues' batches that hold nothing open. Of a leased one its worker judges."""
     open_ones = exists().where(
         deliveries.c.issue_id == batches.c.issue_id,
         deliveries.c.batch == batches.c.number,
