@@ -218,6 +218,17 @@ def test_a_move_to_an_address_that_is_erased_meanwhile_leaves_nothing_of_it(
     assert not _known(world)
 
 
+def test_who_signs_up_at_the_address_he_moves_to_is_one_reader(world: World) -> None:
+    world.readers(BOB)
+    errands.ask(world.app.database, errands.Kind.MOVE, world.subscription(BOB).id, NOW, ANN)
+    with world.app.database.read() as connection:
+        errand = errand_store.get(connection, connection.execute(select(schema.errands.c.id)).scalar_one())
+    assert errand
+    with when(world.app.database, "before", "UPDATE subscribers", lambda: _elsewhere(lambda: _sign_up(world))):
+        assert errands.move(world.app.database, errand, NOW)
+    assert (world.subscription(ANN).state, world.subscription(BOB).state) == ("active", "unsubscribed")
+
+
 def test_who_signs_up_again_while_his_past_is_swept_away_stays(world: World, pool: ThreadPoolExecutor) -> None:
     _sign_up(world)
     signup.expire_pending(world.app.database, NOW + timedelta(days=8))

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from digest import addresses
 from digest.errors import NotFoundError
@@ -90,7 +91,8 @@ def send(
 def move(database: Database, errand: Errand, now: datetime, ip: str = "") -> bool:
     """do: give the reader his new address, tell the old one. Where the new address is a reader already, it takes over
     what it has not got itself. False when it was done before, or replaced."""
-    with database.write() as connection:
+
+    def act(connection: Connection) -> bool:
         forgetting.hold_off(connection)
         if not errands.remove(connection, errand):
             return False
@@ -107,7 +109,12 @@ def move(database: Database, errand: Errand, now: datetime, ip: str = "") -> boo
             subscribers.change_address(connection, errand.subscriber_id, errand.address)
             consent.record(connection, [one.id for one in theirs], "preferences", now, "link", "a new address", ip)
         _tell(connection, errand, old, now)
-    return True
+        return True
+
+    try:
+        return database.persist(act)
+    except IntegrityError:  # the new address has become a reader's meanwhile
+        return database.persist(act)
 
 
 def _tell(connection: Connection, errand: Errand, old: str, now: datetime) -> None:
