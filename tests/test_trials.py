@@ -348,6 +348,14 @@ def test_a_trial_that_leaves_no_rest_ends_at_its_time_with_its_verdict(
     assert f"nobody was left to get the better subject. {why}" in " ".join("".join(capsys.readouterr()).split())
 
 
+def test_who_tries_on_everybody_is_told_that_nobody_waits(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    issue = waiting_issue(world)
+    for share, then in (("20", "the rest waits 2 hours"), ("100", "in 2 hours it is known which was better")):
+        words = ["issue", "trial", str(issue.id), "--b", B, "--share", share]
+        command(args=words, obj=Door(app=world.app), standalone_mode=False)
+        assert then in capsys.readouterr().err
+
+
 def test_a_trial_of_an_issue_that_is_paused_or_cancelled_says_so(world: World) -> None:
     issue = sent(world)
     operate.pause(world.app.database, issue.id, NOW)

@@ -50,7 +50,8 @@ def trial(
     elif a or b:
         tried = Trial(number, (a.strip(), b.strip()), share, round(hours * 60))
         trials.plan(door.database, tried, who(by), door.now())
-        say(f"issue {number}: {share} % of its audience gets one of two subjects, the rest waits {hours:g} hours")
+        rest = f"the rest waits {hours:g} hours" if share < 100 else f"in {hours:g} hours it is known which was better"
+        say(f"issue {number}: {share} % of its audience gets one of two subjects, {rest}")
     else:
         found = trials.standing(door.database, number)
         if found is None:
