@@ -233,6 +233,14 @@ def test_an_issue_is_over_when_the_next_one_has_all_that_waited_of_it(world: Wor
 # ------------------------------------------------------------------------------------------------ send now
 
 
+def test_what_was_reviewed_is_not_replaced_by_another_in_the_moment_it_goes_out(world: World) -> None:
+    morning = drafted(world)
+    world.later(hours=1, minutes=1)
+    with pytest.raises(StateError, match=f"issue {morning.id} of tide .* goes out now"):
+        world.publish()
+    assert [issue.id for issue in tick(world)] == [morning.id]
+
+
 @pytest.mark.parametrize("hold", [False, True])
 def test_a_draft_can_be_sent_before_its_slot_and_nothing_more_comes_out_then(world: World, hold: bool) -> None:
     world.readers("late@x.example", hour="9", time_zone="UTC")

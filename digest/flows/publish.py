@@ -72,10 +72,10 @@ def open_now(
         edition_id, edition = editions.require(connection, edition_name)
         cadence = cadence_of(edition, cadence)
         for other in issues.waiting(connection, edition_id, cadence):
-            next_step = outlook.outlook(other, edition.approval, now)
-            if other.segment == segment and other.state is IssueState.COMPOSED and next_step is not Outlook.DUE:
+            if other.segment == segment and other.state is IssueState.COMPOSED:
                 raise StateError(
-                    f"issue {other.id} of {edition_name} ({cadence}) has what is new and {next_step}",
+                    f"issue {other.id} of {edition_name} ({cadence}) has what is new and "
+                    f"{outlook.outlook(other, edition.approval, now)}",
                     f"bring it out with `digest issue send-now {other.id}`, "
                     f"or end it with `digest issue cancel {other.id}` to send another",
                 )
