@@ -25,7 +25,7 @@ COMMANDS = {
     "send": ("run", "Bring an issue out now, outside its schedule."),
     "status": ("run", "What is going on: processes, open and recent issues, the next slots."),
     "report": (
-        "run",
+        "report",
         "The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt.",
     ),
     "up": (

@@ -76,6 +76,15 @@ def show_json(value: object) -> None:
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))  # noqa: T201
 
 
+def stream_json(values: Iterable[object]) -> None:
+    """Print a JSON list, one value a line, as they come: there may be a million."""
+    before = "["
+    for value in values:
+        print(before + json.dumps(plain(value), ensure_ascii=False), end="")  # noqa: T201
+        before = ",\n"
+    print("[]" if before == "[" else "]")  # noqa: T201
+
+
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Print a table that fits the terminal; long cells wrap, nothing is cut off. Columns of numbers are aligned right.
     Without rows only a line saying so is printed."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from digest.cli import review, trial
-from digest.cli.common import Json, Number, get_app, plain, say, show_json, show_table
+from digest.cli.common import Json, Number, get_app, local_time, plain, say, show_json, show_table
 from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError
 from digest.flows import clicks, operate, trials
@@ -34,7 +34,7 @@ def list_(
 ) -> None:
     """The newest issues: what comes next of those under review, and how many of the others' deliveries stand where."""
     door = get_app(ctx)
-    found = operate.progress(door.database, edition=edition or None, limit=last)
+    found = operate.progress(door.database, edition=edition or None, limit=last, now=door.now())
     if json:
         show_json([coming_json(progress, door.now()) for progress in found])
     else:
@@ -59,7 +59,7 @@ def show(
         reasons = operate.why(door.database, number, door.load)
         show_json(why_as_json(reasons)) if json else show_why(reasons)
         return
-    (progress,) = operate.progress(door.database, [number])
+    (progress,) = operate.progress(door.database, [number], now=door.now())
     contents = operate.contents(door.database, number)
     following = clicks.following(door.database, door.load, number)
     tried = trials.standing(door.database, number)
@@ -137,7 +137,19 @@ def _notes(progress: Progress, now: datetime) -> str:
     """Why an issue stands as it does, what comes next, and all its deliveries that are not simply accepted."""
     standing = [f"{n} {state}" for state, n in progress.counts.items() if state is not DeliveryState.ACCEPTED]
     deliveries = ", ".join(sorted(standing)).replace("_", " ")
-    return "; ".join(filter(None, [progress.issue.reason, review.coming(progress, now), deliveries]))
+    return "; ".join(
+        filter(None, [progress.issue.reason, review.coming(progress, now), deliveries, _waiting(progress)])
+    )
+
+
+def _waiting(progress: Progress) -> str:
+    """For what untried deliveries wait: ``8 wait for their hour, the next Tue 2026-11-24 07:00 CET``."""
+    waiting = progress.waiting
+    if waiting is None:
+        return ""
+    told = [f"{waiting.hour:,} wait for their hour"] if waiting.hour else []
+    told += [f"{waiting.trial:,} for the end of the trial"] if waiting.trial else []
+    return f"{' and '.join(told)}, the next {local_time(waiting.first, progress.time_zone)}"
 
 
 def show_contents(contents: Contents, all_: bool) -> None:

@@ -1,4 +1,4 @@
-"""The commands that run things and show how they go: send, status, report, up, worker, beat, web."""
+"""The commands that run things and show how they go: send, status, up, worker, beat, web."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from digest.app import App
 from digest.cli import COMMANDS
 from digest.cli import issue as issues
-from digest.cli.common import Door, Json, Number, get_app, local_time, plain, say, show_json, show_table, warn
+from digest.cli.common import Door, Json, get_app, local_time, plain, say, show_json, show_table, warn
 from digest.cli.segment import confirm_readers
-from digest.cli.trial import show_trial
 from digest.errors import InputError, UnavailableError
 from digest.flows import audience as readers
-from digest.flows import clicks, operate, publish, schedules, segments, trials
+from digest.flows import operate, publish, schedules, segments
 from digest.outlook import Outlook, outlook
 from digest.segments import Node
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
@@ -29,13 +28,11 @@ from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 _WATCH_SECONDS = 0.5
 _SHOWN = 5  # issues: their deliveries are counted at each look, 0.3 s for a million
 _SOON = timedelta(seconds=30)  # a slot so near is waited for
-_IN_DOUBT_SHOWN = 50
 
 
 def register(app: typer.Typer) -> None:
     app.command("send", epilog="Examples: digest send world --now\n\ndigest send world --now --segment testers")(send)
     app.command("status", epilog="Example: digest status --watch")(status)
-    app.command("report", epilog="Example: digest report 12 --json")(report)
     for name in ("up", "worker", "beat", "web"):
         example = f"Example: digest --config /etc/digest.toml {name}"
         app.command(name, help=COMMANDS[name][1], epilog=example)(_process(name))
@@ -95,7 +92,7 @@ def status(
     app = get_app(ctx)
     if watch:
         _watch(app)
-    recent = operate.progress(app.database, limit=last)
+    recent = operate.progress(app.database, limit=last, now=app.now())
     planned = sorted((s for s in schedules.listing(app.database) if s.next_slot_at), key=lambda s: str(s.next_slot_at))
     workers = _workers(app)
     if json:
@@ -160,40 +157,6 @@ def _slot_is_near(app: App) -> bool:
 def _standing(progress: operate.Progress) -> str:
     waiting = progress.counts.get(DeliveryState.DEFERRED, 0)
     return f"{progress.issue.state}, {waiting} deferred" if waiting else str(progress.issue.state)
-
-
-# ----------------------------------------------------------------------------------------------- report
-
-
-def report(ctx: typer.Context, number: Number, json: Json = False) -> None:
-    """The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt."""
-    app = get_app(ctx)
-    account = operate.account(app.database, number)
-    progress, issue = account.progress, account.progress.issue
-    following = clicks.following(app.database, app.load, number)
-    tried = trials.standing(app.database, number)
-    if json:
-        reasons = [{"state": state, "reason": reason, "count": count} for state, reason, count in account.reasons]
-        doubt = [{"address": address, "reason": reason} for address, reason in account.in_doubt]
-        read = {"clicks": plain(following), "trial": plain(tried)}
-        show_json(issues.as_json(progress) | {"reasons": reasons, "in_doubt": doubt} | read)
-        return
-    show_table(issues.COLUMNS, [issues.line(progress, app.now())], f"Issue {issue.id}")
-    show_table(("deliveries", "count"), [(state, count) for state, count in sorted(progress.counts.items())])
-    if issue.composed_at and issue.ended_at:
-        seconds = (issue.ended_at - issue.composed_at).total_seconds()
-        accepted = progress.counts.get(DeliveryState.ACCEPTED, 0)
-        say(f"sent in {seconds:.1f} s, {accepted / max(seconds, 0.001):.0f} accepted a second")
-    issues.show_following(following)
-    if tried:
-        show_trial(tried)
-    if account.reasons:
-        show_table(("state", "reason", "count"), account.reasons, "Why mail was not accepted")
-    if account.in_doubt:
-        rows = account.in_doubt[:_IN_DOUBT_SHOWN]
-        show_table(
-            ("in doubt", "reason"), rows, f"In doubt: {len(account.in_doubt)}; see `digest issue resolve --help`"
-        )
 
 
 # --------------------------------------------------------------------------------------------- processes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,23 +13,29 @@ from digest.codec import codec
 from digest.errors import NotFoundError, StateError
 from digest.flows.schedules import use_up
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
-from digest.store import archive, batches, changes, deliveries, editions, issues
+from digest.store import archive, batches, changes, deliveries, editions, issues, ledger
 from digest.store.changes import Change
 from digest.store.database import Database
+from digest.store.ledger import Entry, Pace, Waiting
 from digest.values import CompiledIssue, Issue, Item
 from digest.variants import choose
 from digest.why import Placed, explained
 
+_BEFORE = frozenset({IssueState.SCHEDULED, IssueState.COMPOSED})
+_ON_ITS_WAY = frozenset({IssueState.SENDING, IssueState.PAUSED})
+_PAGE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """An issue and how many of its deliveries stand in each state. Of one that is not on its way yet, whether its
-    edition asks for ``approval``, and the edition's ``time_zone``."""
+    """An issue, its edition's ``time_zone`` and how many of its deliveries stand in each state. Of one that is not on
+    its way yet, whether its edition asks for ``approval``; of one that is, who is ``waiting`` for his time."""
 
     issue: Issue
     counts: Mapping[DeliveryState, int]
     approval: bool = False
     time_zone: str = "UTC"
+    waiting: Waiting | None = None
 
     @property
     def total(self) -> int:
@@ -47,11 +53,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The exact account of an issue: progress, why mail was not accepted, and every delivery in doubt by name."""
+    """The exact account of an issue: progress, why mail was not accepted, every delivery in doubt by name, how many
+    readers sent ``feedback`` of which kind, and how fast it went."""
 
     progress: Progress
     reasons: tuple[tuple[DeliveryState, str, int], ...]
     in_doubt: tuple[tuple[str, str], ...]
+    feedback: Mapping[str, int]
+    pace: Pace | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +86,13 @@ class Contents:
 
 
 def progress(
-    database: Database, issue_ids: list[int] | None = None, edition: str | None = None, limit: int = 20
+    database: Database,
+    issue_ids: list[int] | None = None,
+    edition: str | None = None,
+    limit: int = 20,
+    now: datetime | None = None,
 ) -> list[Progress]:
-    """The newest issues, or those named, with their counts."""
+    """The newest issues, or those named, with their counts; with ``now`` also who waits then."""
     with database.read() as connection:
         found = (
             [_get(connection, issue_id) for issue_id in issue_ids]
@@ -87,24 +100,51 @@ def progress(
             else issues.newest(connection, edition, limit)
         )
         counts = deliveries.counts(connection, [issue.id for issue in found])
-        return [_progress(connection, issue, counts[issue.id]) for issue in found]
+        going = [issue.id for issue in found if now and issue.state in _ON_ITS_WAY]
+        waiting = ledger.waiting(connection, going, now) if now and going else {}
+        zones = editions.time_zones(connection)
+        return [
+            Progress(
+                issue,
+                counts[issue.id],
+                issue.state in _BEFORE and editions.get(connection, issue.edition).approval,
+                zones[issue.edition],
+                waiting.get(issue.id),
+            )
+            for issue in found
+        ]
 
 
-def _progress(connection: Connection, issue: Issue, counts: Mapping[DeliveryState, int]) -> Progress:
-    if issue.state not in {IssueState.SCHEDULED, IssueState.COMPOSED}:
-        return Progress(issue, counts)
-    _, edition = editions.require(connection, issue.edition)
-    return Progress(issue, counts, edition.approval, edition.time_zone)
-
-
-def account(database: Database, issue_id: int) -> Account:
-    (current,) = progress(database, [issue_id])
+def account(database: Database, issue_id: int, now: datetime | None = None) -> Account:
+    """The account of an issue. Raises ``NotFoundError``."""
+    (current,) = progress(database, [issue_id], now=now)
     with database.read() as connection:
         return Account(
             current,
             tuple(deliveries.reasons(connection, issue_id)),
             tuple(deliveries.named(connection, issue_id, DeliveryState.IN_DOUBT)),
+            ledger.feedback(connection, issue_id),
+            ledger.pace(connection, issue_id),
         )
+
+
+def readers(database: Database, issue_id: int, state: DeliveryState | None = None) -> Iterator[Entry]:
+    """What became of an issue for each of its readers, or those in one state, fetched in pages. Raises
+    ``NotFoundError`` before the first."""
+    with database.read() as connection:
+        _get(connection, issue_id)
+
+    def pages() -> Iterator[Entry]:
+        after = 0
+        while True:
+            with database.read() as connection:
+                found = ledger.page(connection, issue_id, state, after, _PAGE)
+            yield from found
+            if len(found) < _PAGE:
+                return
+            after = found[-1].subscription_id
+
+    return pages()
 
 
 def contents(database: Database, issue_id: int) -> Contents:

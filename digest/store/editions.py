@@ -81,6 +81,11 @@ def review_minutes(connection: Connection) -> dict[int, int]:
     return {row.id: row.spec.get("review_minutes", 0) for row in rows}
 
 
+def time_zones(connection: Connection) -> dict[str, str]:
+    """Each edition's time zone, by its name."""
+    return {row.name: row.spec["time_zone"] for row in connection.execute(select(editions.c.name, editions.c.spec))}
+
+
 def readers(connection: Connection) -> dict[int, int]:
     """Active subscriptions per edition id."""
     statement = (

@@ -38,6 +38,8 @@ from digest.values import Issue
 
 _NO_HOUR = -1
 _PER_MOMENT = 10_000_000  # numbers kept for the batches due at one moment, of which there are some hundred at most
+AT_ONCE = _PER_MOMENT
+"""The batches below this number are of readers without a wish of their own: due when the issue goes out."""
 _wished = Table(  # not bound as parameters: fourteen thousand zones and hours are more than a statement takes
     "wished",
     MetaData(),
