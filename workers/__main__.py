@@ -17,6 +17,8 @@ from pathlib import Path
 from digest.app import App
 from digest.errors import DigestError
 
+_INTERRUPTED = 130
+
 
 def main(arguments: list[str]) -> int:
     name, config = arguments
@@ -30,16 +32,19 @@ def main(arguments: list[str]) -> int:
     except DigestError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
+    except KeyboardInterrupt:  # before there is anything to end
+        return _INTERRUPTED
     return 0
 
 
 def _up(app: App, config: Path) -> None:
     """Everything: the embedded parts where nothing else is configured, then web, worker and beat."""
-    from workers.supervise import Child, Group, command
+    from digest.queue import broker_socket
+    from workers.lock import only_group
+    from workers.supervise import GRACE_SECONDS, Child, Group, command
 
     settings = app.settings
     app.database.check()  # its faults are said once, here
-    embedded = ["broker"] * settings.embedded_broker + ["mailbox"] * settings.embedded_mailbox
 
     def ready(child: Child) -> bool:
         if child.name != "broker":
@@ -52,11 +57,22 @@ def _up(app: App, config: Path) -> None:
 
     if not settings.embedded_broker:
         app.queue.check()
-    where = f"mail is kept in {app.mailbox_dir}" if settings.embedded_mailbox else f"mail goes to {settings.smtp.host}"
-    logging.info("digest is up: pages at %s, %s; Ctrl-C ends it", settings.base_url, where)
-    children = [Child(name, command(name, config), leaned_on=True) for name in embedded]
-    children += [Child(name, command(name, config)) for name in ("web", "worker", "beat")]
-    Group(children, ready).run()
+    children = [Child(name, command(name, config)) for name in ("web", "worker", "beat")]
+    if settings.embedded_mailbox:
+        children.insert(0, Child("mailbox", command("mailbox", config), leaned_on=True))
+    if settings.embedded_broker:
+        socket = broker_socket(settings)
+        children.insert(0, Child("broker", command("broker", config), leaned_on=True, socket=socket))
+    with only_group(settings.state_dir, 2 * GRACE_SECONDS + 5) as ending:
+        logging.info("digest is up: pages at %s, %s; Ctrl-C ends it", settings.base_url, _where_mail_goes(app))
+        Group(children, ready, ending).run()
+
+
+def _where_mail_goes(app: App) -> str:
+    settings = app.settings
+    if settings.embedded_mailbox:
+        return f"mail is kept in {app.mailbox_dir}"
+    return f"mail goes to {', '.join(route.host for route in settings.routes)}"
 
 
 def _worker(app: App, _config: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 log = logging.getLogger(__name__)
-_GRACE_SECONDS = 25.0
+GRACE_SECONDS = 25.0
 _STEADY_SECONDS = 30.0
 _LONGEST_WAIT = 30.0
 _PR_SET_PDEATHSIG = 1
@@ -23,24 +23,29 @@ _PR_SET_PDEATHSIG = 1
 @dataclass
 class Child:
     """One process of the group: what it is called, how it is started, whether others lean on it (it then ends after
-    them), and how often it has ended by itself."""
+    them), the socket it is of no use without, and how often it has ended by itself."""
 
     name: str
     command: Sequence[str]
     leaned_on: bool = False
+    socket: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
     started_at: float = 0.0
     start_after: float = field(default=0.0)
+    served: bool = False  # its socket was seen
 
 
 class Group:
     """Starts its children in order, starts again what ends by itself (ever more slowly), and on SIGTERM or SIGINT
     ends them: all at once, so that none waits for another's work to end; then those they leaned on."""
 
-    def __init__(self, children: Sequence[Child], ready: Callable[[Child], bool]) -> None:
+    def __init__(
+        self, children: Sequence[Child], ready: Callable[[Child], bool], on_end: Callable[[], None] = lambda: None
+    ) -> None:
         self._children = children
         self._ready = ready
+        self._on_end = on_end
         self._ending = threading.Event()
 
     def run(self) -> None:
@@ -56,12 +61,13 @@ class Group:
                 for child in self._children:
                     self._watch(child)
         finally:
+            self._on_end()
             self._end()
 
     def _start(self, child: Child) -> None:
         if self._ending.is_set():
             return
-        child.started_at = time.monotonic()
+        child.started_at, child.served = time.monotonic(), False
         child.process = subprocess.Popen(child.command, start_new_session=True, preexec_fn=_die_with_parent)
         log.info("%s: started, process %d", child.name, child.process.pid)
 
@@ -75,23 +81,34 @@ class Group:
             child.process, child.start_after = None, now + wait
         if child.process is None and now >= child.start_after:
             self._start(child)
+        if child.process and _is_cut_off(child):
+            log.warning("%s: %s is gone; ending it, to start it again", child.name, child.socket)
+            child.process.terminate()
 
     def _end(self) -> None:
         for leaned_on in (False, True):  # a worker that finishes its batch needs broker and mailbox until then
             _end_all([child for child in self._children if child.leaned_on is leaned_on])
 
 
+def _is_cut_off(child: Child) -> bool:
+    """Whether somebody has removed the socket it listens on: nobody can reach it, and it would never know."""
+    there = child.socket is not None and child.socket.exists()
+    cut_off = child.served and not there
+    child.served = there
+    return cut_off
+
+
 def _end_all(children: Sequence[Child]) -> None:
-    """Ask all of them to end, then see that they do: by force after ``_GRACE_SECONDS``."""
+    """Ask all of them to end, then see that they do: by force after ``GRACE_SECONDS``."""
     running = [(child.name, child.process) for child in children if child.process]
     for _, process in running:
         process.terminate()  # does nothing to one that has ended
-    deadline = time.monotonic() + _GRACE_SECONDS
+    deadline = time.monotonic() + GRACE_SECONDS
     for name, process in running:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            log.warning("%s: still there after %.0f s; killed", name, _GRACE_SECONDS)
+            log.warning("%s: still there after %.0f s; killed", name, GRACE_SECONDS)
             process.kill()
             process.wait()
 
