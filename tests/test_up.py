@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
 import subprocess
@@ -12,10 +14,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from celery.exceptions import WorkerLostError
 
 from digest.errors import DigestError
 from digest.queue import Queue, broker_socket
 from digest.settings import load
+from workers.logs import InALine
 
 from .conftest import KEY
 from .ports import free_port
@@ -121,6 +125,21 @@ def test_a_broker_without_its_socket_and_a_killed_pool_process_are_replaced_with
     group.terminate()
     assert group.wait(PATIENCE) == 0
     assert "Traceback" not in place.said
+
+
+@pytest.mark.parametrize(("error", "told"), [(WorkerLostError("signal 9"), 1), (ZeroDivisionError(), 5)])
+def test_a_task_whose_process_was_killed_is_told_in_a_line(error: Exception, told: int) -> None:
+    """In the log of the worker; what a task itself raises keeps its traceback."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.addFilter(InALine())
+    celery = logging.Logger("celery.worker.request")
+    celery.addHandler(handler)
+    try:
+        raise error
+    except (WorkerLostError, ZeroDivisionError):
+        celery.exception("deliver ended")
+    assert len(written.getvalue().splitlines()) == told
 
 
 def _pool(group: int) -> int:

@@ -76,9 +76,11 @@ def _where_mail_goes(app: App) -> str:
 
 
 def _worker(app: App, _config: Path) -> None:
+    from workers.logs import tell_in_a_line
     from workers.tasks import make_workers
 
     _check(app)
+    tell_in_a_line()
     _say_if_root()
     app.dkim_keys  # noqa: B018 - a key that can't be read is told now, not with the first mail
     # Not by Celery's command line, which brings 8 MB into each process.
@@ -103,8 +105,10 @@ def _say_if_root() -> None:
 
 def _beat(app: App, _config: Path) -> None:
     from workers.beat import run_beat
+    from workers.logs import tell_in_a_line
 
     _check(app)
+    tell_in_a_line()
     run_beat(app.settings)
 
 
