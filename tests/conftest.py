@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ import jinja2
 import psycopg
 import pytest
 from jinja2.bccache import Bucket
+from sqlalchemy import create_engine
 
 from digest.app import App
 from digest.settings import Settings
+from digest.store import database as database_module
 from digest.store.database import Database
 
 from . import postgres as postgres_server
@@ -46,6 +49,20 @@ class _CompiledOnce(jinja2.BytecodeCache):
 
 _COMPILED = _CompiledOnce()
 jinja2.Environment.bytecode_cache = property(lambda _: _COMPILED, lambda _, given: None)  # type: ignore[assignment]
+
+
+class _Statements(dict[tuple[Any, ...], Any]):
+    """SQL is compiled once in a process for each kind of database, not by each engine that a test makes."""
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get((type(key[0]), *key[1:]), default)
+
+    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
+        super().__setitem__((type(key[0]), *key[1:]), compiled)
+
+
+_STATEMENTS = {"compiled_cache": _Statements()}
+setattr(database_module, "create_engine", partial(create_engine, execution_options=_STATEMENTS))  # noqa: B010
 
 
 def pytest_collection_finish() -> None:
