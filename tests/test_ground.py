@@ -74,7 +74,7 @@ def test_a_write_that_raises_leaves_nothing(database: Database) -> None:
 
 
 def test_database_faults_are_said_in_a_line(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="digest init"):
+    with pytest.raises(NotFoundError, match="digest migrate"):
         Database(f"sqlite:///{tmp_path}/none.db").check()
     (tmp_path / "empty.db").touch()
     with pytest.raises(StateError, match="is empty"):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from string import Template
+from typing import Any
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
-from digest.settings import load
+from digest.cli import init
+from digest.settings import Settings, load
 
+from .conftest import KEY
 from .test_cli import folder, ready, run
 
 __all__ = ["folder", "ready"]  # fixtures
@@ -62,11 +69,48 @@ def test_init_asks(folder: Path) -> None:
     assert (folder / "there/var/digest.db").exists()
 
 
-def test_init_without_anybody_to_answer_says_what_to_do(folder: Path) -> None:
+def test_init_without_anybody_to_answer_takes_the_defaults_and_says_so(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "digest", "init"], stdin=subprocess.DEVNULL, text=True, capture_output=True, check=False
     )
-    assert done.returncode == 65
-    assert "nobody answers “SMTP server" in done.stderr
-    assert done.stderr.endswith("--yes takes the defaults\n")
-    assert list(folder.iterdir()) == []
+    assert done.returncode == 0
+    asked, told, *_ = done.stderr.splitlines()
+    assert asked.startswith("SMTP server")
+    assert told == "nobody answers, so the defaults are taken, as with --yes"
+    assert load(folder / "digest.toml").embedded_mailbox
+
+
+def test_the_sample_has_a_mail_to_show(ready: Path) -> None:
+    for command in ("edition apply edition.toml", "article import stories.jsonl", "preview daily --out here"):
+        assert run(*command.split()) == 0
+    text = "".join(path.read_text(encoding="utf-8") for path in (ready / "here").glob("*.txt"))
+    for title in ("Top story", "Trending", "Opinion", "Health", "From Asia", "Latest news"):
+        assert f"\n{title}\n" in text
+
+
+_SAMPLE = Path(init.__file__).with_name("digest.sample.toml")
+
+
+def test_the_sample_configuration_says_what_holds(folder: Path) -> None:
+    """All of it, uncommented, is valid; what it gives is the default, or an example where there is none; and it has
+    every table."""
+    asked = dict.fromkeys(("base_url", "database_url", "bounce_domain", "smtp_host", "smtp_username"), '""')
+    asked |= {"base_url": '"http://127.0.0.1:8025"', "database_url": '"sqlite:///var/digest.db"', "smtp_port": "587"}
+    asked |= {"smtp_password": '""', "smtp_security": '"starttls"', "secret_keys": f'["{KEY}"]'}
+    sample = re.sub(r"^# (?=\[|[a-z_]+ = )", "", _SAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    given = tomllib.loads(Template(sample).substitute(asked))
+    assert Settings(**given)
+    assert _told(given, Settings(secret_keys=(SecretStr(KEY),))) == []
+    assert set(Settings.model_fields) - set(given) == set()
+
+
+def _told(given: dict[str, Any], holds: BaseModel) -> list[str]:
+    """What is told otherwise than it is."""
+    wrong = []
+    for name, value in given.items():
+        default = getattr(holds, name)
+        if isinstance(default, BaseModel):
+            wrong += _told(value, default)
+        elif default and name != "secret_keys" and value != (str(default) if isinstance(default, Path) else default):
+            wrong.append(f"{name} is {default}, not {value}")
+    return wrong

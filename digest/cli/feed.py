@@ -65,8 +65,10 @@ def collect(
         reports = collect_feeds(door.database, door.settings, door.now(), names, everything, lambda _: advance(1))
     if json:
         show_json(reports)
-    else:
+    elif reports:
         _show(reports)
+    else:
+        say("no feed is due; `digest feed list` shows when they are, --all or a name reads them now")
     if any(report.error for report in reports):
         raise typer.Exit(1)
 

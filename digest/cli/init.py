@@ -21,7 +21,11 @@ from digest.settings import Settings, load
 from digest.store.database import Database
 
 _CONFIG = Path(__file__).with_name("digest.sample.toml")
-_SAMPLE = Path(__file__).with_name("edition.sample.toml")
+_SAMPLES = {"edition.toml": "edition.sample.toml", "stories.jsonl": "stories.sample.jsonl"}
+_NEXT = "write an edition.toml (docs/editions.md; --sample makes one), digest edition apply edition.toml, digest up"
+_NEXT_WITH_SAMPLE = (
+    "digest edition apply edition.toml, digest article import stories.jsonl, digest preview daily --open, digest up"
+)
 _SECURITY = {465: "tls", 25: "none"}
 
 
@@ -60,14 +64,16 @@ def init(
     smtp_password: Annotated[str | None, typer.Option(help="Or DIGEST_SMTP__PASSWORD when it runs.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults, ask nothing.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a configuration; its keys are kept.")] = False,
-    sample: Annotated[bool, typer.Option("--sample", help="Write edition.toml, an edition to begin with.")] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Write edition.toml and stories.jsonl to begin with.")
+    ] = False,
 ) -> None:
     """Write digest.toml and create the database."""
     config = ctx.ensure_object(Door).config
     path = directory / config.name if directory else config
     if path.exists() and not force:
         raise StateError(f"{path} exists", "replace it with --force, or run `digest migrate` for the database only")
-    ask = _silent if yes else _prompt
+    ask = _silent if yes else _Questions()
     host = _first(smtp_host, ask, "SMTP server (empty: the embedded mailbox)", "")
     ask_smtp = ask if host else _silent
     port = _port(_first(smtp_port, ask_smtp, "SMTP port", "587"))
@@ -85,12 +91,12 @@ def init(
     try:
         settings = _write(path, answers)
         if sample:
-            _write_sample(path.parent / "edition.toml")
+            _write_samples(path.parent)
         settings.state_dir.mkdir(parents=True, exist_ok=True)
         _migrate(settings)
     except OSError as error:
         raise InputError(f"can't write {error.filename}: {error.strerror}", "choose another folder") from None
-    say("Next: " + ("digest edition apply edition.toml, then " if sample else "") + "digest up")
+    say("Next: " + (_NEXT_WITH_SAMPLE if sample else _NEXT))
 
 
 def migrate(ctx: typer.Context) -> None:
@@ -110,13 +116,23 @@ def _silent(_question: str, default: str) -> str:
     return default
 
 
-def _prompt(question: str, default: str) -> str:
-    try:
-        return str(typer.prompt(question, default=default, show_default=bool(default), err=True)).strip()
-    except typer.Abort:
-        if sys.stdin.isatty():
-            raise
-        raise InputError(f"nobody answers “{question}”", "--yes takes the defaults") from None
+class _Questions:
+    """Asks until nobody answers, as in a container's set-up; from then on the defaults are taken."""
+
+    def __init__(self) -> None:
+        self._answered = True
+
+    def __call__(self, question: str, default: str) -> str:
+        if not self._answered:
+            return default
+        try:
+            return str(typer.prompt(question, default=default, show_default=bool(default), err=True)).strip()
+        except typer.Abort:
+            if sys.stdin.isatty():
+                raise
+        self._answered = False
+        say("\nnobody answers, so the defaults are taken, as with --yes")
+        return default
 
 
 def _hidden(question: str, default: str) -> str:
@@ -159,12 +175,14 @@ def _kept_keys(path: Path) -> list[str]:
     return keys if isinstance(keys, list) else []
 
 
-def _write_sample(path: Path) -> None:
-    if path.exists():
-        say(f"{path} exists and was left as it is")
-        return
-    path.write_text(_SAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
-    say(f"wrote {path}")
+def _write_samples(folder: Path) -> None:
+    for name, sample in _SAMPLES.items():
+        path = folder / name
+        if path.exists():
+            say(f"{path} exists and was left as it is")
+            continue
+        path.write_text(Path(__file__).with_name(sample).read_text(encoding="utf-8"), encoding="utf-8")
+        say(f"wrote {path}")
 
 
 def _migrate(settings: Settings) -> None:

@@ -193,9 +193,9 @@ class _Guarded(httpcore.NetworkBackend):
             raise UnavailableError(f"{host} is not known ({error})", "check the address and the name server") from None
         for address in () if self._allow_private else addresses:
             if not is_public(address):
-                raise UnavailableError(
-                    f"{host} is at {address}, which is no public address", "fetch.allow_private = true permits it"
-                )
+                what = host if host.strip("[]") == address else f"{host} is at {address}, which"
+                where = "in digest.toml permits it; then restart the workers"
+                raise UnavailableError(f"{what} is no public address", f"allow_private = true under [fetch] {where}")
         return addresses
 
 

@@ -59,12 +59,12 @@ class Database:
     def check(self) -> None:
         """Raise a clear error unless the database is there and its schema is this version's."""
         if self.dialect == "sqlite" and not Path(self.url.database or "").exists():
-            raise NotFoundError(f"no database at {self.url.database}", "create it with `digest init`")
+            raise NotFoundError(f"no database at {self.url.database}", "create it with `digest migrate`")
         with self.read() as connection:
             have = _version(connection)
         want = newest_version()
         if have is None:
-            raise StateError(f"the database {self.shown} is empty", "create its tables with `digest init`")
+            raise StateError(f"the database {self.shown} is empty", "create its tables with `digest migrate`")
         if have != want:
             raise StateError(f"the database {self.shown} is at version {have}, not {want}", "run `digest migrate`")
 
