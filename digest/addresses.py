@@ -34,7 +34,8 @@ def normalise(text: str) -> str:
     try:
         return _checked(given)
     except ValueError as error:
-        raise InputError(f"{_shown(given)} is no mail address", str(error).rstrip(".")) from None
+        reason = str(error).rstrip(".")
+        raise InputError(f"{_shown(given)} is no mail address", reason, fault="address", typed=given) from None
 
 
 def key(address: str) -> bytes:

@@ -68,6 +68,11 @@ def day(at: datetime, locale: str, zone: str) -> str:
     return numerals(format_date(at.astimezone(ZoneInfo(zone)), "full", locale=locale_of(locale)), locale)
 
 
+def appointment(at: datetime, locale: str, zone: str) -> str:
+    """``Saturday, 28 November 2026, 07:00``."""
+    return _joined(day(at, locale, zone), clock(at, locale, zone), locale)
+
+
 def date(at: datetime, locale: str, zone: str) -> str:
     """``23 November``, for a subject line."""
     return format_skeleton("MMMMd", at.astimezone(ZoneInfo(zone)), locale=locale_of(locale))

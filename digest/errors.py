@@ -33,9 +33,17 @@ class DigestError(Exception):
 
 
 class InputError(DigestError):
-    """A file, address or value that was given is malformed."""
+    """A file, address or value that was given is malformed.
+
+    Of what readers can give, ``fault`` names the words in which the pages tell it in their language, ``fault.<name>``
+    in the strings, and ``typed`` is what they gave."""
 
     exit_code = 65
+
+    def __init__(self, message: str, hint: str = "", *, fault: str = "other", typed: str = "") -> None:
+        super().__init__(message, hint)
+        self.fault = fault
+        self.typed = typed
 
 
 class NotFoundError(DigestError):

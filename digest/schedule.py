@@ -7,6 +7,7 @@ first time; one that would fall into the spring gap comes right after it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import takewhile
 from typing import NamedTuple
@@ -20,15 +21,16 @@ _CRON_FIELDS = 5
 _CRON_LENGTH = 80
 
 
-class Due(NamedTuple):
-    """When readers with one wish get an issue, and which day of the week that is to them, Monday being 0."""
-
-    at: datetime
-    day: int
+ALL_DAYS = 0b1111111
 
 
-Wish = tuple[str, int | None]
-"""A reader's time zone and the hour he wishes the issue at; ``None``: as it comes out."""
+class Wish(NamedTuple):
+    """What a reader wishes of an issue's time: his zone ("": the edition's), the hour (``None``: as it comes out), and
+    the days of the week he takes it on, a bit each, Monday the first."""
+
+    zone: str = ""
+    hour: int | None = None
+    days: int = ALL_DAYS
 
 
 def zone(name: str) -> ZoneInfo:
@@ -36,7 +38,15 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; outside the folder of zones; a folder, such as "Europe"
-        raise InputError(f"no time zone {name!r}", "use an IANA name such as Asia/Kolkata or Europe/Berlin") from None
+        hint = "use an IANA name such as Asia/Kolkata or Europe/Berlin"
+        raise InputError(f"no time zone {name!r}", hint, fault="time_zone", typed=name) from None
+
+
+def zone_of(name: str, default: str) -> ZoneInfo:
+    """The zone ``name``, or ``default`` where that is "" or, zones being renamed, not known any more."""
+    with suppress(InputError):
+        return zone(name or default)
+    return zone(default)
 
 
 def check_cron(expression: str) -> None:
@@ -105,28 +115,36 @@ def local_due(slot: datetime, time_zone: str, hour: int) -> datetime:
     return min(
         moment
         for shift in range(3)
-        for moment in _occurrences(day + timedelta(days=shift), hour, there)
+        for moment in _occurrences(day + timedelta(days=shift), time(hour), there)
         if moment >= slot
     )
 
 
-def due(slot: datetime, wish: Wish, default: str, now: datetime) -> Due:
-    """When a reader's hour comes, and on which day of his. Zones get renamed; one that is not known any more must not
-    hold up everybody's mail."""
-    name, hour = wish
-    try:
-        there = zone(name or default)
-    except InputError:
-        name, there = default, zone(default)
-    wished = slot if hour is None else local_due(slot, name or default, hour)
-    at = max(wished, now)
-    return Due(at, at.astimezone(there).weekday())
+def due(slot: datetime, wish: Wish, default: str, now: datetime, following: datetime | None = None) -> datetime | None:
+    """When the issue of ``slot``, which goes out at ``now``, comes to readers with this wish: at their hour on a day
+    they take, so maybe days later. ``None`` if the issue of ``following`` comes by the end of that day: it holds what
+    this one does."""
+    there = zone_of(wish.zone, default)
+    wished = _at_the_hour(slot, there, wish.hour)
+    first = max(wished, now).astimezone(there)
+    days_later = next((days for days in range(7) if wish.days >> (first.weekday() + days) % 7 & 1), None)
+    if not days_later:
+        return None if days_later is None else first.astimezone(UTC)
+    day = first.date() + timedelta(days=days_later)
+    if following and _at_the_hour(following, there, wish.hour).astimezone(there).date() <= day:
+        return None
+    clock = wished.astimezone(there).time() if wish.hour is None else time(wish.hour)
+    return next(_occurrences(day, clock, there))
 
 
-def _occurrences(day: date, hour: int, there: ZoneInfo) -> Iterator[datetime]:
-    """The moments of ``hour``:00 on ``day``: one, two where the clocks go back over it. Where they skip it, the old
+def _at_the_hour(slot: datetime, there: ZoneInfo, hour: int | None) -> datetime:
+    return slot if hour is None else local_due(slot, there.key, hour)
+
+
+def _occurrences(day: date, clock: time, there: ZoneInfo) -> Iterator[datetime]:
+    """The moments of ``clock`` on ``day``: one, two where the clocks go back over it. Where they skip it, the old
     offset (``fold=0``) puts it at the jump."""
-    first = datetime.combine(day, time(hour), tzinfo=there)
+    first = datetime.combine(day, clock.replace(fold=0), tzinfo=there)
     yield first.astimezone(UTC)
     if not _skipped(first):
         yield first.replace(fold=1).astimezone(UTC)

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from digest.errors import InputError
+
 FALLBACK = "en"
+_TYPED_SHOWN = 60  # characters
 
 
 class Words:
@@ -25,6 +28,11 @@ class Words:
             if name in table:
                 return table[name].format(**values)
         raise KeyError(name)
+
+    def fault(self, error: InputError) -> str:
+        """What is wrong with what a reader gave."""
+        typed = "".join(char if char.isprintable() else " " for char in error.typed).strip()
+        return self(f"fault.{error.fault}", typed=typed[:_TYPED_SHOWN])
 
     def cadence(self, cadence: str) -> str:
         """A cadence's name; the word itself where no language knows it."""

@@ -10,13 +10,12 @@ from sqlalchemy import select, true
 
 from digest.flows import audience, publish, review
 from digest.outcomes import Envelope, Outcome
-from digest.schedule import Due, Wish
+from digest.schedule import ALL_DAYS, Wish
 from digest.store import expansion, schema
 from digest.store.database import Database
-from digest.store.subscribers import ALL_DAYS
 
 from .conftest import NOW
-from .world import ACCEPTED, ToldCourier, World, draft, headlines
+from .world import ACCEPTED, EDITION, ToldCourier, World, draft, headlines
 
 ANN = "ann@x.example"
 MONDAY, TUESDAY, SUNDAY = 1, 2, 64
@@ -45,6 +44,70 @@ def test_on_other_days_he_gets_nothing_and_on_his_day_all_of_it(world: World) ->
     assert _sent(world) == {ANN: {"Number1", "Number2"}, "bob@x.example": {"Number2"}}
 
 
+SCHEDULE = '\n[[schedule]]\ncadence = "{}"\ncron = "{}"\n'
+WEEKLY = EDITION + SCHEDULE.format("weekly", "30 11 * * 1")  # the clock stands there: half past eleven on a Monday
+DAILY = EDITION + SCHEDULE.format("daily", "30 11 * * *")
+
+
+@pytest.mark.parametrize(
+    ("days", "hour", "zone", "expected"),
+    [
+        (MONDAY, "", "", timedelta()),
+        (TUESDAY | SUNDAY, "", "", timedelta(days=1)),
+        (SUNDAY, "", "", timedelta(days=6)),
+        (SUNDAY, "9", "", timedelta(days=5, hours=21, minutes=30)),
+        (SUNDAY, "23", "America/New_York", timedelta(days=6, hours=22)),
+    ],
+)
+def test_what_comes_out_on_no_day_of_his_comes_on_the_next_he_takes(
+    world: World, days: int, hour: str, zone: str, expected: timedelta
+) -> None:
+    world.edition(WEEKLY)
+    world.readers(ANN, cadence="weekly", hour=hour, time_zone=zone)
+    _choose(world, days=days)
+    world.articles(draft(1))
+    issue = world.publish("weekly")
+    courier = ToldCourier()
+    if expected:
+        world.later(seconds=expected.total_seconds() - 1)
+        assert (world.deliver(courier), world.state(issue)) == (0, "sending")
+        world.later(seconds=1)
+    world.deliver(courier)
+    assert (courier.recipients, world.state(issue)) == ([ANN], "sent")
+
+
+def test_what_waits_for_his_day_gives_way_to_what_comes_out_before_and_holds_it(world: World) -> None:
+    world.edition(WEEKLY)
+    world.readers(ANN, cadence="weekly")
+    _choose(world, days=SUNDAY)
+    world.articles(draft(1))
+    first = world.publish("weekly")
+    world.later(days=2)
+    world.articles(draft(2))
+    second = world.publish("weekly")  # an extra one, by hand
+    world.later(days=4)
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert [headlines(envelope) for envelope in courier.tried] == [{"Number1", "Number2"}]
+    assert (world.counts(first), world.counts(second)) == ({"cancelled": 1}, {"accepted": 1})
+
+
+@pytest.mark.parametrize(("hour", "days"), [("", 6), ("3", 5), ("23", 6)])
+def test_nothing_waits_for_a_day_on_which_another_issue_comes_to_him(world: World, hour: str, days: int) -> None:
+    world.edition(DAILY)
+    world.readers(ANN, hour=hour)
+    _choose(world, days=SUNDAY)
+    world.articles(draft(1))
+    assert world.counts(world.publish()) == {}, "a Monday"
+    world.later(days=days)
+    world.articles(draft(2))
+    world.publish()
+    world.later(hours=16)
+    courier = ToldCourier()
+    world.deliver(courier)
+    assert [headlines(envelope) for envelope in courier.tried] == [{"Number1", "Number2"}]
+
+
 @pytest.mark.parametrize(
     ("zone", "hour", "day"),
     [
@@ -57,6 +120,7 @@ def test_on_other_days_he_gets_nothing_and_on_his_day_all_of_it(world: World) ->
     ],
 )
 def test_the_day_is_the_one_on_which_it_comes_to_him(world: World, zone: str, hour: str, day: int) -> None:
+    world.edition(DAILY)
     world.readers("on@x.example", "off@x.example", time_zone=zone, hour=hour)
     _choose(world, "on@x.example", days=day)
     _choose(world, "off@x.example", days=ALL_DAYS - day)
@@ -153,8 +217,8 @@ def test_readers_may_wish_as_many_hours_in_as_many_zones_as_there_are(world: Wor
     issue = publish.open_now(database, "tide", "daily", NOW)
     issue = replace(issue, covers_from=0, covers_until=1)
     zones = [f"Zone/{number}" for number in range(600)]
-    dues: dict[Wish, Due] = {(zone, hour): Due(NOW + timedelta(hours=hour), 0) for zone in zones for hour in range(24)}
-    dues["Asia/Kolkata", 9] = Due(NOW + timedelta(hours=30), 0)
+    dues = {Wish(zone, hour): NOW + timedelta(hours=hour) for zone in zones for hour in range(24)}
+    dues[Wish("Asia/Kolkata", 9)] = NOW + timedelta(hours=30)
     with database.write() as connection:
         assert expansion.expand(connection, issue, true(), dues, NOW, 10) == 1
     with database.read() as connection:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
@@ -78,6 +79,30 @@ def test_it_says_when_at_his_hour_in_his_zone_on_a_day_he_takes_it(world: World)
     found = ahead(world)
     assert found.slot == datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
     assert found.due == datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_it_looks_through_days_of_the_week_holidays_and_mails_that_wait(world: World) -> None:
+    world.edition(EDITION + SCHEDULE.replace("daily", "weekly").replace("* * *", "* * 6"))
+    world.readers(ANN, cadence="weekly")
+    found = world.subscription(ANN)
+
+    def choose(**changes: object) -> Prospect:
+        choice = replace(found.choice, **changes)  # type: ignore[arg-type]
+        audience.change_preferences(world.app.database, found.id, found.person, choice, world.app.now(), source="page")
+        return ahead(world)
+
+    saturday, monday = datetime(2026, 11, 28, 1, 30, tzinfo=UTC), datetime(2026, 11, 30, 1, 30, tzinfo=UTC)
+    told = choose(days=0b0001001)
+    assert (told.slot, told.due, told.warnings) == (saturday, monday, ())
+    told = choose(paused_until=monday + timedelta(days=300))
+    assert told.due and timedelta(300) <= told.due - monday < timedelta(310)
+    choose(days=0b0001001)
+    world.app.time = saturday
+    world.articles(draft(1))
+    issue = world.publish("weekly")
+    told = ahead(world)
+    assert (told.slot, told.due, told.issue, shown(told)) == (saturday, monday, issue.id, {"Number1"})
 
 
 def test_who_has_had_what_others_still_get_is_told_in_which_issue(world: World) -> None:

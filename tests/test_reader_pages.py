@@ -21,12 +21,13 @@ from digest.flows import audience, errands, signup
 from digest.flows.audience_import import import_subscribers
 from digest.flows.signup import SignUp
 from digest.outcomes import Envelope, Result
+from digest.schedule import ALL_DAYS
 from digest.settings import Settings
 from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers
 from digest.store import errands as errand_store
 from digest.store.errands import Errand
-from digest.store.subscribers import ALL_DAYS, Choice, Person, Subscription
+from digest.store.subscribers import Choice, Person, Subscription
 from digest.tables import read_csv
 
 from .conftest import NOW, on_sqlite
@@ -75,7 +76,7 @@ def _subscriptions(app: App, address: str) -> list[Subscription]:
         return subscribers.of_address(connection, addresses.key(address))
 
 
-def _posted(app: App) -> Mailbox:
+def posted(app: App) -> Mailbox:
     box = Mailbox()
     errands.send(app.database, box, app.write_errand, app.now())
     return box
@@ -176,15 +177,15 @@ def test_moving_is_confirmed_at_the_new_address_and_told_to_the_old(
 ) -> None:
     for _ in range(2):
         assert NEW in site.post(f"/p/{token}/move", data={"address": NEW}).text
-    box = _posted(app)
+    box = posted(app)
     assert box.sent == [NEW], "once, within the cooldown"
     assert site.get(box.links[NEW]).status_code == 200 and find(app.database)
     assert "From now on" in site.post(box.links[NEW]).text
     assert find(app.database) is None and _states(app, NEW) == ["active", "active"]
     assert site.post(box.links[NEW]).status_code == 410
-    box = _posted(app)
+    box = posted(app)
     assert (box.sent, box.links[ADDRESS]) == ([ADDRESS], "")
-    assert _posted(app).sent == []
+    assert posted(app).sent == []
     with app.database.read() as connection:
         events = [event["detail"] for event in consent.events(connection, evening.id)]
     assert events[-1] == "a new address"
@@ -196,8 +197,8 @@ def test_moving_is_confirmed_at_the_new_address_and_told_to_the_old(
 
 def _moved(app: App, site: httpx.Client, token: str, address: str) -> Mailbox:
     site.post(f"/p/{token}/move", data={"address": address})
-    site.post(_posted(app).links[address])
-    return _posted(app)
+    site.post(posted(app).links[address])
+    return posted(app)
 
 
 def test_who_was_forwarded_a_mail_gets_no_data_by_moving_its_reader(
@@ -208,13 +209,13 @@ def test_who_was_forwarded_a_mail_gets_no_data_by_moving_its_reader(
         with app.database.write() as connection:
             connection.execute(schema.errands.delete().where(schema.errands.c.kind == "data"))
         assert NEW not in site.post(f"/p/{token}/data").text
-        box = _posted(app)
+        box = posted(app)
         assert box.sent == [ADDRESS], "his own address has its say for a week"
     assert json.loads(site.post(box.links[ADDRESS]).text)["subscriber"]["address"] == "eve@other.example"
     assert _moved(app, site, token, ADDRESS).sent == []
     assert find(app.database) == reader, "and moves back"
     site.post(f"/p/{token}/erase")
-    assert _posted(app).sent == [ADDRESS]
+    assert posted(app).sent == [ADDRESS]
 
 
 def test_moving_to_a_readers_address_takes_along_what_he_has_not(
@@ -222,7 +223,7 @@ def test_moving_to_a_readers_address_takes_along_what_he_has_not(
 ) -> None:
     import_subscribers(app.database, "morning", read_csv(["address,cadence", f"{NEW},weekly"]), NOW, source="test")
     site.post(f"/p/{token}/move", data={"address": NEW})
-    site.post(_posted(app).links[NEW])
+    site.post(posted(app).links[NEW])
     assert _states(app) == ["unsubscribed", "unsubscribed"]
     with app.database.read() as connection:
         his = subscribers.of_address(connection, addresses.key(NEW))
@@ -244,7 +245,7 @@ def test_moving_to_where_he_once_read_repeats_nothing(
         connection.execute(table.update().values(covered_until=old))
         connection.execute(table.update().where(table.c.id == there.id).values(covered_until=new))
     site.post(f"/p/{token}/move", data={"address": NEW})
-    site.post(_posted(app).links[NEW])
+    site.post(posted(app).links[NEW])
     assert [(str(one.state), one.covered_until) for one in _subscriptions(app, NEW)] == [("active", then)]
 
 
@@ -253,12 +254,12 @@ def test_a_move_tells_nobody_whom_we_know(app: App, site: httpx.Client, token: s
     page = site.post(f"/p/{token}/move", data={"address": "eve@example.org"}).text
     other = site.post(f"/p/{token}/move", data={"address": "bob@example.org"}).text
     assert page.replace("eve", "bob") == other
-    assert _posted(app).sent == ["bob@example.org"]
+    assert posted(app).sent == ["bob@example.org"]
 
 
 def test_a_newer_wish_takes_the_place_of_an_older(app: App, site: httpx.Client, reader: Subscription) -> None:
     errands.ask(app.database, errands.Kind.MOVE, reader.id, app.now() - timedelta(minutes=11), "first@example.org")
-    first = _posted(app).links["first@example.org"]
+    first = posted(app).links["first@example.org"]
     late = app.now() + timedelta(seconds=2)
     errands.ask(app.database, errands.Kind.MOVE, reader.id, late, "second@example.org")
     assert site.post(first).status_code == 410
@@ -280,7 +281,7 @@ def test_the_link_of_a_late_mail_does_not_confirm_a_newer_wish(
     assert box.sent == ["eve@example.org"]
     assert site.post(box.links["eve@example.org"]).status_code == 410
     assert find(app.database) == reader
-    assert "From now on" in site.post(_posted(app).links["victim@example.org"]).text
+    assert "From now on" in site.post(posted(app).links["victim@example.org"]).text
 
 
 def test_a_wish_that_is_replaced_between_link_and_deed_is_not_done(app: App, reader: Subscription) -> None:
@@ -295,7 +296,7 @@ def test_a_wish_that_is_replaced_between_link_and_deed_is_not_done(app: App, rea
 def test_data_is_given_out_to_the_address_alone(app: App, site: httpx.Client, token: str) -> None:
     answer = site.post(f"/p/{token}/data")
     assert (ADDRESS not in answer.text and "a*" in answer.text.replace("a•", "a*")) or "…" in answer.text
-    link = _posted(app).links[ADDRESS]
+    link = posted(app).links[ADDRESS]
     assert ADDRESS not in site.get(link).text
     for _ in range(2):
         saved = site.post(link)
@@ -305,7 +306,7 @@ def test_data_is_given_out_to_the_address_alone(app: App, site: httpx.Client, to
 
 def test_erasing_takes_a_second_step_in_the_readers_own_mailbox(app: App, site: httpx.Client, token: str) -> None:
     site.post(f"/p/{token}/erase")
-    link = _posted(app).links[ADDRESS]
+    link = posted(app).links[ADDRESS]
     assert "can" in site.get(link).text and find(app.database)
     assert "forgotten" in site.post(link).text
     assert find(app.database) is None

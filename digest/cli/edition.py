@@ -40,6 +40,8 @@ def check(files: Files) -> None:
     """Look for faults in FILEs without storing anything; needs no configuration."""
     for file in files:
         edition = _read(file)
+        for line in flow.unplanned(edition, {spec.cadence for spec in edition.schedules}):
+            warn(line)
         say(f"{file} is fine: edition {edition.name}, {len(edition.sections)} sections, {len(edition.feeds)} feeds")
 
 

@@ -11,10 +11,11 @@ from digest import addresses, fields
 from digest.errors import InputError
 from digest.fields import FieldType
 from digest.flows import choices
+from digest.schedule import ALL_DAYS
 from digest.states import SubscriptionState
 from digest.store import subscribers
 from digest.store.bulk import CHOICE, FIELDS, PERSON, SAYS, Incoming
-from digest.store.subscribers import ALL_DAYS, Choice
+from digest.store.subscribers import Choice
 from digest.tables import Row, unguarded
 from digest.values import Edition
 

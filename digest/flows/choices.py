@@ -10,7 +10,8 @@ from babel import Locale, UnknownLocaleError
 
 from digest import schedule
 from digest.errors import InputError
-from digest.store.subscribers import ALL_DAYS, Choice, Person
+from digest.schedule import ALL_DAYS
+from digest.store.subscribers import Choice, Person
 from digest.values import Edition, Section
 from digest.variants import arranged
 
@@ -35,7 +36,8 @@ def choose(edition: Edition, cadence: str = "", sections: Iterable[str] | None =
     """
     cadence = cadence.strip().lower() or edition.default_cadence
     if cadence not in edition.cadences:
-        raise InputError(f"no cadence {cadence!r} in {edition.name}", f"it has {', '.join(edition.cadences)}")
+        hint = f"it has {', '.join(edition.cadences)}"
+        raise InputError(f"no cadence {cadence!r} in {edition.name}", hint, fault="cadence", typed=cadence)
     return Choice(cadence, None if sections is None else _sections(edition, sections), _hour(hour))
 
 
@@ -71,10 +73,10 @@ def days(words: Iterable[str]) -> int:
     chosen = 0
     for word in words:
         if word not in set("0123456"):
-            raise InputError(f"no day {word[:20]!r}", "give 0 (Monday) to 6 (Sunday)")
+            raise InputError(f"no day {word[:20]!r}", "give 0 (Monday) to 6 (Sunday)", fault="day", typed=word)
         chosen |= 1 << int(word)
     if not chosen:
-        raise InputError("no day is chosen", "choose one at least, or unsubscribe")
+        raise InputError("no day is chosen", "choose one at least, or unsubscribe", fault="no_day")
     return chosen
 
 
@@ -86,9 +88,10 @@ def pause(word: str, time_zone: str, now: datetime) -> datetime | None:
     try:
         day = date.fromisoformat(word.strip())
     except ValueError:
-        raise InputError(f"{word[:20]!r} is no date", "write it as 2026-12-24") from None
+        raise InputError(f"{word[:20]!r} is no date", "write it as 2026-12-24", fault="date", typed=word) from None
     if day > now.date() + _LONGEST_PAUSE:
-        raise InputError(f"{day} is more than a year away", "take an earlier day, or unsubscribe")
+        hint = "take an earlier day, or unsubscribe"
+        raise InputError(f"{day} is more than a year away", hint, fault="far", typed=str(day))
     begins = datetime.combine(max(day, now.date() - timedelta(days=2)), time(), tzinfo=schedule.zone(time_zone))
     return begins.astimezone(UTC) if begins > now else None
 
@@ -99,7 +102,9 @@ def _check_locale(name: str) -> None:
             raise ValueError
         Locale.parse(name, sep="-" if "-" in name else "_")
     except (ValueError, UnknownLocaleError):
-        raise InputError(f"no locale {name[:40]!r}", "use one such as en or pt-BR") from None
+        raise InputError(
+            f"no locale {name[:40]!r}", "use one such as en or pt-BR", fault="language", typed=name
+        ) from None
 
 
 def _sections(edition: Edition, words: Iterable[str]) -> tuple[str, ...] | None:
@@ -111,6 +116,8 @@ def _sections(edition: Edition, words: Iterable[str]) -> tuple[str, ...] | None:
             raise InputError(
                 f"no section {word!r} in {edition.name}",
                 f"it has {', '.join(section.key for section in edition.sections)}",
+                fault="section",
+                typed=word,
             )
         chosen.append(section.key)
     everything = arranged(edition.sections, chosen) == arranged(edition.sections, None)
@@ -123,4 +130,5 @@ def _hour(word: str) -> int | None:
         return None
     if word.isascii() and word.isdigit() and len(word) <= 2 and int(word) <= 23:
         return int(word)
-    raise InputError(f"no hour {word[:20]!r}", "give 0 to 23, or nothing for when the issue comes out")
+    hint = "give 0 to 23, or nothing for when the issue comes out"
+    raise InputError(f"no hour {word[:20]!r}", hint, fault="hour", typed=word)

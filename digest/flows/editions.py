@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import fields as fields_of
 from datetime import datetime
@@ -51,11 +51,23 @@ def apply(database: Database, edition: Edition, now: datetime) -> ApplyReport:
         found = editions.load(connection, edition.name)
         details = tuple(differences(found[1], wanted)) if found else ()
         if found and not details:
-            return ApplyReport(edition.name, Applied.UNCHANGED)
+            return ApplyReport(edition.name, Applied.UNCHANGED, (), tuple(_unplanned(connection, found[0], wanted)))
         warnings = tuple(_missed(connection, found[0], found[1], wanted)) if found else ()
         edition_id = editions.save(connection, wanted, now)
         past = _declare(connection, edition_id, wanted.schedules, now)
-        return ApplyReport(edition.name, Applied.CHANGED if found else Applied.CREATED, details, (*warnings, *past))
+        told = (*warnings, *past, *_unplanned(connection, edition_id, wanted))
+        return ApplyReport(edition.name, Applied.CHANGED if found else Applied.CREATED, details, told)
+
+
+def unplanned(edition: Edition, planned: Collection[str]) -> list[str]:
+    """What is to be told of the cadences that no schedule brings out while others are ``planned``: without any, issues
+    are sent by hand."""
+    forgotten = [one for one in edition.cadences if one not in planned]
+    return [
+        f"cadence {one} has no schedule: nothing comes out for who chose it, and the pages do not offer it; add a "
+        f"[[schedule]], or `digest schedule add {edition.name} --cadence {one}`"
+        for one in (forgotten if planned else [])
+    ]
 
 
 def show(database: Database, name: str) -> EditionRow:
@@ -128,6 +140,10 @@ def _known(connection: Connection, wanted: Sequence[FeedSpec]) -> tuple[FeedSpec
     names = [feed.name for feed in wanted if feed.existing]
     known = {feed.name: feed.spec for feed in feeds.named(connection, names)}
     return tuple(known.get(feed.name, feed) for feed in wanted)
+
+
+def _unplanned(connection: Connection, edition_id: int, edition: Edition) -> list[str]:
+    return unplanned(edition, {plan.cadence for plan in schedules.of_edition(connection, edition_id)})
 
 
 def _missed(connection: Connection, edition_id: int, old: Edition, new: Edition) -> Iterator[str]:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection
 
-from digest import addresses, schedule
+from digest import addresses
 from digest.errors import NotFoundError
-from digest.flows import selection
+from digest.flows import selection, timetable
+from digest.flows.timetable import NextMail
 from digest.settings import DeliverSettings
 from digest.states import IssueState, SubscriptionState
-from digest.store import consent, editions, issues, schedules, subscribers, suppressions
+from digest.store import consent, editions, issues, subscribers, suppressions
 from digest.store.database import Database
 from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, Edition, IssueContent
 from digest.variants import arranged, choose
 from digest.why import Placed, explained
 
-_SLOTS = 60  # looked at for one on a day he takes it, after his holiday
 _HAD = 10  # stories named that he has had
 
 
@@ -57,16 +58,13 @@ def prospect(
     with database.read() as connection:
         edition_id, edition = editions.require(connection, edition_name)
         reader = find_reader(connection, edition_id, edition_name, address)
-        waiting = issues.waiting(connection, edition_id, reader.choice.cadence)
-        composed = next((one for one in waiting if one.state is IssueState.COMPOSED and one.segment == segment), None)
-        plans = [one for one in schedules.of_edition(connection, edition_id) if one.cadence == reader.choice.cadence]
-        times = [composed.slot] if composed else [now] if segment else sorted(s for plan in plans for s in _slots(plan))
+        mail = _next(connection, edition_id, edition, reader, segment, now)
+        planned = next(timetable.coming(connection, edition_id, reader.choice.cadence, now), None)
         served = consent.served(connection, reader.id)
         suppressed = suppressions.find(connection, addresses.key(reader.person.address))
-    slot, due = _next(reader, edition, times, now)
     content = (
-        load(composed.id).content
-        if composed
+        load(mail.issue).content
+        if mail and mail.issue
         else selection.choose(
             database,
             edition_name,
@@ -84,14 +82,14 @@ def prospect(
     found = explained(content, variant)
     return Prospect(
         reader=reader,
-        slot=slot,
-        due=due,
-        issue=composed.id if composed else None,
+        slot=mail.slot if mail else None,
+        due=mail.due if mail else None,
+        issue=mail.issue if mail else None,
         sections=tuple((offered[index].title, tuple(found.get(index, ()))) for index in (*his, *filler)),
         filler=offered[filler[0]].title if filler else "",
         not_chosen=_not_chosen(content, reader, {*his, *filler}),
         had=_had(content, reader, served),
-        warnings=tuple(_warnings(reader, suppressed.reason if suppressed else "", slot, now)),
+        warnings=tuple(_warnings(reader, suppressed.reason if suppressed else "", mail, planned, now)),
     )
 
 
@@ -104,26 +102,18 @@ def find_reader(connection: Connection, edition_id: int, edition: str, address: 
     raise NotFoundError(f"{address} does not subscribe to {edition}", "see `digest subscriber list`")
 
 
-def _slots(plan: schedules.Schedule) -> Iterator[datetime]:
-    slot = None if plan.paused else plan.next_slot_at
-    for _ in range(_SLOTS):
-        if slot is None:
-            return
-        yield slot
-        slot = schedule.next_slot(plan.cron, plan.time_zone, slot) if plan.cron else None
-
-
 def _next(
-    reader: Subscription, edition: Edition, slots: Sequence[datetime], now: datetime
-) -> tuple[datetime | None, datetime | None]:
-    """The first slot that reaches him: on a day he takes it, when he is there."""
-    choice, zone = reader.choice, reader.person.time_zone
-    for slot in slots:
-        due = schedule.due(slot, (zone, choice.hour), edition.time_zone, now)
-        away = choice.paused_until is not None and choice.paused_until > due.at
-        if choice.days >> due.day & 1 and not away:
-            return slot, due.at
-    return None, None
+    connection: Connection, edition_id: int, edition: Edition, reader: Subscription, segment: str, now: datetime
+) -> NextMail | None:
+    """His next mail; or the one of the issue for ``segment``, if its draft goes out, or it is sent, at ``now``."""
+    if not segment:
+        return timetable.next_mail(connection, edition_id, edition, reader, now)
+    waiting = issues.waiting(connection, edition_id, reader.choice.cadence)
+    draft = next((one for one in waiting if one.state is IssueState.COMPOSED and one.segment == segment), None)
+    slot = draft.slot if draft else now
+    then = timetable.coming(connection, edition_id, reader.choice.cadence, max(slot, now))
+    found = timetable.first_for(reader, edition, [slot, *islice(then, 1)], now)
+    return replace(found, issue=draft.id if draft else None) if found and found.slot == slot else None
 
 
 def _not_chosen(content: IssueContent, reader: Subscription, his: Collection[int]) -> tuple[tuple[str, int], ...]:
@@ -148,7 +138,9 @@ def _had(content: IssueContent, reader: Subscription, served: Sequence[tuple[int
     return tuple(given[:_HAD])
 
 
-def _warnings(reader: Subscription, suppressed: str, slot: datetime | None, now: datetime) -> Iterator[str]:
+def _warnings(
+    reader: Subscription, suppressed: str, mail: NextMail | None, planned: datetime | None, now: datetime
+) -> Iterator[str]:
     if suppressed:
         yield f"the address is suppressed ({suppressed}): nothing is sent to it"
     if reader.state is SubscriptionState.PENDING:
@@ -157,5 +149,7 @@ def _warnings(reader: Subscription, suppressed: str, slot: datetime | None, now:
         yield f"the subscription is {reader.state}: nothing is sent"
     if reader.choice.paused_until and reader.choice.paused_until > now:
         yield f"paused until {reader.choice.paused_until:%Y-%m-%d %H:%M} UTC"
-    if slot is None:
+    if planned is None and (mail is None or mail.issue is None):
         yield f"no {reader.choice.cadence} slot is to come: see `digest schedule list`"
+    elif mail is None:
+        yield "none of the slots to come reaches him: see his days of the week and his holiday"

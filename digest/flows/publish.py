@@ -18,7 +18,7 @@ from digest.archive import public, titled
 from digest.codec import codec
 from digest.compose import is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
-from digest.flows import selection
+from digest.flows import selection, timetable
 from digest.outlook import Outlook
 from digest.segments import Node
 from digest.settings import DeliverSettings
@@ -204,7 +204,8 @@ def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now:
     chosen = _chosen(connection, issue, edition, now)
     begins = min(issue.slot, now)
     wishes = expansion.wishes(connection, issue, chosen)
-    dues = {wish: schedule.due(begins, wish, edition.time_zone, now) for wish in wishes}
+    then = timetable.following(connection, issue, now)
+    dues = {wish: due for wish in wishes if (due := schedule.due(begins, wish, edition.time_zone, now, then))}
     expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
     expansion.start_serving(connection, issue)
     older = expansion.supersede(connection, issue, now)

@@ -135,6 +135,24 @@ def still_wanted(connection: Connection, ids: Sequence[int], now: datetime) -> s
     return set(connection.execute(statement).scalars())
 
 
+def waiting_for(connection: Connection, subscription_id: int) -> tuple[int, datetime, datetime] | None:
+    """The mail that waits for a reader's hour, as (issue, its slot, when it is due); the one due first."""
+    statement = (
+        select(issues.c.id, issues.c.slot, batches.c.due_at)
+        .join(deliveries, deliveries.c.issue_id == issues.c.id)
+        .join(batches, and_(batches.c.issue_id == issues.c.id, batches.c.number == deliveries.c.batch))
+        .where(
+            deliveries.c.subscription_id == subscription_id,
+            deliveries.c.state == DeliveryState.PENDING,
+            issues.c.state == IssueState.SENDING,
+            batches.c.due_at.is_not(None),
+        )
+        .order_by(batches.c.due_at)
+    )
+    row = connection.execute(statement.limit(1)).one_or_none()
+    return (row.id, row.slot, row.due_at) if row else None
+
+
 def on_the_wire(connection: Connection, ids: Sequence[int]) -> set[int]:
     """Which of these subscriptions are being mailed at this moment."""
     going = select(issues.c.id).where(issues.c.state.in_((IssueState.SENDING, IssueState.PAUSED)))

@@ -26,27 +26,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from digest.schedule import Due, Wish
+from digest.schedule import ALL_DAYS, Wish
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
 from digest.store import trials
 from digest.store.batches import rest
 from digest.store.deliveries import move_where
 from digest.store.schema import Moment, batches, deliveries, issues, subscribers, subscriptions
-from digest.store.subscribers import ALL_DAYS
 from digest.trials import Trial, takes_part
 from digest.values import Issue
 
 _NO_HOUR = -1
-_PER_MOMENT = 10_000_000  # numbers kept for the batches due at one moment, of which there are some hundred at most
+_PER_MOMENT = 2_000_000  # numbers kept for the batches due at one moment: in a week there are 700 quarters of an hour
 AT_ONCE = _PER_MOMENT
 """The batches below this number are of readers without a wish of their own: due when the issue goes out."""
-_wished = Table(  # not bound as parameters: fourteen thousand zones and hours are more than a statement takes
+_wished = Table(  # not bound as parameters: zones, hours and days make more than a statement takes
     "wished",
     MetaData(),
     Column("zone", String, primary_key=True),
     Column("hour", Integer, primary_key=True),
+    Column("days", Integer, primary_key=True),
     Column("place", Integer, nullable=False),
-    Column("day", Integer, nullable=False),
     Column("due", Moment, nullable=False),
     prefixes=["TEMPORARY"],
 )
@@ -58,29 +57,30 @@ Chosen = ColumnElement[bool]
 
 def wishes(connection: Connection, issue: Issue, chosen: Chosen) -> list[Wish]:
     """The distinct wishes of the issue's readers; not of those who get it on any day as it comes out."""
-    columns = select(subscribers.c.time_zone, subscriptions.c.hour).select_from(_audience_from())
+    columns = select(subscribers.c.time_zone, subscriptions.c.hour, subscriptions.c.days).select_from(_audience_from())
     special = or_(subscriptions.c.hour.is_not(None), subscriptions.c.days != ALL_DAYS)
     found = connection.execute(columns.where(_audience(issue), chosen, special).distinct())
-    return sorted(((zone, hour) for zone, hour in found), key=str)
+    return sorted((Wish(zone, hour, days) for zone, hour, days in found), key=str)
 
 
 def expand(
     connection: Connection,
     issue: Issue,
     chosen: Chosen,
-    dues: Mapping[Wish, Due],
+    dues: Mapping[Wish, datetime],
     now: datetime,
     size: int,
     trial: Trial | None = None,
 ) -> int:
     """Create the deliveries of the issue's whole audience, as far as it is ``chosen``, in one statement, in batches of
-    at most ``size``, and the batches. ``dues``: what each of ``wishes`` comes to, not before ``now``; everybody else's
-    batches are due now, and so may be those of a reader who wishes another hour in this very moment. Left out is who
-    is away when it would be due to him, and who takes nothing on that day: the next issue he gets has what he missed.
+    at most ``size``, and the batches. ``dues``: when those of each of ``wishes`` get it, not before ``now``; who takes
+    it on certain days only, and has no due time there, gets none. Everybody else's batches are due now, and so may be
+    those of a reader who wishes another hour in this very moment. Left out is who is away when it would be due to him.
+    The next issue he gets has what he missed.
     Of those who would get it before the end of a ``trial`` only its share does; the others wait for it. Returns how
     many batches."""
     decide_at = now + timedelta(minutes=trial.minutes) if trial else now
-    moments = sorted({now, *(due.at for due in dues.values()), decide_at})
+    moments = sorted({now, *dues.values(), decide_at})
     rest = moments.index(decide_at)
     columns = ["issue_id", "subscription_id", "batch", "state", "attempts"]
     numbered = _numbered(issue, now, size, trial, rest).where(chosen)
@@ -101,17 +101,17 @@ def expand(
     return len(rows)
 
 
-def _rows(dues: Mapping[Wish, Due], moments: Sequence[datetime]) -> list[dict[str, Any]]:
+def _rows(dues: Mapping[Wish, datetime], moments: Sequence[datetime]) -> list[dict[str, Any]]:
     places = {moment: place for place, moment in enumerate(moments)}
     return [
         {
-            "zone": zone,
-            "hour": _NO_HOUR if hour is None else hour,
-            "place": places[due.at],
-            "day": 1 << due.day,
-            "due": due.at,
+            "zone": wish.zone,
+            "hour": _NO_HOUR if wish.hour is None else wish.hour,
+            "days": wish.days,
+            "place": places[due],
+            "due": due,
         }
-        for (zone, hour), due in dues.items()
+        for wish, due in dues.items()
     ]
 
 
@@ -120,11 +120,13 @@ def _numbered(issue: Issue, now: datetime, size: int, trial: Trial | None, rest:
     that of everybody without a wish of his own. Who does not take part in the ``trial`` has no earlier place than
     ``rest``."""
     hour = func.coalesce(subscriptions.c.hour, _NO_HOUR)
-    his = and_(_wished.c.zone == subscribers.c.time_zone, _wished.c.hour == hour)
+    his = and_(
+        _wished.c.zone == subscribers.c.time_zone, _wished.c.hour == hour, _wished.c.days == subscriptions.c.days
+    )
     source = _audience_from().outerjoin(_wished, his)
     place: ColumnElement[int] = func.coalesce(_wished.c.place, 0)
     due = func.coalesce(_wished.c.due, literal(now, Moment))
-    wanted = or_(subscriptions.c.days == ALL_DAYS, subscriptions.c.days.bitwise_and(_wished.c.day) != 0)
+    wanted = or_(subscriptions.c.days == ALL_DAYS, _wished.c.place.is_not(None))
     here = or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= due)
     if trial:
         waits = and_(place < rest, not_(takes_part(trial, subscriptions.c.id)))

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from digest import addresses, states
+from digest.schedule import ALL_DAYS
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.among import among
 from digest.store.schema import (
@@ -34,8 +35,6 @@ from digest.store.schema import (
     subscriptions,
 )
 from digest.store.upsert import insert_into
-
-ALL_DAYS = 0b1111111
 
 
 @dataclass(frozen=True, slots=True)

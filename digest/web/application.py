@@ -58,22 +58,23 @@ def _health(web: FastAPI, app: App) -> None:
 
 
 def _errors(web: FastAPI, pages: Pages, https: bool) -> None:
-    def problem(status: int) -> HTMLResponse:
-        return pages.page("problem", status=status, problem=_PAGES.get(status, "broken"))
+    def problem(request: Request, status: int) -> HTMLResponse:
+        language = pages.wished(request.headers.get("accept-language", ""))  # whose page it would be nobody knows
+        return pages.page("problem", status=status, locale=language, problem=_PAGES.get(status, "broken"))
 
     @web.exception_handler(HTTPException)
-    def refused(_request: Request, error: HTTPException) -> Response:
-        response = problem(error.status_code)
+    def refused(request: Request, error: HTTPException) -> Response:
+        response = problem(request, error.status_code)
         response.headers.update(error.headers or {})
         return response
 
     @web.exception_handler(DigestError)
-    def told(_request: Request, error: DigestError) -> Response:
+    def told(request: Request, error: DigestError) -> Response:
         _log.error("%s", error)  # routes say 404 themselves; what comes here is a database out of reach or out of date
-        return problem(503)
+        return problem(request, 503)
 
     @web.exception_handler(Exception)
-    def broken(_request: Request, _error: Exception) -> Response:
-        response = problem(500)
+    def broken(request: Request, _error: Exception) -> Response:
+        response = problem(request, 500)
         protect(response.headers, https)  # this answer goes out around the middleware
         return response

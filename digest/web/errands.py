@@ -36,8 +36,9 @@ def errand_routes(app: App, pages: Pages) -> APIRouter:
 
     def page(errand: Errand, found: Subscription, *, done: bool = False) -> Response:
         edition = audience.edition_of(app.database, found.edition)
-        whose = errand.address if errand.kind == Kind.MOVE else found.person.address
-        return door.page("errand", found, edition, kind=errand.kind, to=masked(whose), done=done)
+        old = masked(found.person.address)
+        to = errand.address if errand.kind == Kind.MOVE else old  # in full: who holds the link reads its mail
+        return door.page("errand", found, edition, kind=errand.kind, to=to, old=old, done=done)
 
     @router.api_route("/e/{token}", methods=READ)
     def errand_page(token: str) -> Response:

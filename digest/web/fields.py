@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from digest import schedule
 from digest.embed import SHORT
-from digest.errors import InputError
 from digest.flows import choices
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.values import Edition
@@ -101,8 +99,4 @@ def plain(edition: Edition) -> Fields:
 def _local_day(moment: datetime | None, zone: str, edition: Edition) -> str:
     if moment is None:
         return ""
-    try:
-        there = schedule.zone(zone or edition.time_zone)
-    except InputError:  # renamed since
-        there = ZoneInfo("UTC")
-    return moment.astimezone(there).date().isoformat()
+    return moment.astimezone(schedule.zone_of(zone, edition.time_zone)).date().isoformat()

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 
 from digest import addresses, admission
 from digest.app import App
+from digest.errors import InputError
 from digest.gate.turnstile import Refused
 
 
@@ -22,6 +23,12 @@ def refused(app: App, address: str, ip: str) -> Refused | None:
 def search_refused(app: App, ip: str) -> Refused | None:
     """Whether a search of the archive by a visitor at ``ip`` is one too many."""
     return app.turnstile.admit(admission.searching(app.settings.web, ip))
+
+
+def blocked(address: str) -> InputError:
+    """What is answered to who gives an address at a domain that is not wanted."""
+    domain = address.rpartition("@")[2]
+    return InputError(f"{domain} is on the block list", "give another address", fault="blocked", typed=domain)
 
 
 def too_often(held: Refused) -> HTTPException:

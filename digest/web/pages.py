@@ -24,6 +24,8 @@ from digest.look import DEFAULT
 from digest.values import Edition
 from digest.wording import FALLBACK, Words, language
 
+_ACCEPTED_LENGTH = 200
+
 
 class Pages:
     """Renders ``templates/web``; the publisher's folder is looked at first. Every ``strings/<locale>.toml`` there is a
@@ -71,6 +73,11 @@ class Pages:
         if locale and language(locale) in self.languages:
             return Words(self._strings, locale)
         return Words(self._strings, edition.locale if edition else FALLBACK)
+
+    def wished(self, accepted: str) -> str:
+        """The first language we have of those a browser asks for (RFC 9110 12.5.4); "" for none of them."""
+        names = (language(one.partition(";")[0].strip().lower()) for one in accepted[:_ACCEPTED_LENGTH].split(","))
+        return next((name for name in names if name in self.languages), "")
 
     @cached_property
     def languages(self) -> Mapping[str, str]:

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import addresses, dates, variants
+from digest import addresses, dates, schedule, variants
 from digest.app import App
 from digest.codec import codec
 from digest.errors import InputError
-from digest.flows import audience, blocklist, choices, errands
+from digest.flows import audience, blocklist, choices, errands, timetable
 from digest.flows.errands import Kind
 from digest.personalise import masked
 from digest.states import SubscriptionState
@@ -22,8 +22,9 @@ from digest.web import leaving
 from digest.web.door import READ, Door, client_ip
 from digest.web.fields import Fields, asked, stored, wanted_always
 from digest.web.forms import Posted
-from digest.web.limits import refused, too_often
+from digest.web.limits import blocked, refused, too_often
 from digest.web.pages import Pages
+from digest.wording import Words, language
 
 _SENT_SHOWN = 10
 
@@ -36,17 +37,17 @@ def preference_routes(app: App, pages: Pages) -> APIRouter:
 
     @router.api_route("/p/{token}", methods=READ)
     def preferences_page(token: str) -> Response:
-        return centre.page(token, *door.subscribed(door.reader(token)))
+        return centre.page(token, *centre.subscribed(token))
 
     @router.post("/p/{token}")
     def preferences(token: str, form: Posted, request: Request) -> Response:
-        found, edition = door.subscribed(door.reader(token))
+        found, edition = centre.subscribed(token)
         if door.left(found):
             return centre.page(token, found, edition)
         try:
             person, choice = wanted_always(edition, found, form, app.now())
         except InputError as error:
-            return centre.page(token, found, edition, fields=asked(form, edition), problem=str(error), status=422)
+            return centre.page(token, found, edition, fields=asked(form, edition), problem=error, status=422)
         saved = audience.change_preferences(
             app.database, found.id, person, choice, app.now(), source="page", ip=client_ip(request)
         )
@@ -58,14 +59,14 @@ def preference_routes(app: App, pages: Pages) -> APIRouter:
 
     @router.post("/p/{token}/{kind}")
     def ask(token: str, kind: str, form: Posted, request: Request) -> Response:
-        found, edition = door.subscribed(door.reader(token))
+        found, edition = centre.subscribed(token)
         if kind not in {Kind.MOVE, Kind.DATA, Kind.ERASE}:
             raise HTTPException(404)
         try:
             to = addresses.normalise(form.first("address")) if kind == Kind.MOVE else ""
-            centre.check(edition, to or found.person.address, client_ip(request))
+            centre.check(to or found.person.address, client_ip(request))
         except InputError as error:
-            return centre.page(token, found, edition, problem=str(error), status=422)
+            return centre.page(token, found, edition, problem=error, status=422)
         sent_to = errands.ask(app.database, Kind(kind), found.id, app.now(), to)
         return door.page("asked", found, edition, to=to or masked(sent_to), kind=kind, token=token)
 
@@ -76,11 +77,15 @@ class _Centre:
     def __init__(self, app: App, pages: Pages) -> None:
         self._app, self.door, self._pages = app, Door(app, pages), pages
 
-    def check(self, edition: Edition, address: str, ip: str) -> None:
+    def subscribed(self, token: str) -> tuple[Subscription, Edition]:
+        """The subscription a token names, with its edition, of which no cadence is offered that never comes out."""
+        found, edition = self.door.subscribed(self.door.reader(token))
+        return found, timetable.offered(self._app.database, edition, found.choice.cadence)
+
+    def check(self, address: str, ip: str) -> None:
         """A mail is to go to ``address``: within the limits of the sign-up form, and to no blocked domain."""
         if blocklist.is_blocked(self._app.database, address):
-            words = self._pages.words(edition)
-            raise InputError(words("sign_up.blocked", domain=address.rpartition("@")[2]))
+            raise blocked(address)
         if held := refused(self._app, address, ip):
             raise too_often(held)
 
@@ -92,12 +97,13 @@ class _Centre:
         *,
         fields: Fields | None = None,
         saved: bool = False,
-        problem: str = "",
+        problem: InputError | None = None,
         status: int = 200,
     ) -> HTMLResponse:
         if self.door.left(found):
             return leaving.page(self.door, token, found, edition)
         shown, now = fields or stored(found, edition), self._app.now()
+        words = self._pages.words(edition, found.person.locale)
         return self.door.page(
             "preferences",
             found,
@@ -110,12 +116,20 @@ class _Centre:
             sections=choices.optional_sections(edition, shown.sections),
             zones=self._pages.time_zones,
             languages=self._pages.languages,
-            days=dates.weekdays(self._pages.words(edition, found.person.locale).language),
+            days=dates.weekdays(words.language),
             tomorrow=(now + timedelta(days=1)).date().isoformat(),
             others=self.door.others(found),
             saved=saved,
-            problem=problem,
+            next_mail=self._next_mail(found, edition, words) if saved else "",
+            problem=words.fault(problem) if problem else "",
         )
+
+    def _next_mail(self, found: Subscription, edition: Edition, words: Words) -> str:
+        """When it comes, in his language and his zone; "" while none is planned."""
+        mail = timetable.next_mail_of(self._app.database, found, self._app.now())
+        zone = schedule.zone_of(found.person.time_zone, edition.time_zone).key
+        locale = edition.locale if language(edition.locale) == words.language else words.language
+        return dates.appointment(mail.due, locale, zone) if mail else ""
 
     def sent(self, token: str, found: Subscription, edition: Edition) -> HTMLResponse:
         """The latest issues he was sent, each with the headline that leads it for him and a link to it."""

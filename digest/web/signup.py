@@ -17,7 +17,7 @@ from digest import addresses, admission, tokens
 from digest.app import App
 from digest.embed import HONEYPOT, SHORT
 from digest.errors import InputError, NotFoundError
-from digest.flows import audience, blocklist, choices, signup
+from digest.flows import audience, blocklist, choices, signup, timetable
 from digest.flows.signup import SignUp
 from digest.settings import SignUpSettings
 from digest.store.subscribers import Person
@@ -27,7 +27,7 @@ from digest.web.door import READ, client_ip
 from digest.web.fields import asked, plain, wanted
 from digest.web.forms import Form, Posted
 from digest.web.guard import policy
-from digest.web.limits import refused, too_often
+from digest.web.limits import blocked, refused, too_often
 from digest.web.pages import Pages
 
 MARK = "mark"
@@ -66,7 +66,7 @@ class _Counter:
             raise HTTPException(404)
         database = self._app.database  # a missing database is another matter than a missing edition
         try:
-            return audience.edition_of(database, name)
+            return timetable.offered(database, audience.edition_of(database, name))
         except NotFoundError:
             raise HTTPException(404) from None
 
@@ -77,9 +77,9 @@ class _Counter:
             address = addresses.normalise(form.first("address"))
             person, choice = wanted(edition, Person(address), form)
             if blocklist.is_blocked(self._app.database, address):
-                raise InputError(words("sign_up.blocked", domain=address.rpartition("@")[2]))
+                raise blocked(address)
         except InputError as error:
-            return self.form(edition, form, ip, problem=str(error), status=422)
+            return self.form(edition, form, ip, problem=words.fault(error), status=422)
         if not self._looks_human(form, ip, now):
             return self.form(edition, form, ip, once_more=True)
         held = refused(self._app, address, ip)
