@@ -101,13 +101,13 @@ def test_an_erased_reader_stays_in_the_account(world: World, issue: Issue, run: 
 
 def test_the_account_says_who_waits_who_left_and_how_fast_it_went(world: World, issue: Issue, run: Run) -> None:
     shown = run("report", "1")
-    assert "1 wait for their hour, the next Tue 2026-11-24 01:30 IST" in shown
+    assert "1 waits for the hour chosen, the next Tue 2026-11-24 01:30 IST" in shown
     assert "unsubscribed from this issue: 1" in shown
     assert "begun Mon 2026-11-23 11:30 IST: 3 accepted in 2.0 s, 2 a second" in shown
     world.later(hours=14)
     world.deliver(told(NO_SUCH_USER))
     shown = run("report", "1")
-    assert "wait for" not in shown
+    assert "for the hour" not in shown
     assert "3 accepted in 2.0 s, 2 a second" in shown, "who wished another hour does not make it slow"
     assert json.loads(run("report", "1", "--json"))["feedback"] == {"unsubscribe": 1}
 

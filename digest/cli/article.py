@@ -258,7 +258,7 @@ def _fields(article: Article) -> list[tuple[str, str]]:
 
 def _written(moment: datetime | None) -> str:
     """A time in the zone it was given in."""
-    return f"{moment:%a %Y-%m-%d %H:%M} {moment.isoformat()[-6:]}" if moment else ""
+    return f"{moment:%Y-%m-%d %H:%M} {moment.isoformat()[-6:]}" if moment else ""
 
 
 def _sources(names: tuple[str, ...]) -> str:

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 import traceback
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from digest.cli.layout import NOTHING, laid_out
 from digest.errors import ConfigError, DigestError, UnavailableError
 
 if TYPE_CHECKING:  # the application and the libraries below it are imported when a command wants them: help doesn't
@@ -35,6 +35,7 @@ CONFIG_NAME = "digest.toml"
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
 Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
 INTERRUPTED = 130
+_ANY_WIDTH = 100_000
 
 
 @dataclass
@@ -72,7 +73,7 @@ def warn(message: str) -> None:
 
 
 def show_json(value: object) -> None:
-    """Print ``value`` as JSON: dataclasses as objects, datetimes in ISO 8601, sets and tuples as lists."""
+    """Print ``value`` as JSON: dataclasses as objects, datetimes in ISO 8601 and UTC, sets and tuples as lists."""
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))  # noqa: T201
 
 
@@ -86,24 +87,33 @@ def stream_json(values: Iterable[object]) -> None:
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print a table that fits the terminal; long cells wrap, nothing is cut off. Columns of numbers are aligned right.
-    Without rows only a line saying so is printed."""
-    lines = [tuple(row) for row in rows]
-    if not lines:
+    """Print a table that fits the terminal, words whole; what it has no room for as ``name: value``. Nothing is cut
+    off. Columns of numbers are aligned right, moments stand in the zone they are given in (see ``local``). Without
+    rows only a line saying so is printed."""
+    given = [tuple(row) for row in rows]
+    if not given:
         say(f"{title or 'Result'}: none")
         return
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
-    for number, column in enumerate(columns):
-        figures = all(isinstance(line[number], int) for line in lines)
-        table.add_column(column, overflow="fold", justify="right" if figures else "left")
-    for line in lines:
-        table.add_row(*(Text(_cell(value)) for value in line))
-    _console().print(table)
+    figures = [all(isinstance(row[place], int) for row in given) for place in range(len(columns))]
+    lines = [[_cell(value) for value in row] for row in given]
+    console = _console()
+    room = console.width if console.is_terminal or "COLUMNS" in os.environ else None  # a pipe takes lines of any length
+    if room is None:
+        console.width = _ANY_WIDTH
+    shown = laid_out(columns, lines, figures, room, title)
+    console.print(shown, soft_wrap=isinstance(shown, Text))
+    console.print()
+
+
+def local(moment: datetime | None, time_zone: str) -> datetime | None:
+    """The same moment in the zone it is to be shown in: an edition's for what belongs to the edition, a reader's for
+    what belongs to him."""
+    return moment.astimezone(ZoneInfo(time_zone)) if moment else None
 
 
 def local_time(moment: datetime | None, time_zone: str = "UTC") -> str:
-    """``Mon 2026-12-07 07:00 IST``; a dash for ``None``."""
-    return moment.astimezone(ZoneInfo(time_zone)).strftime("%a %Y-%m-%d %H:%M %Z") if moment else "-"
+    """For a sentence: ``Mon 2026-12-07 07:00 IST``; a dash for ``None``."""
+    return f"{local(moment, time_zone):%a %Y-%m-%d %H:%M %Z}" if moment else NOTHING
 
 
 @contextmanager
@@ -124,7 +134,7 @@ def plain(value: object) -> Any:
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, datetime):
-        return value.isoformat()
+        return value.astimezone(UTC).isoformat()
     if isinstance(value, bytes):
         return value.hex()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -143,11 +153,11 @@ def printable(text: str) -> str:
 
 def _cell(value: object) -> str:
     if value is None:
-        return "-"
+        return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
-        return local_time(value)
+        return f"{value:%Y-%m-%d %H:%M %Z}"
     return printable(str(value))
 
 

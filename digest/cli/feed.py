@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from digest.cli.common import Json, get_app, local_time, printable, progress, say, show_json, show_table, warn
+from digest.cli.common import Json, get_app, printable, progress, say, show_json, show_table, warn
 from digest.flows import feeds as flow
 from digest.flows.collect import CollectReport
 from digest.flows.collect import collect as collect_feeds
@@ -107,8 +107,8 @@ def _line(feed: Feed) -> tuple[object, ...]:
     if feed.is_desk:
         return feed.name, "(desk: `digest article`)", None, None, "ok"
     state = "paused" if not feed.active else f"failed {feed.failures}x" if feed.failures else "ok"
-    read = local_time(feed.last_ok_at) if feed.last_ok_at else "never"
-    due = (local_time(feed.next_poll_at) if feed.next_poll_at else "now") if feed.active else None
+    read = feed.last_ok_at or "never"
+    due = (feed.next_poll_at or "now") if feed.active else None
     return feed.name, feed.spec.url, read, due, state
 
 

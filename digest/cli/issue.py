@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from digest.cli import review, trial
-from digest.cli.common import Json, Number, get_app, local_time, plain, say, show_json, show_table
+from digest.cli.common import Json, Number, get_app, local, local_time, plain, say, show_json, show_table
 from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError
 from digest.flows import clicks, operate, trials
@@ -22,7 +22,7 @@ from digest.values import Item
 app = typer.Typer()
 trial.register(app)
 Last = Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many issues, the newest first.")]
-COLUMNS = ("id", "edition", "slot (UTC)", "state", "accepted", "notes")
+COLUMNS = ("id", "edition", "slot", "state", "accepted", "notes")
 
 
 @app.command("list", epilog="Example: digest issue list --edition world --json")
@@ -68,7 +68,7 @@ def show(
         show_json(coming_json(progress, door.now()) | contents_json(contents) | read)
         return
     show_table(COLUMNS, [line(progress, door.now())])
-    show_contents(contents, all_)
+    show_contents(contents, all_, progress.time_zone)
     show_following(following)
     if tried:
         trial.show_trial(tried)
@@ -130,7 +130,7 @@ def line(progress: Progress, now: datetime) -> tuple[object, ...]:
     name = issue.edition if issue.cadence == "daily" else f"{issue.edition} {issue.cadence}"
     name += f" ({issue.segment})" if issue.segment else ""
     accepted = f"{counts.get(DeliveryState.ACCEPTED, 0)}/{progress.total}" if progress.total else "-"
-    return issue.id, name, f"{issue.slot:%Y-%m-%d %H:%M}", issue.state, accepted, _notes(progress, now)
+    return issue.id, name, local(issue.slot, progress.time_zone), issue.state, accepted, _notes(progress, now)
 
 
 def _notes(progress: Progress, now: datetime) -> str:
@@ -147,12 +147,15 @@ def _waiting(progress: Progress) -> str:
     waiting = progress.waiting
     if waiting is None:
         return ""
-    told = [f"{waiting.hour:,} wait for their hour"] if waiting.hour else []
-    told += [f"{waiting.trial:,} for the end of the trial"] if waiting.trial else []
+    told = [
+        f"{number:,} wait{'s' if number == 1 else ''} for {what}"
+        for number, what in ((waiting.hour, "the hour chosen"), (waiting.trial, "the end of the trial"))
+        if number
+    ]
     return f"{' and '.join(told)}, the next {local_time(waiting.first, progress.time_zone)}"
 
 
-def show_contents(contents: Contents, all_: bool) -> None:
+def show_contents(contents: Contents, all_: bool, time_zone: str) -> None:
     """What an issue holds, for an editor: every story with the number he names it by."""
     frame = [("subject", contents.subject), ("preheader", contents.preheader), ("introduction", contents.intro)]
     if contents.subject:
@@ -164,7 +167,7 @@ def show_contents(contents: Contents, all_: bool) -> None:
             show_table(("story", "headline", "source"), rows, f"{section.title} ({section.key})")
     standing = [change for change in contents.changes if change.kind is Kind.EDIT and not change.undone]
     if standing:
-        rows = [(change.revision, change.told, change.by, change.at) for change in standing]
+        rows = [(change.revision, change.told, change.by, local(change.at, time_zone)) for change in standing]
         show_table(("change", "what", "by", "when"), rows, "Editors' changes")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digest.cli.common import Json, get_app, plain, say, show_json, show_table, warn
+from digest.cli.common import Json, get_app, local, plain, say, show_json, show_table, warn
 from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError, UnavailableError
 from digest.flows import choices
@@ -95,8 +95,8 @@ def _show(found: Prospect) -> None:
         ("reader", reader.person.address),
         ("state", reader.state),
         ("choice", choices.described(reader.choice)),
-        ("next slot", found.slot),
-        ("due", found.due),
+        ("next slot", local(found.slot, found.time_zone)),
+        ("due", local(found.due, reader.person.time_zone or found.time_zone)),
         ("issue", found.issue or "composed when its slot has come"),
     ]
     show_table(("", ""), rows, f"What {reader.person.address} gets next of {reader.edition}")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from digest.cli import issue as issues
-from digest.cli.common import Json, Number, get_app, local_time, plain, say, show_json, show_table, stream_json
+from digest.cli.common import Json, Number, get_app, local, local_time, plain, say, show_json, show_table, stream_json
 from digest.cli.trial import show_trial
 from digest.flows import clicks, operate, trials
 from digest.flows.operate import Account
@@ -104,8 +104,8 @@ def _show_readers(found: Iterable[Entry], total: int, time_zone: str) -> None:
         (
             one.address or "(erased)",
             one.state,
-            local_time(one.at, time_zone),
-            local_time(one.due_at, time_zone),
+            local(one.at, time_zone),
+            local(one.due_at, time_zone),
             one.attempts,
             one.reason,
             ", ".join(one.came_back),

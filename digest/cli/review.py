@@ -13,7 +13,7 @@ import typer
 from digest import edits
 from digest.app import App
 from digest.checks import one_line, subject_template
-from digest.cli.common import Json, Number, get_app, local_time, say, show_json, show_table, warn
+from digest.cli.common import Json, Number, get_app, local, local_time, say, show_json, show_table, warn
 from digest.edits import Edit, Verb
 from digest.errors import InputError, NotFoundError, UnavailableError
 from digest.flows import review
@@ -243,11 +243,15 @@ def send_now(
 
 def history(ctx: typer.Context, number: Number, json: Json = False) -> None:
     """Who changed what in an issue, and when."""
-    found = review.history(get_app(ctx).database, number)
+    app = get_app(ctx)
+    found = review.history(app.database, number)
     if json:
         show_json(found)
         return
-    rows = [(one.revision, one.at, one.by, one.told + " (undone)" * one.undone) for one in found]
+    (issue,) = progress(app.database, [number])
+    rows = [
+        (one.revision, local(one.at, issue.time_zone), one.by, one.told + " (undone)" * one.undone) for one in found
+    ]
     show_table(("change", "when", "by", "what"), rows, f"Changes of issue {number}")
 
 

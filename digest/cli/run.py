@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from digest.app import App
 from digest.cli import COMMANDS
 from digest.cli import issue as issues
-from digest.cli.common import Door, Json, get_app, local_time, plain, say, show_json, show_table, warn
+from digest.cli.common import Door, Json, get_app, local, plain, say, show_json, show_table, warn
 from digest.cli.segment import confirm_readers
 from digest.errors import InputError, UnavailableError
 from digest.flows import audience as readers
@@ -108,7 +108,7 @@ def status(
         say(f"{workers} worker(s) at work")
     show_table(issues.COLUMNS, [issues.line(progress, app.now()) for progress in recent], "Issues")
     rows = [
-        (s.id, s.edition, s.cadence, "paused" if s.paused else local_time(s.next_slot_at, s.time_zone)) for s in planned
+        (s.id, s.edition, s.cadence, "paused" if s.paused else local(s.next_slot_at, s.edition_zone)) for s in planned
     ]
     show_table(("schedule", "edition", "cadence", "next slot"), rows, "Schedules")
 

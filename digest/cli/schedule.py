@@ -8,7 +8,7 @@ import typer
 
 from digest import schedule as slots
 from digest.app import App
-from digest.cli.common import Json, get_app, local_time, say, show_json, show_table, warn
+from digest.cli.common import Json, get_app, local, local_time, say, show_json, show_table, warn
 from digest.errors import InputError
 from digest.flows import schedules as flow
 from digest.flows.editions import show as show_edition
@@ -48,7 +48,7 @@ def add(
 
 @app.command("list", epilog="Example: digest schedule list --json")
 def list_(ctx: typer.Context, json: Json = False) -> None:
-    """All schedules with their next slot, in local time."""
+    """All schedules with their next slot, in their editions' time zones."""
     schedules = flow.listing(get_app(ctx).database)
     if json:
         show_json(schedules)
@@ -96,10 +96,11 @@ def _tell(schedule: Schedule, what: str, json: bool) -> None:
 
 
 def _next(schedule: Schedule) -> str:
-    return local_time(schedule.next_slot_at, schedule.time_zone)
+    return local_time(schedule.next_slot_at, schedule.edition_zone)
 
 
 def _line(schedule: Schedule) -> tuple[object, ...]:
     when = f"{schedule.cron} {schedule.time_zone}" if schedule.cron else "once"
     state = "paused" if schedule.paused else "ended" if schedule.next_slot_at is None else "active"
-    return (schedule.id, schedule.edition, schedule.cadence, when, _next(schedule), state)
+    slot = local(schedule.next_slot_at, schedule.edition_zone)
+    return (schedule.id, schedule.edition, schedule.cadence, when, slot, state)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from digest import addresses
+from digest import addresses, fields
 from digest.cli import subscriber_files, subscriber_stats
-from digest.cli.common import Json, get_app, say, show_json, show_table, warn
+from digest.cli.common import Json, get_app, local, say, show_json, show_table, warn
 from digest.cli.subscriber_files import hour_word
 from digest.errors import InputError
 from digest.flows import audience, audience_lists, choices, erasure, signup
 from digest.flows.audience_import import import_subscribers
+from digest.flows.audience_rows import day_words
 from digest.states import SubscriptionState
 from digest.store.subscribers import Subscription
 from digest.tables import Row
@@ -105,9 +107,9 @@ def list_(
     after: Annotated[int, typer.Option("--after", metavar="ID", help="Go on behind this id.")] = 0,
     json: Json = False,
 ) -> None:
-    """Subscriptions, in the order they came."""
+    """Subscriptions by their numbers."""
     found = audience.listing(get_app(ctx).database, edition, state, after, limit)
-    _show_list(found, json=json)
+    _show_list(found, json=json, of_one_edition=bool(edition))
     if not json and len(found) == limit:
         say(f"there may be more: --after {found[-1].id}")
 
@@ -123,27 +125,45 @@ def search(
     _show_list(audience_lists.search(get_app(ctx).database, text, limit), json=json)
 
 
-def _show_list(found: Sequence[Subscription], *, json: bool) -> None:
+def _show_list(found: Sequence[Subscription], *, json: bool, of_one_edition: bool = False) -> None:
     if json:
         show_json(found)
         return
-    rows = [(one.id, one.person.address, one.person.name, one.edition, one.state, *_chosen(one)) for one in found]
-    show_table(
-        ("id", "address", "name", "edition", "state", "cadence", "sections", "hour", "time zone"), rows, "Readers"
-    )
+    rows = [
+        (
+            one.id,
+            one.person.address,
+            one.person.name,
+            None if of_one_edition else one.edition,
+            one.state,
+            one.choice.cadence,
+            _section_words(one.choice.sections),
+            one.choice.hour,
+            one.person.time_zone,
+        )
+        for one in found
+    ]
+    columns = ("id", "address", "name", "edition", "state", "cadence", "sections", "hour", "time zone")
+    show_table(columns, rows, "Readers")
+
+
+def _section_words(sections: Sequence[str] | None) -> str:
+    return "all" if sections is None else ", ".join(sections) or "none"
 
 
 @app.command("show", epilog="Example: digest subscriber show ann@example.org")
 def show(ctx: typer.Context, address: Address, json: Json = False) -> None:
     """One reader: choices, consent, and what was sent."""
-    data = audience.export(get_app(ctx).database, address)
+    door = get_app(ctx)
+    data = audience.export(door.database, address)
     if json:
         show_json(data)
         return
     if data["suppression"]:
         warn(f"{address} is suppressed ({data['suppression']['reason']}) and gets no mail")
     for one in data["subscriptions"]:
-        _show_subscription(one)
+        edition = audience.edition_of(door.database, one["subscription"]["edition"])
+        _show_subscription(one, edition.time_zone)
 
 
 @app.command("unsubscribe", epilog="Example: digest subscriber unsubscribe ann@example.org")
@@ -174,38 +194,39 @@ def erase(
         warn("the database's write-ahead log was in use and may hold the address for a while; say it again later")
 
 
-def _show_subscription(data: dict[str, Any]) -> None:
+def _show_subscription(data: dict[str, Any], edition_zone: str) -> None:
+    """A reader's times stand in his own zone, or the edition's where he named none; a slot in the edition's."""
     one = data["subscription"]
     person, choice = one["person"], one["choice"]
-    sections = "all" if choice["sections"] is None else ", ".join(choice["sections"]) or "none"
+    zone = person["time_zone"] or edition_zone
     rows = [
         ("address", person["address"]),
         ("name", person["name"]),
         ("state", one["state"]),
         ("cadence", choice["cadence"]),
-        ("sections", sections),
-        ("hour", choice["hour"]),
-        ("time zone", person["time_zone"] or "the edition's"),
-        ("since", one["created_at"]),
+        ("sections", _section_words(choice["sections"])),
+        ("hour", "when it comes out" if choice["hour"] is None else f"{choice['hour']}:00"),
+        ("days", day_words(choice["days"]) or "every day"),
+        ("on holiday until", local(choice["paused_until"], zone)),
+        ("time zone", person["time_zone"] or f"the edition's, {edition_zone}"),
+        ("page language", person["locale"] or "the edition's"),
+        *((name, fields.written(value)) for name, value in one["fields"].items()),
+        ("since", local(one["created_at"], zone)),
     ]
     show_table(("", ""), rows, f"Subscription {one['id']} to {one['edition']}")
-    consent = [(event["at"], event["kind"], event["source"], event["detail"]) for event in data["consent"]]
-    show_table(("at", "what", "how", "detail"), consent, "Consent")
-    sent = [(i["issue_id"], i["cadence"], i["slot"], i["state"], i["at"], i["reason"]) for i in data["sent"]]
+    consent = [(local(e["at"], zone), e["kind"], e["source"], e["detail"], e["ip"]) for e in data["consent"]]
+    show_table(("at", "what", "how", "detail", "from"), consent, "Consent")
+    sent = [
+        (i["issue_id"], i["cadence"], local(i["slot"], edition_zone), i["state"], local(i["at"], zone), i["reason"])
+        for i in data["sent"]
+    ]
     show_table(("issue", "cadence", "slot", "state", "at", "reason"), sent, "Deliveries")
-    back = [(event["at"], event["kind"], event["issue_id"], event["detail"]) for event in data["feedback"]]
+    back = [(local(e["at"], zone), e["kind"], e["issue_id"], e["detail"]) for e in data["feedback"]]
     if back:
         show_table(("at", "what", "issue", "detail"), back, "What came back")
     if data["clicks"]:
-        rows_ = [tuple(click.values()) for click in data["clicks"]]
-        show_table(tuple(data["clicks"][0]), rows_, "Stories followed")
-
-
-def _chosen(one: Subscription) -> tuple[object, ...]:
-    sections = one.choice.sections
-    return (
-        one.choice.cadence,
-        "all" if sections is None else ", ".join(sections),
-        one.choice.hour,
-        one.person.time_zone,
-    )
+        followed = [
+            [local(value, zone) if isinstance(value, datetime) else value for value in click.values()]
+            for click in data["clicks"]
+        ]
+        show_table(tuple(data["clicks"][0]), followed, "Stories followed")

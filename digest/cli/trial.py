@@ -77,11 +77,11 @@ def verdict(standing: Standing) -> str:
         gets = (
             f"the rest gets {of.winner.upper()}" if standing.has_rest else "nobody was left to get the better subject"
         )
-        return f"decided {local_time(of.decided_at)}: {gets}. {of.why}"
+        return f"decided {local_time(of.decided_at, standing.time_zone)}: {gets}. {of.why}"
     if standing.state is IssueState.CANCELLED:
         return "never decided: the issue was cancelled"
     if of.decide_at is None:
         return f"to be decided {of.minutes} minutes after the issue goes out"
     first = ", or when the issue goes on if that is later" if standing.state is IssueState.PAUSED else ""
     none = "" if standing.has_rest else "; nobody is left to get the better subject"
-    return f"to be decided {local_time(of.decide_at)}{first}{none}"
+    return f"to be decided {local_time(of.decide_at, standing.time_zone)}{first}{none}"

@@ -105,7 +105,8 @@ def differences(old: Edition, new: Edition) -> Iterator[str]:
 
 def described(spec: ScheduleSpec) -> str:
     """``daily '0 7 * * 1-5' Asia/Kolkata``."""
-    when = f"'{spec.cron}'" if spec.at is None else spec.at.isoformat(timespec="minutes")
+    zone = schedule.zone(spec.time_zone)
+    when = f"'{spec.cron}'" if spec.at is None else f"{spec.at.astimezone(zone):%Y-%m-%d %H:%M}"
     return f"{spec.cadence} {when} {spec.time_zone}"
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 
 from sqlalchemy import Connection
 
-from digest import addresses
+from digest import addresses, schedule
 from digest.errors import NotFoundError
 from digest.flows import selection, timetable
 from digest.flows.timetable import NextMail
@@ -31,7 +31,7 @@ class Prospect:
     """What a reader gets next. ``slot`` of the issue and when it is ``due`` to him, ``None`` if none is to come;
     ``issue`` where it is composed already; ``sections`` in his order, and behind them ``filler``, the title of the one
     that fills a thin mail ("": none does); ``not_chosen``: how many stories wait in sections that he switched off;
-    ``had``: stories that others still get, with the issue in which he got them."""
+    ``had``: stories that others still get, with the issue in which he got them; ``time_zone``: the edition's."""
 
     reader: Subscription
     slot: datetime | None
@@ -42,6 +42,7 @@ class Prospect:
     not_chosen: tuple[tuple[str, int], ...]
     had: tuple[tuple[str, int], ...]
     warnings: tuple[str, ...]
+    time_zone: str
 
 
 def prospect(
@@ -89,7 +90,8 @@ def prospect(
         filler=offered[filler[0]].title if filler else "",
         not_chosen=_not_chosen(content, reader, {*his, *filler}),
         had=_had(content, reader, served),
-        warnings=tuple(_warnings(reader, suppressed.reason if suppressed else "", mail, planned, now)),
+        warnings=tuple(_warnings(reader, suppressed.reason if suppressed else "", mail, planned, edition, now)),
+        time_zone=edition.time_zone,
     )
 
 
@@ -139,7 +141,12 @@ def _had(content: IssueContent, reader: Subscription, served: Sequence[tuple[int
 
 
 def _warnings(
-    reader: Subscription, suppressed: str, mail: NextMail | None, planned: datetime | None, now: datetime
+    reader: Subscription,
+    suppressed: str,
+    mail: NextMail | None,
+    planned: datetime | None,
+    edition: Edition,
+    now: datetime,
 ) -> Iterator[str]:
     if suppressed:
         yield f"the address is suppressed ({suppressed}): nothing is sent to it"
@@ -148,7 +155,8 @@ def _warnings(
     elif reader.state is not SubscriptionState.ACTIVE:
         yield f"the subscription is {reader.state}: nothing is sent"
     if reader.choice.paused_until and reader.choice.paused_until > now:
-        yield f"paused until {reader.choice.paused_until:%Y-%m-%d %H:%M} UTC"
+        his = schedule.zone(reader.person.time_zone or edition.time_zone)
+        yield f"paused until {reader.choice.paused_until.astimezone(his):%Y-%m-%d %H:%M %Z}"
     if planned is None and (mail is None or mail.issue is None):
         yield f"no {reader.choice.cadence} slot is to come: see `digest schedule list`"
     elif mail is None:

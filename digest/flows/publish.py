@@ -85,8 +85,9 @@ def open_now(
         meant = segments.to_json(audience) if audience else {}
         issue_id = issues.create(connection, edition_id, cadence, slot, now, segment, meant)
         if issue_id is None:
+            its_time = slot.astimezone(schedule.zone(edition.time_zone))
             raise InputError(
-                f"{edition_name} ({cadence}) has an issue of {slot:%H:%M} already", "see `digest issue list`"
+                f"{edition_name} ({cadence}) has an issue of {its_time:%H:%M %Z} already", "see `digest issue list`"
             )
         issue = issues.get(connection, issue_id)
     assert issue

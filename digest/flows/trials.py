@@ -23,13 +23,14 @@ _BEFORE = (IssueState.SCHEDULED, IssueState.COMPOSED)
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A trial of an issue in that state and what has come of its arms so far; after its decision clicks go on coming
-    in. ``has_rest``: somebody is, or was, to get the subject that is decided on."""
+    in. ``has_rest``: somebody is, or was, to get the subject that is decided on. ``time_zone``: the edition's."""
 
     trial: Trial
     a: Tally
     b: Tally
     state: IssueState
     has_rest: bool
+    time_zone: str = "UTC"
 
 
 def plan(database: Database, trial: Trial, by: str, now: datetime) -> None:
@@ -147,4 +148,5 @@ def standing(database: Database, issue_id: int) -> Standing | None:
         issue = issues.get(connection, issue_id)
         assert issue
         a, b = trials.tallies(connection, trial)
-        return Standing(trial, a, b, issue.state, trials.has_rest(connection, trial))
+        zone = editions.time_zones(connection)[issue.edition]
+        return Standing(trial, a, b, issue.state, trials.has_rest(connection, trial), zone)

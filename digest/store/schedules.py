@@ -15,7 +15,7 @@ from digest.values import ScheduleSpec
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A stored schedule. ``declared`` by the edition's file rather than by hand; ``next_slot_at`` is ``None`` once it
-    has run its course."""
+    has run its course. ``time_zone`` is its own, ``edition_zone`` that of its edition."""
 
     id: int
     edition_id: int
@@ -27,6 +27,7 @@ class Schedule:
     declared: bool
     paused: bool
     next_slot_at: datetime | None
+    edition_zone: str
 
     @property
     def spec(self) -> ScheduleSpec:
@@ -111,7 +112,10 @@ def _set(connection: Connection, schedule_id: int, **values: Any) -> None:
 
 
 def _all() -> Select[Any]:
-    return select(schedules, editions.c.name.label("edition")).join(editions, editions.c.id == schedules.c.edition_id)
+    zone = editions.c.spec["time_zone"].as_string()
+    return select(schedules, editions.c.name.label("edition"), zone.label("edition_zone")).join(
+        editions, editions.c.id == schedules.c.edition_id
+    )
 
 
 def _read(connection: Connection, statement: Select[Any]) -> list[Schedule]:
@@ -130,4 +134,5 @@ def _schedule(row: RowMapping) -> Schedule:
         bool(row["declared"]),
         bool(row["paused"]),
         row["next_slot_at"],
+        row["edition_zone"],
     )
