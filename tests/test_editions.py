@@ -297,9 +297,7 @@ def test_declared_schedules_follow_the_file_and_handmade_ones_stay(database: Dat
 
 def test_a_declared_time_that_has_passed_never_comes_out(database: Database) -> None:
     report = flow.apply(database, parse(), datetime(2027, 1, 1, tzinfo=UTC))
-    assert report.warnings == (
-        "schedule weekly 2026-12-06 09:00 Europe/Berlin is in the past and will not come out",
-    )
+    assert report.warnings == ("schedule weekly 2026-12-06 09:00 Europe/Berlin is in the past and will not come out",)
     with database.read() as connection:
         assert [item.cadence for item in schedule_store.due(connection, datetime(2027, 2, 1, tzinfo=UTC))] == ["daily"]
 
