@@ -20,7 +20,8 @@ from demo.mails import Known, Mail
 from demo.screen import Commands, DemoError, Screen, wait_until
 from demo.site import documents, pictures
 from demo.site.server import Site
-from digest.settings import Settings, load
+from digest.configuration import load
+from digest.settings import Settings
 
 EDITION = "meridian"
 TEMPLATE = Path(__file__).with_name("edition.toml")

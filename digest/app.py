@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import make_url
 
 from digest.codec import codec
+from digest.configuration import load
 from digest.errors import InputError, StateError
 from digest.fields import FieldType
 from digest.outcomes import Envelope
-from digest.settings import DkimSettings, Settings, load
+from digest.settings import DkimSettings, Settings
 from digest.store import editions, issues, subscribers
 from digest.store.clock import DatabaseClock
 from digest.store.database import Database
@@ -25,6 +26,7 @@ from digest.store.subscribers import Subscription
 from digest.values import CompiledIssue, IssueContent, Reader, Variant
 
 if TYPE_CHECKING:  # what most commands don't need and takes long to import: Celery and Redis half a second
+    from dns.resolver import Resolver
     from jinja2 import Environment
 
     from digest.dkim import PrivateKey
@@ -92,11 +94,21 @@ class App:
 
     def look_up(self, domains: Collection[str]) -> Iterator[Domain]:
         """Ask the name servers whether these domains take mail."""
-        from digest import resolve  # for this alone: no worker asks
+        from digest import resolve  # for this and the next alone: no worker asks
+
+        return resolve.look_up(domains, self._resolver(), self.settings.dns.parallel)
+
+    def texts(self, name: str) -> list[str] | None:
+        """The TXT records that the name servers give for ``name``; ``None``: they give no answer."""
+        from digest import resolve
+
+        return resolve.texts(name, self._resolver())
+
+    def _resolver(self) -> Resolver:
+        from digest import resolve
 
         dns = self.settings.dns
-        asked = resolve.resolver(dns.servers, dns.port, dns.timeout_seconds)
-        return resolve.look_up(domains, asked, dns.parallel)
+        return resolve.resolver(dns.servers, dns.port, dns.timeout_seconds)
 
     @property
     def mailbox_dir(self) -> Path:

@@ -18,6 +18,7 @@ from digest.errors import UnavailableError
 from digest.settings import Settings
 
 _SOCKET_NAME = "broker.sock"
+_TICKED = "digest:ticked"
 _LAST = 9  # with Redis 0, the default, goes first: beat's tick must not wait behind hours of mail
 _PATIENCE = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.4}  # who pokes waits 2 s for a broker, not 6
 _SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 104 bytes or more, everywhere
@@ -93,6 +94,22 @@ class Queue:
         try:
             return len(self._celery.control.ping(timeout=wait_seconds))
         except (OperationalError, RedisError, OSError) as error:  # a line from before the broker was restarted
+            raise self._unavailable(error) from error
+
+    def tell_tick(self, seconds: float) -> None:
+        """Let it be seen for so many seconds that a round of beat came to a worker."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                connection.default_channel.client.set(_TICKED, 1, ex=max(1, round(seconds)))
+        except (OperationalError, RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def ticks(self) -> bool:
+        """Whether beat's rounds come to a worker. Raises ``UnavailableError``."""
+        try:
+            with self._celery.connection_for_write() as connection:
+                return bool(connection.default_channel.client.exists(_TICKED))
+        except (OperationalError, RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
     def close(self) -> None:

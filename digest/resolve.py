@@ -36,6 +36,17 @@ def look_up(domains: Collection[str], asked: dns.resolver.Resolver, parallel: in
         yield from pool.map(lambda name: _looked_up(name, asked), domains)
 
 
+def texts(name: str, asked: dns.resolver.Resolver) -> list[str] | None:
+    """The TXT records of a name, each put together from its pieces; ``None``: no name server gave an answer."""
+    try:
+        found = asked.resolve(f"{name}.", "TXT")
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    except (dns.exception.DNSException, OSError):
+        return None
+    return [b"".join(record.strings).decode("utf-8", "replace") for record in found]
+
+
 def _looked_up(name: str, asked: dns.resolver.Resolver) -> Domain:
     """RFC 5321 5.1: the mail exchangers, without one the address; a null MX (RFC 7505) says that there is no mail."""
     try:

@@ -1,13 +1,12 @@
-"""All settings, read in one place: ``digest.toml`` under ``DIGEST_*`` environment variables; every fault at once."""
+"""All settings: what each is called, what it may be, and what holds without it."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -15,14 +14,11 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-
-from digest.errors import ConfigError, NotFoundError
 
 _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ORIGIN = re.compile(r"https?://(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?")  # as frame-ancestors takes it
@@ -361,52 +357,3 @@ class Settings(BaseSettings):
 def _pairs(keys: tuple[SecretStr, ...]) -> tuple[tuple[str, bytes], ...]:
     pairs = (key.get_secret_value().partition(":") for key in keys)
     return tuple((kid, secret.encode()) for kid, _, secret in pairs)
-
-
-def load(path: Path) -> Settings:
-    """Read ``path`` (the environment wins) and return the settings; paths in it are relative to its folder.
-
-    Raises ``NotFoundError`` when there is no such file and ``ConfigError`` with all faults when it is wrong.
-    """
-    try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFoundError(f"no configuration at {path}", "run `digest init` there, or give --config FILE") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [str(error)], "mend the TOML") from None
-    except OSError as error:
-        raise ConfigError(str(path), [error.strerror or str(error)]) from None
-    try:
-        settings = Settings(**raw)
-    except ValidationError as error:
-        raise ConfigError(str(path), [_fault(item) for item in error.errors()]) from None
-    return settings.model_copy(update=_anchored(settings, path.resolve().parent))
-
-
-def _fault(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "file"
-    if item["type"] == "extra_forbidden":
-        return f"{where}: no such setting"
-    if item["type"] == "missing":
-        return f"{where}: is required"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}"
-
-
-def _anchored_route(route: SmtpSettings, folder: Path) -> SmtpSettings:
-    return route.model_copy(update={"ca_file": folder / route.ca_file}) if route.ca_file else route
-
-
-def _anchored(settings: Settings, folder: Path) -> dict[str, Any]:
-    """The settings that hold paths, made absolute from the configuration's folder."""
-    update: dict[str, Any] = {"state_dir": folder / settings.state_dir}
-    if settings.templates_dir:
-        update["templates_dir"] = folder / settings.templates_dir
-    update["smtp"] = _anchored_route(settings.smtp, folder)
-    update["smtp_routes"] = tuple(_anchored_route(route, folder) for route in settings.smtp_routes)
-    if settings.dkim:
-        update["dkim"] = tuple(key.model_copy(update={"key_file": folder / key.key_file}) for key in settings.dkim)
-    prefix = "sqlite:///"
-    if settings.database_url.startswith(prefix):
-        update["database_url"] = prefix + str(folder / settings.database_url.removeprefix(prefix))
-    return update

@@ -13,8 +13,9 @@ from sqlalchemy import insert, inspect, select, text
 
 from digest import states, tokens
 from digest.app import App
+from digest.configuration import load
 from digest.errors import ConfigError, NotFoundError, StateError, UnavailableError
-from digest.settings import Settings, load
+from digest.settings import Settings
 from digest.store import database as database_module
 from digest.store import schema
 from digest.store.clock import DatabaseClock

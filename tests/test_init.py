@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from digest.cli import init
-from digest.settings import Settings, load
+from digest.configuration import load
+from digest.settings import Settings
 
 from .conftest import KEY
 from .test_cli import folder, ready, run

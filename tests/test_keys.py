@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from digest import cli, leave_mail, tokens
 from digest.app import App
 from digest.cli.common import Door
+from digest.configuration import load
 from digest.errors import InputError, StateError
-from digest.settings import load
 from digest.store import editions, subscribers
 from digest.store.database import Database
 

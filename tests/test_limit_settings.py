@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from digest import limits
+from digest.configuration import load
 from digest.errors import ConfigError
 from digest.gate import OpenGate, open_gate
 from digest.limits import LEASE_MOST, Ramp
-from digest.settings import LimitSettings, load
+from digest.settings import LimitSettings
 
 from .conftest import KEY
 

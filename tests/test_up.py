@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from celery.exceptions import WorkerLostError
 
+from digest.configuration import load
 from digest.errors import DigestError
 from digest.queue import Queue, broker_socket
-from digest.settings import load
 from workers.logs import InALine
 
 from .conftest import KEY

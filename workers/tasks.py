@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from functools import wraps
 
@@ -22,6 +22,7 @@ from digest.queue import make_celery
 from digest.settings import Settings
 
 log = logging.getLogger(__name__)
+_SEEN_ROUNDS = 10  # of beat that may be missed before it is said to be gone
 IN_FLIGHT = 64
 """Batches that tasks are on their way for at one time; the others wait in the database, where nothing gets lost."""
 
@@ -31,6 +32,8 @@ def tick(app: App) -> None:
     up while this process was busy are one."""
     if not _ticks.again_after(app.settings.worker.tick_seconds / 2):
         return
+    with suppress(UnavailableError):
+        app.queue.tell_tick(_SEEN_ROUNDS * app.settings.worker.tick_seconds)
     now = app.now()
     publish.open_due_slots(app.database, now)
     publish.open_for_review(app.database, now)

@@ -28,6 +28,10 @@ COMMANDS = {
         "report",
         "The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt.",
     ),
+    "doctor": (
+        "doctor",
+        "Look at configuration, keys, mail servers, database, broker, workers, pages and DNS.",
+    ),
     "up": (
         "run",
         "Run everything on this machine: web, worker and beat; and the embedded parts if none are configured.",

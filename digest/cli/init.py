@@ -16,8 +16,9 @@ from typing import Annotated, Any
 import typer
 
 from digest.cli.common import Door, get_app, say
+from digest.configuration import load
 from digest.errors import ConfigError, InputError, StateError
-from digest.settings import Settings, load
+from digest.settings import Settings
 from digest.store.database import Database
 
 _CONFIG = Path(__file__).with_name("digest.sample.toml")

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from digest.cli.common import Door, get_app, say, show_table
+from digest.configuration import load
 from digest.errors import InputError, StateError
-from digest.settings import load
 
 app = typer.Typer()
 _IDS = string.ascii_lowercase + string.digits + string.ascii_uppercase

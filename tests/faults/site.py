@@ -28,8 +28,9 @@ from digest import cli
 from digest.app import App, clock
 from digest.cli.common import Door
 from digest.cli.issue import as_json
+from digest.configuration import load
 from digest.flows import operate
-from digest.settings import Settings, load
+from digest.settings import Settings
 from digest.states import DeliveryState
 from digest.store import deliveries as ledger
 from digest.store.database import Database
