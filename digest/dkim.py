@@ -38,6 +38,7 @@ SIGNED = (
 )
 LEAST_RSA_BITS = 2048
 _FOLD = 70
+_TXT_LIMIT = 255
 _PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 _BLANKS = re.compile(rb"[ \t]+")
 _HEADER = re.compile(rb"([^:\s]+)[ \t]*:((?:[^\r]|\r\n[ \t])*)\r\n")
@@ -80,6 +81,11 @@ def dns_record(key: PrivateKey) -> str:
     else:
         kind, form = "ed25519", (serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return f"v=DKIM1; k={kind}; p={b64encode(public.public_bytes(*form)).decode()}"
+
+
+def in_pieces(record: str) -> str:
+    """A TXT record as zone files write it: quoted strings of at most 255 characters (RFC 1035 3.3.14)."""
+    return " ".join(f'"{record[start : start + _TXT_LIMIT]}"' for start in range(0, len(record), _TXT_LIMIT))
 
 
 def sign(message: bytes, signers: Sequence[Signer], now: datetime) -> bytes:

@@ -83,7 +83,7 @@ def _checks(app: App) -> dict[str, Check]:
     if app.settings.embedded_mailbox:
         checks["domains"] = _no_domains
         return checks
-    for domain in _domains(app):
+    for domain in from_domains(app):
         checks[f"domain {domain}"] = partial(_domain, app, domain)
     return checks
 
@@ -192,8 +192,8 @@ def _no_domains() -> Iterator[Finding]:
     yield Finding("domains", Verdict.WARN, seen, "set [smtp] host to send")
 
 
-def _domains(app: App) -> Sequence[str]:
-    """The From domains of all editions."""
+def from_domains(app: App) -> Sequence[str]:
+    """The domains of all editions' From addresses; none where the database can't be read."""
     try:
         with app.database.read() as connection:
             found = [edition.sender[1].rpartition("@")[2] for _, edition in editions.load_all(connection)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from digest import dkim
-from digest.cli.common import say
-from digest.errors import InputError
+from digest.cli.common import get_app, say
+from digest.doctor import from_domains
+from digest.errors import DigestError, InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def make(
+    ctx: typer.Context,
     selector: Annotated[str, typer.Argument(help="A name for the key, such as its month; part of the DNS name.")],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the private key goes.")] = None,
     ed25519_: Annotated[bool, typer.Option("--ed25519", help="A small, fast key, to use beside an RSA one.")] = False,
@@ -36,6 +39,19 @@ def make(
         raise InputError(f"{path} is there already", "choose another selector or --out FILE") from None
     except OSError as error:
         raise InputError(f"can't write {path} ({error.strerror})", "give another --out FILE") from None
-    say(f"wrote {path}. Publish this TXT record at {selector}._domainkey.YOUR-DOMAIN, then add to digest.toml:")
-    say(f'\n[[dkim]]\nselector = "{selector}"\nkey_file = "{path}"\n')
-    typer.echo(dkim.dns_record(key))
+    record = dkim.dns_record(key)
+    say(f"wrote {path}. Publish this TXT record")
+    for domain in _domains(ctx):
+        say(f"  at {selector}._domainkey.{domain}")
+    typer.echo(record)
+    say(f"which a zone file wants in pieces: {dkim.in_pieces(record)}")
+    say(f'then add to digest.toml:\n\n[[dkim]]\nselector = "{selector}"\nkey_file = "{path}"\n')
+    say("`digest doctor` looks whether it is published.")
+
+
+def _domains(ctx: typer.Context) -> Sequence[str]:
+    """Those our editions send from, where there are any yet."""
+    try:
+        return from_domains(get_app(ctx)) or ("YOUR-DOMAIN",)
+    except DigestError:
+        return ("YOUR-DOMAIN",)
