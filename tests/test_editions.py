@@ -215,7 +215,7 @@ def test_a_change_is_told_and_stored(database: Database) -> None:
         "title: 'The World' becomes 'World Today'",
         "section health removed",
         "section medicine added",
-        "section lead: count '1' becomes '2'",
+        "section lead: count 1 becomes 2",
         "feed wire: url 'https://wire.example/rss' becomes 'https://wires.example/rss'",
         "schedule daily '0 7 * * 1-5' Asia/Kolkata removed",
         "schedule daily '0 8 * * *' Asia/Kolkata added",

@@ -141,7 +141,7 @@ def test_up_sends_a_scheduled_issue_once_serves_the_pages_and_ends_politely(
     site.run("schedule", "add", "tide", "--at", soon.isoformat(), "--tz", "UTC")
     await_that(lambda: issue_state(site) == "sent", site)
     assert sorted(server.recipients) == READERS
-    assert "1 worker(s) at work" in site.run("status")
+    assert "1 worker at work" in site.run("status")
     assert "60/60" in site.run("report", "1")
     for process in (beat, group):
         process.send_signal(signal.SIGTERM)

@@ -67,6 +67,7 @@ def add(
     say(_SAID[added.change].format(id=added.article.id, feed=feed, story=added.article.story_id))
     if added.also:
         say(f"the story is also told by {', '.join(added.also)}")
+    _warn_of_unread(door, feed)
     if not added.article.draft.url:
         warn("it has no address, so readers can't follow it: add it again with --url")
 
@@ -96,6 +97,7 @@ def import_(
         show_json(plain(report) | {"rejected_file": str(kept) if kept else None})
     else:
         _tell(report, kept)
+        _warn_of_unread(door, feed)
     if report.rejected and len(report.rejected) == report.read:
         raise InputError(f"no line of {file} could be taken", f"the first: {report.rejected[0].reason}")
 
@@ -206,6 +208,11 @@ def _tell(report: ImportReport, kept: Path | None) -> None:
         f"{report.read} read: {report.added} added, {report.changed} updated, {report.unchanged} unchanged,"
         f" {len(report.rejected)} rejected" + (f" (kept in {kept})" if kept else "")
     )
+
+
+def _warn_of_unread(door: App, feed: str) -> None:
+    if not articles.editions_reading(door.database, feed):
+        warn(f"no edition reads {feed}, so nobody gets this: name it in an edition's `feeds` and apply, or give --feed")
 
 
 def _keep_rejected(path: Path, rejected: tuple[Rejected, ...], encoding: str) -> Path | None:

@@ -77,6 +77,11 @@ def show_json(value: object) -> None:
     print(json.dumps(plain(value), indent=2, ensure_ascii=False))  # noqa: T201
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 feed``, ``1,200 feeds``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def stream_json(values: Iterable[object]) -> None:
     """Print a JSON list, one value a line, as they come: there may be a million."""
     before = "["

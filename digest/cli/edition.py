@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from digest import editions, embed, themes, wording
-from digest.cli.common import Json, get_app, say, show_json, show_table, warn
+from digest.cli.common import Json, counted, get_app, say, show_json, show_table, warn
 from digest.codec import codec
 from digest.errors import InputError
 from digest.flows import editions as flow
@@ -19,6 +20,8 @@ from digest.values import Edition
 app = typer.Typer()
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True)]
 Name = Annotated[str, typer.Argument(help="The edition's name.")]
+
+_DESK = "(desk: `digest article`)"
 
 
 @app.command("apply", epilog="Example: digest edition apply world.toml india.toml")
@@ -42,7 +45,8 @@ def check(files: Files) -> None:
         edition = _read(file)
         for line in flow.unplanned(edition, {spec.cadence for spec in edition.schedules}):
             warn(line)
-        say(f"{file} is fine: edition {edition.name}, {len(edition.sections)} sections, {len(edition.feeds)} feeds")
+        sections, feeds = counted(len(edition.sections), "section"), counted(len(edition.feeds), "feed")
+        say(f"{file} is fine: edition {edition.name}, {sections}, {feeds}")
 
 
 @app.command("list", epilog="Example: digest edition list --json")
@@ -67,7 +71,8 @@ def show(ctx: typer.Context, name: Name, json: Json = False) -> None:
     show_table(("setting", "value"), _head(row), f"Edition {name}")
     sections = [(s.key, s.title, s.rule, ", ".join(s.match), s.count, s.optional) for s in edition.sections]
     show_table(("key", "title", "rule", "of", "stories", "optional"), sections, "Sections")
-    show_table(("name", "address", "sector"), [(f.name, f.url or "desk", f.sector) for f in edition.feeds], "Feeds")
+    feeds = [(f.name, f.url or _DESK, f.kind, f.sector, ", ".join(f.tags), f.weight or None) for f in edition.feeds]
+    show_table(("name", "address", "kind", "sector", "tags", "weight"), feeds, "Feeds")
     show_table(("schedule",), [(flow.described(spec),) for spec in edition.schedules], "Declared schedules")
 
 
@@ -125,6 +130,7 @@ def _head(row: EditionRow) -> list[tuple[str, object]]:
     mailbox = "{} <{}>".format
     return [
         ("title", edition.title),
+        ("tagline", edition.tagline),
         ("locale", edition.locale),
         ("time zone", edition.time_zone),
         ("from", mailbox(*edition.sender)),
@@ -132,6 +138,23 @@ def _head(row: EditionRow) -> list[tuple[str, object]]:
         ("postal address", edition.postal_address),
         ("subject", edition.subject),
         ("theme", edition.look.theme),
+        ("colours", _colours(edition)),
         ("cadences", ", ".join(edition.cadences)),
+        ("drafted", f"{counted(edition.review_minutes, 'minute')} before its slot" if edition.review_minutes else None),
+        ("sent only if approved", edition.approval),
+        ("public archive", edition.public),
+        ("clicks are tracked", edition.track_clicks),
+        ("thin mails", f"under {edition.thin} stories: filled from {edition.fallback}" if edition.thin else None),
         ("readers", row.readers),
     ]
+
+
+def _colours(edition: Edition) -> str:
+    """Those that the edition's file names, such as ``accent #c00000, dark paper #000000``."""
+    look = edition.look
+    named = [
+        (word, getattr(of, item.name), item.name)
+        for word, of in (("", look.light), ("dark ", look.dark))
+        for item in fields(of)
+    ]
+    return ", ".join(f"{word}{name} {value}" for word, value, name in named if value)

@@ -78,9 +78,9 @@ def draft(
     if json:
         show_json(made)
     elif made.state is IssueState.SCHEDULED:
-        say(f"issue {made.id} of {edition}: nothing is new yet; it {_coming(app, made)}")
+        say(f"issue {made.id} of {edition}: nothing is new yet; it {what_comes(app, made)}")
     else:
-        say(f"issue {made.id} of {edition} is drafted: `digest issue show {made.id}`; it {_coming(app, made)}")
+        say(f"issue {made.id} of {edition} is drafted: `digest issue show {made.id}`; it {what_comes(app, made)}")
 
 
 def redraft(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
@@ -266,7 +266,7 @@ def _tell(app: App, revised: Revised, json: bool) -> None:
         say(f"change {change.revision} of issue {revised.issue.id}: {change.told}")
     for edit_ in revised.left_out:
         warn(f"left out, its story or section is not in the issue any more: {edit_}")
-    say(f"issue {revised.issue.id} {_coming(app, revised.issue)}")
+    say(f"issue {revised.issue.id} {what_comes(app, revised.issue)}")
 
 
 def _told(app: App, issue: Issue, json: bool) -> None:
@@ -276,7 +276,7 @@ def _told(app: App, issue: Issue, json: bool) -> None:
     if json:
         show_json(issue)
     else:
-        say(f"issue {issue.id} {_coming(app, issue)}")
+        say(f"issue {issue.id} {what_comes(app, issue)}")
 
 
 def coming(found: Progress, now: datetime) -> str:
@@ -295,7 +295,8 @@ def coming(found: Progress, now: datetime) -> str:
     return ""
 
 
-def _coming(app: App, issue: Issue) -> str:
+def what_comes(app: App, issue: Issue) -> str:
+    """What comes next of an issue that editors may change, as the end of a sentence."""
     (found,) = progress(app.database, [issue.id])
     return coming(found, app.now()) or "goes out now"
 

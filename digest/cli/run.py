@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from digest.app import App
 from digest.cli import COMMANDS
 from digest.cli import issue as issues
-from digest.cli.common import Door, Json, get_app, local, plain, say, show_json, show_table, warn
+from digest.cli.common import Door, Json, counted, get_app, local, plain, say, show_json, show_table, warn
 from digest.cli.segment import confirm_readers
 from digest.errors import InputError, UnavailableError
 from digest.flows import audience as readers
@@ -63,6 +63,8 @@ def send(
     else:
         (progress,) = operate.progress(app.database, [made.id])
         then = f"it goes out after `digest issue approve {made.id}`" if progress.approval else "it goes out now"
+        if not publish.has_news(app.database, made, app.settings.deliver, app.now()):
+            then = "nothing is new since the one before, so nothing goes out"
         say(f"issue {made.id} of {edition} ({made.cadence}): {then}; follow it with `digest status --watch`")
     try:
         app.queue.poke("publish", made.id)
@@ -105,7 +107,7 @@ def status(
     elif not workers:
         warn("no worker answers; start one with `digest up` or `digest worker`")
     else:
-        say(f"{workers} worker(s) at work")
+        say(f"{counted(workers, 'worker')} at work")
     show_table(issues.COLUMNS, [issues.line(progress, app.now()) for progress in recent], "Issues")
     rows = [
         (s.id, s.edition, s.cadence, "paused" if s.paused else local(s.next_slot_at, s.edition_zone)) for s in planned

@@ -16,7 +16,8 @@ from digest.cli.subscriber_files import hour_word
 from digest.errors import InputError
 from digest.flows import audience, audience_lists, choices, erasure, signup
 from digest.flows.audience_import import import_subscribers
-from digest.flows.audience_rows import day_words
+from digest.flows.audience_rows import day_numbers, day_words
+from digest.schedule import ALL_DAYS
 from digest.states import SubscriptionState
 from digest.store.subscribers import Subscription
 from digest.tables import Row
@@ -40,6 +41,8 @@ Hour = Annotated[str, typer.Option("--hour", help="Local hour of day, 0 to 23.")
 Zone = Annotated[str, typer.Option("--tz", metavar="ZONE", help="Time zone, such as Asia/Kolkata.")]
 Locale = Annotated[str, typer.Option("--locale", help="Such as en or pt-BR.")]
 
+Days = Annotated[str, typer.Option("--days", metavar="DAYS", help="Days of the week, such as mon,thu.")]
+
 
 @app.command("add", epilog="Example: digest subscriber add ann@example.org -e world -s science --cadence weekly")
 def add(
@@ -50,6 +53,7 @@ def add(
     section: Sections = None,
     cadence: Cadence = "",
     hour: Hour = "",
+    days: Days = "",
     tz: Zone = "",
     locale: Locale = "",
     ask: Annotated[bool, typer.Option("--ask", help="Send a mail to confirm first (double opt-in).")] = False,
@@ -60,12 +64,13 @@ def add(
         spec = audience.edition_of(door.database, edition)
         person = choices.person(addresses.normalise(address), name, locale, tz)
         choice = choices.choose(spec, cadence, section, hour)
+        choice = replace(choice, days=choices.days(day_numbers(days))) if days else choice
         wish = signup.SignUp(person, choice, source="operator")
         signup.sign_up(door.database, door.settings.sign_up, edition, wish, door.now())
         say(f"{person.address} will be asked to confirm, unless already subscribed, asked within minutes or suppressed")
         return
     values = {"address": address, "name": name, "sections": ";".join(section or ()), "cadence": cadence}
-    row = Row(1, {**values, "hour": hour, "time_zone": tz, "locale": locale}, address)
+    row = Row(1, {**values, "hour": hour, "days": days, "time_zone": tz, "locale": locale}, address)
     report = import_subscribers(door.database, edition, [row], door.now(), source="operator")
     if report.rejected:
         raise InputError(f"{address} was not added", report.first_rejected[0].reason)
@@ -82,18 +87,36 @@ def set_(
     all_sections: Annotated[bool, typer.Option("--all-sections", help="Every section, later ones too.")] = False,
     cadence: Cadence = "",
     hour: Annotated[str | None, typer.Option("--hour", help="0 to 23, or '' for when the issue comes out.")] = None,
+    days: Annotated[
+        str | None, typer.Option("--days", metavar="DAYS", help="Days of the week, such as mon,thu, or '' for all.")
+    ] = None,
+    holiday: Annotated[
+        str | None,
+        typer.Option("--holiday", metavar="DATE", help="Nothing before this day, such as 2026-12-24; '' ends it."),
+    ] = None,
     tz: Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="Time zone, or '' for the edition's.")] = None,
+    locale: Annotated[
+        str | None, typer.Option("--locale", help="Of the pages, such as pt-BR, or '' for the edition's.")
+    ] = None,
 ) -> None:
     """Change what a reader gets; what is not given stays."""
     door = get_app(ctx)
     (found,) = audience.of_address(door.database, address, edition)
     spec, was, now = audience.edition_of(door.database, edition), found.person, found.choice
     person = choices.person(
-        was.address, was.name if name is None else name, was.locale, was.time_zone if tz is None else tz
+        was.address,
+        was.name if name is None else name,
+        was.locale if locale is None else locale,
+        was.time_zone if tz is None else tz,
     )
     wanted = choices.choose(spec, cadence or now.cadence, section, hour_word(now) if hour is None else hour)
     sections = wanted.sections if section or all_sections else now.sections
     choice = replace(now, cadence=wanted.cadence, sections=sections, hour=wanted.hour)
+    if days is not None:
+        choice = replace(choice, days=choices.days(day_numbers(days)) if days.strip() else ALL_DAYS)
+    if holiday is not None:
+        zone = person.time_zone or spec.time_zone
+        choice = replace(choice, paused_until=choices.pause(holiday, zone, door.now()))
     saved = audience.change_preferences(door.database, found.id, person, choice, door.now(), source="operator")
     say(f"{saved.person.address}: {choices.described(saved.choice)}")
 

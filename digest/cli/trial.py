@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from digest.app import App
 from digest.cli.common import Number, get_app, local_time, say, show_table
-from digest.cli.review import PANEL, By, who
+from digest.cli.review import PANEL, By, what_comes, who
 from digest.errors import InputError
 from digest.flows import trials
+from digest.flows.operate import progress
 from digest.flows.trials import Standing
 from digest.states import IssueState
 from digest.trials import Arm, Trial
@@ -47,11 +49,15 @@ def trial(
     elif off:
         was = trials.drop(door.database, number, who(by), door.now())
         say(f"issue {number} goes out {'without its trial' if was else 'without a trial, as it would have'}")
+        if was:
+            _say_what_comes(door, number)
     elif a or b:
         tried = Trial(number, (a.strip(), b.strip()), share, round(hours * 60))
         trials.plan(door.database, tried, who(by), door.now())
-        rest = f"the rest waits {hours:g} hours" if share < 100 else f"in {hours:g} hours it is known which was better"
+        time = f"{hours:g} hour{'s' * (hours != 1)}"
+        rest = f"the rest waits {time}" if share < 100 else f"in {time} it is known which was better"
         say(f"issue {number}: {share} % of its audience gets one of two subjects, {rest}")
+        _say_what_comes(door, number)
     else:
         found = trials.standing(door.database, number)
         if found is None:
@@ -59,11 +65,17 @@ def trial(
         show_trial(found)
 
 
+def _say_what_comes(app: App, number: int) -> None:
+    """Who approved of the issue approved of other subjects."""
+    (found,) = progress(app.database, [number])
+    say(f"issue {number} {what_comes(app, found.issue)}")
+
+
 def show_trial(standing: Standing) -> None:
     """What was tried, what came of it, and how it was decided."""
     of = standing.trial
     rows = [
-        (arm.upper(), subject or "(as composed)", tally.accepted, tally.followed, f"{100 * tally.rate:.2f} %")
+        (arm.upper(), subject or "(the issue's own)", tally.accepted, tally.followed, f"{100 * tally.rate:.2f} %")
         for arm, subject, tally in zip(Arm, of.subjects, (standing.a, standing.b), strict=True)
     ]
     show_table(COLUMNS, rows, f"Trial of two subjects on {of.share} % of the audience, by readers who followed a story")

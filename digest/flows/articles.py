@@ -85,6 +85,13 @@ def import_drafts(
     return report
 
 
+def editions_reading(database: Database, feed_name: str) -> list[str]:
+    """The editions that draw on a desk: nobody gets what stands at one that has none. None at one that is not there."""
+    with database.read() as connection:
+        known = [feed for feed in feeds.every(connection) if feed.name == feed_name]
+        return feeds.holdings(connection, known[0])[1] if known else []
+
+
 def newest(database: Database, feed_name: str = "", since: datetime | None = None, limit: int = 50) -> list[Listed]:
     """The newest articles, of one feed and seen since an instant if so asked. Raises ``NotFoundError``."""
     with database.read() as connection:

@@ -60,6 +60,7 @@ def readers(
     node = Every(tuple(_asked(database, edition, filters, declared)))
     with database.read() as connection:
         edition_id, spec = editions.require(connection, edition)
+    named.check(node, spec)
 
     def pages() -> Iterator[Subscription]:
         after = 0

@@ -78,7 +78,7 @@ class RowReader:
         listed = None if sections in {"", ALL_SECTIONS} else [] if sections == NOTHING else sections.split(";")
         choice = choices.choose(self._edition, cadence, listed, "" if hour == NOTHING else hour)
         if days not in {"", NOTHING}:
-            choice = replace(choice, days=choices.days(_day_numbers(days)))
+            choice = replace(choice, days=choices.days(day_numbers(days)))
         return choice, _said(cadence=cadence, sections=sections, hour=hour, days=days)
 
     def _checked_place(self, locale: str, zone: str) -> tuple[str, str, int]:
@@ -109,8 +109,9 @@ def day_words(days: int) -> str:
     return "" if days == ALL_DAYS else ";".join(word for number, word in enumerate(DAYS) if days >> number & 1)
 
 
-def _day_numbers(words: str) -> list[str]:
-    wanted = [word.strip().lower()[:3] for word in words.split(";")]
+def day_numbers(words: str) -> list[str]:
+    """Days of the week as words, such as ``mon;thu``, for ``choices.days``. Raises ``InputError``."""
+    wanted = [word.strip().lower()[:3] for word in words.replace(",", ";").split(";")]
     if strange := [word for word in wanted if word not in DAYS]:
         raise InputError(f"no day {strange[0]!r}", f"write them like {';'.join(DAYS[:3])}")
     return [str(DAYS.index(word)) for word in wanted]

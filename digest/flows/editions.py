@@ -133,6 +133,9 @@ def _listed(what: str, identity: str, before: Any, after: Any) -> Iterator[str]:
 
 
 def _shown(value: object) -> str:
+    """As the edition's file has it, where that is short."""
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
     return ", ".join(map(str, value)) if isinstance(value, tuple) else repr(str(value))
 
 

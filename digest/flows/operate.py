@@ -252,7 +252,9 @@ def _send_again(connection: Connection, issue_id: int, now: datetime) -> None:
 def _move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime, reason: str) -> None:
     issue = _get(connection, issue_id)
     if not issues.move(connection, issue_id, event, now, reason=reason):
-        raise StateError(f"issue {issue_id} is {issue.state}", f"it is too late or too early to {event}")
+        paused = issue.state is IssueState.PAUSED
+        hint = f"go on with `digest issue resume {issue_id}`" if paused else f"it is too late or too early to {event}"
+        raise StateError(f"issue {issue_id} is {issue.state}", hint)
 
 
 def _get(connection: Connection, issue_id: int) -> Issue:

@@ -94,6 +94,14 @@ def open_now(
     return issue
 
 
+def has_news(database: Database, issue: Issue, settings: DeliverSettings, now: datetime) -> bool:
+    """Whether an issue would hold anything if it were composed now."""
+    content = selection.choose(
+        database, issue.edition, issue.cadence, issue.slot, settings, now, again=issue.id, segment=issue.segment
+    )
+    return not is_empty(content)
+
+
 def cadence_of(edition: Edition, wanted: str) -> str:
     """``wanted``, or the edition's first; raises ``InputError`` for one it does not have."""
     cadence = wanted or edition.default_cadence

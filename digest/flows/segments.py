@@ -114,15 +114,19 @@ def _counted(
 
 
 def _parsed(where: str, spec: Edition, declared: Declared) -> Node:
-    """The words as tests. What an edition lists is looked up there: a slip would choose nobody."""
     node = language.parse(where, declared)
+    check(node, spec)
+    return node
+
+
+def check(node: Node, spec: Edition) -> None:
+    """What an edition lists is looked up there: a slip would choose nobody. Raises ``InputError``."""
     known = {"cadence": spec.cadences, "section": [section.key for section in spec.sections]}
     for test in questions(node):
         offered = known.get(test.name, ())
         for value in test.values if test.operator in {"=", "!=", "in"} and test.name in known else ():
             if value not in offered:
                 raise InputError(f"{spec.name} has no {test.name} {value!r}", f"it has {', '.join(offered)}")
-    return node
 
 
 def _unknown(name: str, edition: str) -> NotFoundError:
