@@ -31,25 +31,31 @@ def as_html(markdown: str) -> str:
 
 
 def as_text(markdown: str) -> str:
-    """``markdown`` as plain text: a link's address follows its words, lists and quotations keep their marks."""
-    blocks: list[str] = []
+    """``markdown`` as plain text: a link's address follows its words, lists and quotations keep their marks, and items
+    stand line by line unless blank lines part them there."""
+    said = ""
+    tight = begun = False  # the list at hand: whether its items stand line by line; whether one is written
     marks: list[str] = []  # of the lists and quotations that are open
     leads: list[str] = []  # what begins the next line, from outside in
     for token in _MARKDOWN.parse(markdown):
         if token.type in _MARKS:
+            begun = begun and bool(marks)
             marks.append(_MARKS[token.type])
         if token.type in {"list_item_open", "blockquote_open"}:
             leads.append(marks[-1].format(number=token.info))
         elif token.type in {"list_item_close", "blockquote_close"}:
             leads.pop()
+        elif token.type == "paragraph_open":
+            tight = token.hidden
         elif token.type in {"inline", "fence", "code_block"}:
             words = _words(token.children) if token.children else token.content.rstrip()
             then = [lead if lead == _QUOTED else " " * len(lead) for lead in leads]
-            blocks.append("".join(leads) + words.replace("\n", "\n" + "".join(then)))
-            leads = then
+            between = "" if not said else "\n" if tight and begun else "\n\n"
+            said += between + "".join(leads) + words.replace("\n", "\n" + "".join(then))
+            leads, begun = then, bool(marks)
         if token.type in {"bullet_list_close", "ordered_list_close", "blockquote_close"}:
             marks.pop()
-    return "\n\n".join(blocks)
+    return said
 
 
 def _words(tokens: Sequence[Token]) -> str:

@@ -156,6 +156,9 @@ def test_an_editors_words_stand_in_the_archive_too(world: World, site: httpx.Cli
     page = site.get("/a/tide").text
     assert "Winter: Ice and 2 more" in page and "Bring a coat" in page
     assert "Good <em>morning</em>." in site.get("/a/tide/2026-11-24").text
+    words_of = feedparser.parse(site.get("/a/tide/feed.atom").content).entries[0].content[0].value
+    assert words_of.lstrip().startswith("<p>Good <em>morning</em>.</p>")
+    assert "<p>Good <em>morning</em>.</p>" in site.get("/a/tide/feed.json").json()["items"][0]["content_html"]
 
 
 def test_long_archives_have_pages(world: World, site: httpx.Client) -> None:

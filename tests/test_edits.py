@@ -148,4 +148,7 @@ def test_an_issue_without_one_has_no_trace_of_it() -> None:
 
 
 def test_lists_and_lines_keep_their_shape_in_plain_text() -> None:
-    assert intro.as_text("1. a\n   b\n2. c\n   - d\n\ne\\\nf") == "1. a b\n\n2. c\n\n   - d\n\ne\nf"
+    assert intro.as_text("1. a\n   b\n2. c\n   - d\n\ne\\\nf") == "1. a b\n2. c\n   - d\n\ne\nf"
+    assert intro.as_text("a\n\n- b\n- c\n\n1. d\n\n   e\n2. f\n\n> - g\n> - h") == (
+        "a\n\n- b\n- c\n\n1. d\n\n   e\n\n2. f\n\n> - g\n> - h"
+    )

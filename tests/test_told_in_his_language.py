@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import replace
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import httpx
@@ -132,3 +133,14 @@ def test_who_moves_reads_the_new_address_in_full(app: App, site: httpx.Client, r
     page = site.get(posted(app).links[new]).text
     assert f"Send everything to {new} from now on, and no more to a…@example.org?" in page
     assert ADDRESS not in page
+
+
+@pytest.mark.parametrize("postal_address", ["Morning <Post>, 1 Quay Street", "1 Quay Street\nSampleton"])
+def test_a_mail_that_asks_is_signed_with_the_name_once(app: App, reader: Subscription, postal_address: str) -> None:
+    publish_edition(app.database, replace(ON_PAGES, postal_address=postal_address))
+    mail = message_from_bytes(app.write_confirmation(reader).message, policy=policy.default)
+    body = mail.get_body(("plain",))
+    assert body
+    end = [line.strip() for line in body.get_content().rstrip().splitlines()][-3:]
+    assert [line.startswith("Morning <Post>") for line in end].count(True) == 1
+    assert end[-1] == postal_address.splitlines()[-1]

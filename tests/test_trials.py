@@ -17,7 +17,7 @@ from digest.cli import app as command
 from digest.cli.common import Door
 from digest.cli.trial import verdict
 from digest.errors import InputError, StateError
-from digest.flows import clicks, operate, publish, review, trials
+from digest.flows import audience, clicks, operate, publish, review, trials
 from digest.outcomes import Envelope
 from digest.settings import DeliverSettings, Settings
 from digest.states import DeliveryEvent
@@ -160,6 +160,10 @@ def test_the_share_gets_one_or_the_other_and_the_rest_the_one_that_was_followed(
     world.later(minutes=1)
     assert world.deliver(courier) == MANY - taken
     assert {subject(mail) for mail in courier.tried[taken:]} == {"Second"}
+    for mail in (*courier.tried[:9], courier.tried[-1]):
+        reader = world.subscription(mail.recipient)
+        ((issue_id, _, written),) = audience.sent_to(world.app.database, reader.id, 10)
+        assert (issue_id, written.partition(":")[0]) == (issue.id, subject(mail))
     assert len(set(courier.recipients)) == MANY == len(courier.recipients)
     assert (world.state(issue), world.counts(issue)) == ("sent", {"accepted": MANY})
     found = trials.standing(world.app.database, issue.id)

@@ -14,7 +14,7 @@ from digest import addresses
 from digest.errors import InputError, NotFoundError
 from digest.flows import choices
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store import clicks, consent, deliveries, editions, forgetting, issues, subscribers, suppressions
+from digest.store import clicks, consent, deliveries, editions, forgetting, issues, subscribers, suppressions, trials
 from digest.store.database import Database
 from digest.store.subscribers import Choice, Person, Subscription
 from digest.store.suppressions import Suppression
@@ -127,10 +127,15 @@ def all_of(database: Database, subscription: Subscription) -> list[Subscription]
         return subscribers.of_subscriber(connection, subscription.subscriber_id)
 
 
-def sent_to(database: Database, subscription_id: int, limit: int) -> list[tuple[int, datetime]]:
-    """The latest issues that were sent to a subscription, newest first, as (issue, its slot)."""
+def sent_to(database: Database, subscription_id: int, limit: int) -> list[tuple[int, datetime, str]]:
+    """The latest issues that were sent to a subscription, newest first, as (issue, its slot, the subject that a trial
+    gave it or "")."""
     with database.read() as connection:
-        return consent.sent(connection, subscription_id, limit)
+        return [
+            (issue_id, slot, trial.subject_of(batch, subscription_id) if trial else "")
+            for issue_id, slot, batch in consent.sent(connection, subscription_id, limit)
+            for trial in [trials.get(connection, issue_id)]
+        ]
 
 
 def change_preferences(

@@ -99,10 +99,10 @@ def was_given(connection: Connection, subscription_id: int) -> bool:
     return connection.execute(query.limit(1)).scalar() in {"confirmed", "imported"}
 
 
-def sent(connection: Connection, subscription_id: int, limit: int) -> list[tuple[int, datetime]]:
-    """The latest issues that were accepted for a subscription and whose content is kept, as (issue, slot)."""
+def sent(connection: Connection, subscription_id: int, limit: int) -> list[tuple[int, datetime, int]]:
+    """The latest issues that were accepted for a subscription and whose content is kept, as (issue, slot, batch)."""
     query = (
-        select(issues.c.id, issues.c.slot)
+        select(issues.c.id, issues.c.slot, deliveries.c.batch)
         .join(subscriptions, subscriptions.c.edition_id == issues.c.edition_id)
         .join(
             deliveries,
@@ -113,7 +113,7 @@ def sent(connection: Connection, subscription_id: int, limit: int) -> list[tuple
         .order_by(issues.c.slot.desc())
         .limit(limit)
     )
-    return [(row.id, row.slot) for row in connection.execute(query)]
+    return [(row.id, row.slot, row.batch) for row in connection.execute(query)]
 
 
 def served(connection: Connection, subscription_id: int) -> list[tuple[int, int]]:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fastapi.responses import Response
+from markupsafe import Markup
 
+from digest import intro
 from digest.archive import Entry
 from digest.values import Edition, IssueContent
 from digest.web.pages import Pages
@@ -18,7 +20,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def atom(pages: Pages, base: str, edition: Edition, issues: Issues) -> Response:
-    """The newest issues as an Atom feed, each with all its headlines."""
+    """The newest issues as an Atom feed, each with the editor's words and all its headlines."""
     updated = max((entry.published_at for entry, _ in issues), default=_NEVER)
     listed = [(entry, identity(entry, content), _html(pages, edition, content)) for entry, content in issues]
     xml = pages.part("archive/feed.atom", edition, home=f"{base}/a/{edition.name}", updated=updated, issues=listed)
@@ -26,7 +28,7 @@ def atom(pages: Pages, base: str, edition: Edition, issues: Issues) -> Response:
 
 
 def json_feed(pages: Pages, base: str, edition: Edition, issues: Issues) -> Response:
-    """The newest issues as a JSON Feed, each with all its headlines."""
+    """The newest issues as a JSON Feed, each with the editor's words and all its headlines."""
     home = f"{base}/a/{edition.name}"
     feed = {
         "version": "https://jsonfeed.org/version/1.1",
@@ -67,4 +69,5 @@ def _html(pages: Pages, edition: Edition, content: IssueContent) -> str:
         (section.title, [content.items[story_id] for story_id in ids])
         for section, ids in zip(content.edition.sections, content.candidates, strict=True)
     ]
-    return pages.part("archive/feed_entry.html", edition, sections=sections)
+    words = Markup(intro.as_html(content.intro))  # noqa: S704 - sanitised
+    return pages.part("archive/feed_entry.html", edition, intro=words, sections=sections)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import addresses, dates, schedule, variants
+from digest import addresses, dates, schedule, subjects, variants
 from digest.app import App
 from digest.codec import codec
 from digest.errors import InputError
@@ -132,18 +132,24 @@ class _Centre:
         return dates.appointment(mail.due, locale, zone) if mail else ""
 
     def sent(self, token: str, found: Subscription, edition: Edition) -> HTMLResponse:
-        """The latest issues he was sent, each with the headline that leads it for him and a link to it."""
+        """The latest issues he was sent, each with its subject and a link to it."""
         shown = []
-        for issue_id, slot in audience.sent_to(self._app.database, found.id, _SENT_SHOWN):
+        for issue_id, slot, tried in audience.sent_to(self._app.database, found.id, _SENT_SHOWN):
             frozen = audience.compiled_issue(self._app.database, issue_id)
             if frozen is None:  # swept away in this moment
                 continue
-            content = codec(CompiledIssue).validate_json(frozen).content
-            variant = variants.choose(content, found.choice.sections, None)
-            title = content.items[variant.shown[0][1][0]].title if variant.shown else edition.title
+            subject = _subject(codec(CompiledIssue).validate_json(frozen), found, tried) or edition.title
             link = self.door.link(issue_id, found.id)
-            shown.append((dates.day(slot, edition.locale, edition.time_zone), title, link))
+            shown.append((dates.day(slot, edition.locale, edition.time_zone), subject, link))
         return self.door.page("sent", found, edition, token=token, shown=shown)
+
+
+def _subject(issue: CompiledIssue, found: Subscription, tried: str) -> str:
+    """That of his mail, as far as what he chooses now tells what stood in it; "" where nothing does."""
+    variant = variants.choose(issue.content, found.choice.sections, None)
+    ids = [story_id for _, chosen in variant.shown for story_id in chosen]
+    written = tried or subjects.template(issue.content)
+    return subjects.subject(written, issue, issue.content.items[ids[0]], len(ids) - 1) if ids else ""
 
 
 def _away(found: Subscription, now: datetime) -> bool:
