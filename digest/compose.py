@@ -170,8 +170,10 @@ def _opened(section: Section, ranked: Ranked) -> Ranked:
 
 
 def _eligible(scored: Ranked, section: Section, apart: Collection[str]) -> Ranked:
-    """What ``section``'s rule takes. Pieces of a kind that has a section of its own (``apart``) stand there, not among
-    the leading and trending news."""
+    """What ``section``'s rule takes, but for the kinds it leaves out. Pieces of a kind that has a section of its own
+    (``apart``) stand there, not among the leading and trending news."""
+    if section.except_kinds:
+        scored = [each for each in scored if each[0].lead.draft.kind not in section.except_kinds]
     match section.rule:
         case Rule.LEAD | Rule.TRENDING:
             return [each for each in scored if each[0].lead.draft.kind not in apart]

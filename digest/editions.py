@@ -7,7 +7,8 @@
                     feeds declared elsewhere)
     [look]          theme, colours, fonts, logo: see ``dress``
     [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags, weight
-    [[section]]     key, title, rule; count, optional, and what the rule needs: sectors, tags, countries, kinds
+    [[section]]     key, title, rule; count, optional, except_kinds, and what the rule needs: sectors, tags, countries,
+                    kinds
     [[link]]        role, title, url
     [[schedule]]    cadence, cron or at; time_zone
 """
@@ -111,6 +112,7 @@ class _Section(_Table):
     tags: Words = ()
     countries: Words = ()
     kinds: tuple[Kind, ...] = ()
+    except_kinds: tuple[Kind, ...] = ()
 
     @model_validator(mode="after")
     def _words_fit_the_rule(self) -> Self:
@@ -121,11 +123,16 @@ class _Section(_Table):
         for name in given:
             if name not in needs:
                 raise ValueError(f'rule = "{self.rule}" takes no {name}')
+        if self.kinds and self.except_kinds:
+            raise ValueError("kinds says which kinds it takes: leave except_kinds out")
+        if set(Kind) <= set(self.except_kinds):
+            raise ValueError("except_kinds leaves nothing over")
         return self
 
     def value(self) -> Section:
         match = (*self.sectors, *self.tags, *self.countries, *(str(kind) for kind in self.kinds))
-        return Section(self.key, self.title, self.rule, self.count, tuple(dict.fromkeys(match)), self.optional)
+        said = (self.key, self.title, self.rule, self.count, tuple(dict.fromkeys(match)), self.optional)
+        return Section(*said, tuple(str(kind) for kind in dict.fromkeys(self.except_kinds)))
 
 
 class _Link(_Table):

@@ -133,7 +133,8 @@ class Section:
     """A named part of an edition's digest, in the order the edition lists them.
 
     ``optional`` sections can be switched off by a subscriber; the others are in every digest. ``match`` holds the
-    rule's words (sectors and tags, countries or kinds, in lower case), ``count`` the most stories it shows.
+    rule's words (sectors and tags, countries or kinds, in lower case), ``count`` the most stories it shows. Pieces of
+    ``except_kinds`` it leaves to other sections.
     """
 
     key: str
@@ -142,6 +143,7 @@ class Section:
     count: int
     match: tuple[str, ...] = ()
     optional: bool = True
+    except_kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

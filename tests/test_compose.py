@@ -227,6 +227,16 @@ def test_pieces_with_a_section_of_their_own_do_not_lead() -> None:
         assert set(_only(rule, told, sections=(views,))) == {numbers[Kind.NEWS], numbers[Kind.INTERVIEW]}
 
 
+def test_a_section_leaves_out_the_kinds_it_is_told_to() -> None:
+    kinds = (Kind.NEWS, Kind.OPINION, Kind.SHORT)
+    told = [_made(number, kind, "sea", "Chile", 60, 1, 1) for number, kind in enumerate(kinds, 1)]
+    rules = [(Rule.LATEST, ()), (Rule.SECTOR, ("sea",)), (Rule.REGION, ("chile",))]
+    for left_out, kept in (((), {1, 2, 3}), (("opinion",), {1, 3}), (("opinion", "short"), {1})):
+        sections = tuple(Section(str(rule), "S", rule, 9, words, except_kinds=left_out) for rule, words in rules)
+        ranked = compose.rank(replace(EDITION, sections=sections), told, NOW)
+        assert [{each.id for each, _ in stories} for stories in ranked.values()] == [kept] * 3
+
+
 def test_a_sector_takes_what_any_source_files_there() -> None:
     one = story(1, ArticleDraft(title="a"), feeds=("a", "b"))
     tagged = replace(one.articles[1], draft=ArticleDraft(title="a", tags=("grid",)))

@@ -136,6 +136,21 @@ def test_an_edition_survives_json() -> None:
         ('rule = "lead"', 'rule = "best"', r"\[\[section\]\] 1 \(lead\) rule: Input should be 'lead', 'trending'"),
         ('kinds = ["opinion", "interview"]', "", r'\[\[section\]\] 3: rule = "kind" needs kinds'),
         ("count = 1", 'tags = ["x"]', r'\[\[section\]\] 1: rule = "lead" takes no tags'),
+        (
+            "count = 1",
+            'except_kinds = ["satire"]',
+            r"\[\[section\]\] 1 \(lead\) except_kinds 0: Input",
+        ),
+        (
+            'kinds = ["op',
+            'except_kinds = ["blog"]\nkinds = ["op',
+            r"\[\[section\]\] 3: kinds says which",
+        ),
+        (
+            "count = 1",
+            'except_kinds = ["news", "opinion", "interview", "blog", "short"]',
+            r"\[\[section\]\] 1: except_kinds leaves nothing over",
+        ),
         ('["opinion", "interview"]', '["satire"]', r"\[\[section\]\] 3 \(views\) kinds 0: Input should be 'news'"),
         (
             "mailto:desk@example.org",
@@ -207,6 +222,7 @@ def test_applying_again_changes_nothing(database: Database) -> None:
 def test_a_change_is_told_and_stored(database: Database) -> None:
     flow.apply(database, parse(), NOW)
     text = FILE.replace('"The World"', '"World Today"').replace("count = 1", "count = 2")
+    text = text.replace("optional = false", 'optional = false\nexcept_kinds = ["short"]')
     text = text.replace('key = "health"', 'key = "medicine"').replace("wire.example", "wires.example")
     changed = parse(text.replace("0 7 * * 1-5", "0 8 * * *"))
     report = flow.apply(database, changed, NOW)
@@ -216,6 +232,7 @@ def test_a_change_is_told_and_stored(database: Database) -> None:
         "section health removed",
         "section medicine added",
         "section lead: count 1 becomes 2",
+        "section lead: except_kinds none becomes short",
         "feed wire: url 'https://wire.example/rss' becomes 'https://wires.example/rss'",
         "schedule daily '0 7 * * 1-5' Asia/Kolkata removed",
         "schedule daily '0 8 * * *' Asia/Kolkata added",

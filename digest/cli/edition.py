@@ -15,7 +15,7 @@ from digest.codec import codec
 from digest.errors import InputError
 from digest.flows import editions as flow
 from digest.flows.editions import ApplyReport, EditionRow
-from digest.values import Edition
+from digest.values import Edition, Section
 
 app = typer.Typer()
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, readable=True)]
@@ -69,7 +69,7 @@ def show(ctx: typer.Context, name: Name, json: Json = False) -> None:
         return
     edition = row.edition
     show_table(("setting", "value"), _head(row), f"Edition {name}")
-    sections = [(s.key, s.title, s.rule, ", ".join(s.match), s.count, s.optional) for s in edition.sections]
+    sections = [(s.key, s.title, s.rule, _taken(s), s.count, s.optional) for s in edition.sections]
     show_table(("key", "title", "rule", "of", "stories", "optional"), sections, "Sections")
     feeds = [(f.name, f.url or _DESK, f.kind, f.sector, ", ".join(f.tags), f.weight or None) for f in edition.feeds]
     show_table(("name", "address", "kind", "sector", "tags", "weight"), feeds, "Feeds")
@@ -123,6 +123,10 @@ def _line(row: EditionRow) -> tuple[object, ...]:
     edition = row.edition
     counts = (len(edition.sections), len(edition.feeds), row.readers)
     return (edition.name, edition.title, ", ".join(edition.cadences), edition.time_zone, *counts)
+
+
+def _taken(section: Section) -> str:
+    return ", ".join([*section.match, *(f"not {kind}" for kind in section.except_kinds)])
 
 
 def _head(row: EditionRow) -> list[tuple[str, object]]:

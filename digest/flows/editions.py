@@ -136,7 +136,7 @@ def _shown(value: object) -> str:
     """As the edition's file has it, where that is short."""
     if isinstance(value, bool | int | float):
         return str(value).lower()
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else repr(str(value))
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else repr(str(value))
 
 
 def _known(connection: Connection, wanted: Sequence[FeedSpec]) -> tuple[FeedSpec, ...]:

@@ -130,6 +130,7 @@ def _save_sections(connection: Connection, edition_id: int, wanted: Sequence[Sec
             "count": section.count,
             "match": list(section.match),
             "optional": int(section.optional),
+            "except_kinds": list(section.except_kinds),
         }
         for position, section in enumerate(wanted)
     ]
@@ -168,7 +169,13 @@ def _edition(connection: Connection, edition_id: int, spec: dict[str, Any]) -> E
 
 def _section(row: RowMapping) -> Section:
     return Section(
-        row["key"], row["title"], Rule(row["rule"]), row["count"], tuple(row["match"]), bool(row["optional"])
+        row["key"],
+        row["title"],
+        Rule(row["rule"]),
+        row["count"],
+        tuple(row["match"]),
+        bool(row["optional"]),
+        tuple(row["except_kinds"]),
     )
 
 

@@ -125,6 +125,7 @@ sections = Table(
     Column("rule", String(12), nullable=False),
     Column("count", Integer, nullable=False),
     Column("match", JSON, nullable=False),
+    Column("except_kinds", JSON, nullable=False, server_default="[]"),
     Column("optional", SmallInteger, nullable=False),
     UniqueConstraint("edition_id", "key"),
 )

@@ -1,4 +1,4 @@
-"""accents under look, readers who don't confirm, room for new versions"""
+"""accents under look, kinds a section leaves out, readers who don't confirm, room for new versions"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,7 @@ _OF_THE_THEME = "#0b5394"  # what no file had to say, then as now
 
 def upgrade() -> None:
     _move_accents()
+    _let_sections_leave_out_kinds()
     _help_readers()
 
 
@@ -25,6 +26,10 @@ def _move_accents() -> None:
         if accent != _OF_THE_THEME:
             spec.setdefault("look", {"light": {"accent": accent}})
         connection.execute(editions.update().where(editions.c.id == id_).values(spec=spec))
+
+
+def _let_sections_leave_out_kinds() -> None:
+    op.add_column("sections", sa.Column("except_kinds", sa.JSON(), server_default="[]", nullable=False))
 
 
 def _help_readers() -> None:
