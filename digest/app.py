@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # what most commands don't need and takes long to import: Cel
 
     from digest.dkim import PrivateKey
     from digest.flows.deliver import PostOffice
+    from digest.flows.feedback import Box, Rules
     from digest.gate import Gate
     from digest.gate.turnstile import Turnstile
     from digest.mailroom import Mailroom
@@ -135,6 +136,26 @@ class App:
         from digest.queue import broker_url
 
         return Turnstile(broker_url(self.settings), time.monotonic)
+
+    @property
+    def listening(self) -> Rules:
+        """What reading returned mails needs: a bounce of a mail that was signed long ago is told, too."""
+        from digest.flows.feedback import Rules
+
+        return Rules(self.settings.all_keys, self.settings.deliver)
+
+    @cached_property
+    def boxes(self) -> list[Box]:
+        """Where returned mails are read from, as the settings say."""
+        from digest import mailboxes  # for those who read them
+
+        where = self.settings.feedback
+        found: list[Box] = []
+        if where.maildir:
+            found.append(mailboxes.Maildir(where.maildir))
+        if where.imap.host:
+            found.append(mailboxes.Imap(where.imap))
+        return found
 
     @property
     def journals(self) -> Path:

@@ -79,6 +79,10 @@ def _anchored(settings: Settings, folder: Path) -> dict[str, Any]:
     update["smtp_routes"] = tuple(_anchored_route(route, folder) for route in settings.smtp_routes)
     if settings.dkim:
         update["dkim"] = tuple(key.model_copy(update={"key_file": folder / key.key_file}) for key in settings.dkim)
+    back = settings.feedback
+    maildir = folder / back.maildir if back.maildir else None
+    imap = back.imap.model_copy(update={"ca_file": folder / back.imap.ca_file}) if back.imap.ca_file else back.imap
+    update["feedback"] = back.model_copy(update={"maildir": maildir, "imap": imap})
     prefix = "sqlite:///"
     if settings.database_url.startswith(prefix):
         update["database_url"] = prefix + str(folder / settings.database_url.removeprefix(prefix))

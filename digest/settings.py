@@ -85,7 +85,8 @@ class DeliverSettings(_Part):
     """How deliveries go out: ``batch`` per Celery task, ``window`` per write to the ledger (the most that can be in
     doubt when a machine is lost with its disk; after kill -9 it is what was in flight), ``lease_seconds`` until another
     worker may take a batch over, ``requeue_seconds`` until a batch whose task nobody has begun is queued again
-    (doubled tasks are harmless)."""
+    (doubled tasks are harmless). An address is given up after so many ``soft_bounces`` in a row, spread over
+    ``soft_bounce_days`` at least."""
 
     batch: Annotated[int, Field(ge=1, le=10_000)] = 1000
     window: Annotated[int, Field(ge=1, le=10_000)] = 500
@@ -95,6 +96,8 @@ class DeliverSettings(_Part):
     in_doubt: Literal["hold", "resend", "assume-sent"] = "hold"
     size_budget: Annotated[int, Field(ge=10_000)] = 90_000
     catch_up_days: Annotated[int, Field(ge=1, le=60)] = 8
+    soft_bounces: Annotated[int, Field(ge=2, le=100)] = 5
+    soft_bounce_days: Annotated[int, Field(ge=1, le=365)] = 14
 
 
 class RateSettings(_Part):
@@ -204,6 +207,31 @@ class DnsSettings(_Part):
     parallel: Annotated[int, Field(ge=1, le=200)] = 20
 
 
+class ImapSettings(_Part):
+    """A mailbox on an IMAP server; none without a ``host``. The password may come from the environment alone."""
+
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65535)] = 993
+    security: Literal["tls", "starttls"] = "tls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    folder: Annotated[str, Field(pattern=r'^[^"\\\x00-\x1f]{1,200}$')] = "INBOX"
+    ca_file: Path | None = None
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30
+
+
+class FeedbackSettings(_Part):
+    """Where mail that comes back is read from, every so many seconds: a Maildir, an IMAP mailbox, both or neither."""
+
+    maildir: Path | None = None
+    imap: ImapSettings = ImapSettings()
+    every_seconds: Annotated[int, Field(ge=5, le=86_400)] = 60
+
+    @property
+    def is_read(self) -> bool:
+        return bool(self.maildir or self.imap.host)
+
+
 class RetentionSettings(_Part):
     """Days after which rows are deleted by the nightly job; a delivery's account goes with its issue. What was
     published stays in the archive after that; ``archive_days`` 0: for good."""
@@ -245,6 +273,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     web: WebSettings = WebSettings()
     sign_up: SignUpSettings = SignUpSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
     retention: RetentionSettings = RetentionSettings()
     dns: DnsSettings = DnsSettings()
     fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldKind] = {}

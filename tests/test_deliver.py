@@ -27,7 +27,7 @@ from .conftest import NOW
 from .served import served
 from .world import (
     ACCEPTED,
-    NO_SUCH_USER,
+    NOT_WELCOME,
     READERS,
     ToldCourier,
     World,
@@ -261,7 +261,7 @@ def test_a_paused_issue_goes_on_at_each_readers_own_hour_still(world: World) -> 
     world.readers("now@x.example")
     world.readers("tokyo@x.example", hour="16", time_zone="Asia/Tokyo")  # 07:00 UTC, an hour after the slot
     issue = world.publish()
-    world.deliver(told(NO_SUCH_USER, "now@x.example"))
+    world.deliver(told(NOT_WELCOME, "now@x.example"))
     operate.pause(world.app.database, issue.id, world.app.now())
     operate.resume(world.app.database, issue.id, world.app.now())
     operate.retry_failed(world.app.database, issue.id, world.app.now())
@@ -275,7 +275,7 @@ def test_a_paused_issue_goes_on_at_each_readers_own_hour_still(world: World) -> 
 
 def test_who_missed_more_than_is_caught_up_with_gets_that_much(world: World) -> None:
     def only_a(envelope: Envelope) -> Outcome:
-        return ACCEPTED if envelope.recipient == "a@x.example" else NO_SUCH_USER
+        return ACCEPTED if envelope.recipient == "a@x.example" else NOT_WELCOME
 
     world.readers("a@x.example", "b@x.example")
     for number, days in ((1, 0), (2, 7)):

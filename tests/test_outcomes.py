@@ -23,6 +23,7 @@ from .world import (
     NO_CONNECTION,
     NO_LOGIN,
     NO_SUCH_USER,
+    NOT_WELCOME,
     READERS,
     ToldCourier,
     World,
@@ -72,8 +73,8 @@ def test_a_permanent_refusal_is_that_readers_alone_and_can_be_retried_by_hand(wo
     world.articles(draft(1))
     world.readers(*READERS)
     issue = world.publish()
-    world.deliver(told(NO_SUCH_USER, READERS[4]))
-    assert world.named(issue, DeliveryState.FAILED) == [(READERS[4], "550 5.1.1 no such user")]
+    world.deliver(told(NOT_WELCOME, READERS[4]))
+    assert world.named(issue, DeliveryState.FAILED) == [(READERS[4], "550 5.7.1 not from you")]
     assert world.subscription(READERS[4]).covered_until == issue.covers_from
     assert operate.retry_failed(world.app.database, issue.id, world.app.now()) == 1
     assert world.state(issue) == "sending"
@@ -153,7 +154,7 @@ def test_an_issue_that_was_paused_for_long_is_not_too_old_for_a_first_try(world:
     world.deliver(ToldCourier(lambda _: NO_CONNECTION))
     assert "failed" not in world.counts(issue)
     world.later(minutes=1)
-    world.deliver(ToldCourier(lambda _: NO_SUCH_USER))
+    world.deliver(ToldCourier(lambda _: NOT_WELCOME))
     world.later(days=3)
     operate.retry_failed(world.app.database, issue.id, world.app.now())
     world.deliver(ToldCourier(lambda _: GREYLISTED))

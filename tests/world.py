@@ -66,6 +66,7 @@ count = 2
 ACCEPTED = Outcome(Result.ACCEPTED, "taken", 250, "2.0.0")
 READERS = [f"r{number}@x.example" for number in range(7)]
 GREYLISTED = Outcome(Result.TEMPORARY, "greylisted", 450, "4.2.0", Stage.RECIPIENT)
+NOT_WELCOME = Outcome(Result.PERMANENT, "not from you", 550, "5.7.1", Stage.RECIPIENT)
 NO_SUCH_USER = Outcome(Result.PERMANENT, "no such user", 550, "5.1.1", Stage.RECIPIENT)
 LOST = Outcome(Result.UNKNOWN, "connection lost", stage=Stage.MESSAGE)
 NO_CONNECTION = Outcome(Result.UNSENT, "connection refused", stage=Stage.CONNECT)

@@ -26,6 +26,8 @@ _SEEN_ROUNDS = 10  # of beat that may be missed before it is said to be gone
 IN_FLIGHT = 64
 """Batches that tasks are on their way for at one time; the others wait in the database, where nothing gets lost."""
 
+_MAILS_A_ROUND = 500
+
 
 def tick(app: App) -> None:
     """Beat's round: open due slots, free what dead workers held, send tasks for all that waits. Rounds that have piled
@@ -84,6 +86,20 @@ def collect_feeds(app: App) -> None:
             log.info("feed %s: %d new, %d updated", report.feed, report.new, report.updated)
 
 
+def read_feedback(app: App) -> None:
+    """Read what came back by mail. A mailbox out of reach is told, and holds up no other."""
+    from digest.flows import feedback  # here: where a worker may only ever send mail
+
+    for box in app.boxes:
+        try:
+            count = feedback.listen(app.database, app.listening, box, app.now, _MAILS_A_ROUND)
+        except DigestError as error:
+            log.error("returned mail: %s", error)
+            continue
+        if count:
+            log.info("returned mail: %s", ", ".join(f"{number} {what}" for what, number in count.items()))
+
+
 def sweep(app: App) -> None:
     """Nightly: retention, and sign-ups that nobody confirmed."""
     log.info("retention: %s", dict(retention.sweep(app.database, app.settings.retention, app.now())))
@@ -97,6 +113,7 @@ TASKS: dict[str, Callable[..., None]] = {
     "deliver": deliver_batch,
     "confirm": send_confirmations,
     "collect": collect_feeds,
+    "feedback": read_feedback,
     "sweep": sweep,
 }
 
@@ -112,6 +129,9 @@ def make_workers(settings: Settings) -> Celery:
         "collect": _every(timedelta(minutes=1), "collect"),
         "sweep": _every(crontab(hour="3", minute="17"), "sweep"),
     }
+    if settings.feedback.is_read:
+        often = timedelta(seconds=settings.feedback.every_seconds)
+        celery.conf.beat_schedule["feedback"] = _every(often, "feedback")
     return celery
 
 

@@ -52,7 +52,7 @@ COMMANDS = {
     "feed": ("feed", "The sources that are polled."),
     "article": ("article", "Put articles in by hand, from pages or files."),
     "subscriber": ("subscriber", "Readers and what they chose."),
-    "feedback": ("feedback", "What comes back by mail: unsubscribe mails."),
+    "feedback": ("feedback", "What comes back by mail: bounces, complaints, mails that unsubscribe."),
     "key": ("key", "The keys that sign links: show, rotate."),
     "blocklist": ("blocklist", "Domains whose addresses can't be signed up."),
     "segment": ("segment", "Readers chosen by what is known of them, for special issues."),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from digest import leave_mail
-from digest.cli.common import get_app, say
+from digest import mailboxes
+from digest.cli.common import Json, get_app, say, show_json, show_table
 from digest.errors import InputError, NotFoundError
-from digest.flows import audience
+from digest.flows import feedback
+from digest.flows.feedback import Box
 
 app = typer.Typer()
+_EVERYTHING = sys.maxsize
+_COLUMNS = ("hard", "soft", "blocked", "bounce", "complaint", "unsubscribe")
 
 
 @app.callback()
@@ -23,39 +28,63 @@ def _group() -> None:
 
 
 @app.command(
-    "read", epilog="Example: digest feedback read /var/mail/leave\n\nOr from a pipe: digest feedback read - < mail.eml"
+    "read",
+    epilog="Examples: digest feedback read\n\ndigest feedback read /var/mail/bounces\n\n"
+    "digest feedback read - < mail.eml",
 )
 def read(
     ctx: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="MAILDIR|-", help="A Maildir's new mails, or one mail on stdin.")],
+    source: Annotated[
+        str, typer.Argument(metavar="[MAILDIR|FILE|-]", help="A Maildir, a mail or mbox file, or - for one on stdin.")
+    ] = "",
+    json: Json = False,
 ) -> None:
-    """Unsubscribe who asked for it by mail to leave_address. Mails that ask for something else stay where they are."""
+    """Read bounces, complaints and mails that unsubscribe, from where [feedback] says unless told otherwise. What is
+    none of these stays where it is."""
     door = get_app(ctx)
-    read_, left = 0, 0
-    for mail, path in _mails(source):
-        read_ += 1
-        names = leave_mail.reader_of(door.settings.all_keys, mail)
-        if names is None:
-            continue
-        left += 1
-        audience.unsubscribe(door.database, names.subscription_id, door.now(), issue_id=names.issue_id, source="mail")
-        if path:  # committed: whoever reads the folder next need not look again
-            path.rename(path.parents[1] / "cur" / f"{path.name.partition(':')[0]}:2,S")
-    say(f"{read_} mails read, {left} unsubscribed their reader")
+    boxes = [_box(source)] if source else door.boxes
+    if not boxes:
+        raise InputError("nothing is said of where to read", "name a Maildir or a file, or set [feedback] maildir")
+    count = Counter[str]()
+    for box in boxes:
+        count.update(feedback.listen(door.database, door.listening, box, door.now, _EVERYTHING))
+    if json:
+        show_json(count)
+    else:
+        say(told(count))
 
 
-def _mails(source: str) -> Iterator[tuple[bytes, Path | None]]:
-    if source == "-":
-        yield sys.stdin.buffer.read(), None
+def told(count: Mapping[str, int]) -> str:
+    """What reading came to, in a line."""
+    mails = sum(number for what, number in count.items() if what != feedback.SUPPRESSED)
+    parts = ", ".join(f"{number} {what}" for what, number in count.items() if what != feedback.SUPPRESSED)
+    line = f"{mails} {'mail' if mails == 1 else 'mails'} read" + (f": {parts}" if parts else "")
+    gone = count.get(feedback.SUPPRESSED, 0)
+    return f"{line}; addresses suppressed: {gone}" if gone else line
+
+
+@app.command("summary", epilog="Example: digest feedback summary --days 7")
+def summary(
+    ctx: typer.Context,
+    days: Annotated[int, typer.Option("--days", min=1, help="So many days back.")] = 30,
+    json: Json = False,
+) -> None:
+    """What came back of late, by edition: bounces by how much they say of the address, complaints, unsubscribes."""
+    door = get_app(ctx)
+    found = feedback.summary(door.database, door.now() - timedelta(days=days))
+    if json:
+        show_json(dict(found))
         return
-    folder = Path(source)
-    if not (folder / "new").is_dir():
-        raise NotFoundError(f"{source} is no Maildir", "it should have folders new, cur and tmp; - reads one mail")
-    (folder / "cur").mkdir(exist_ok=True)
-    for path in sorted((folder / "new").iterdir()):
-        try:
-            yield path.read_bytes(), path
-        except FileNotFoundError:
-            continue  # somebody else has taken it
-        except OSError as error:
-            raise InputError(f"can't read {path} ({error.strerror})", "check its permissions") from None
+    rows = [(name, *(counts.get(what, 0) for what in _COLUMNS)) for name, counts in found]
+    used = [0, *(n for n in range(1, len(_COLUMNS) + 1) if any(row[n] for row in rows))]
+    heads = ("edition", *_COLUMNS)
+    show_table([heads[n] for n in used], [[row[n] for n in used] for row in rows], f"Came back within {days} days")
+
+
+def _box(source: str) -> Box:
+    if source == "-":
+        return mailboxes.Given(sys.stdin.buffer.read(mailboxes.MOST_BYTES))
+    path = Path(source)
+    if not path.exists():
+        raise NotFoundError(f"there is no {source}", "name a Maildir or a file of mail; - reads one mail")
+    return mailboxes.Maildir(path) if path.is_dir() else mailboxes.File(path)

@@ -183,7 +183,8 @@ def show(ctx: typer.Context, address: Address, json: Json = False) -> None:
         show_json(data)
         return
     if data["suppression"]:
-        warn(f"{address} is suppressed ({data['suppression']['reason']}) and gets no mail")
+        why = ": ".join(filter(None, [data["suppression"]["reason"], data["suppression"]["note"]]))
+        warn(f"{address} is suppressed ({why}) and gets no mail")
     for one in data["subscriptions"]:
         edition = audience.edition_of(door.database, one["subscription"]["edition"])
         _show_subscription(one, edition.time_zone)
@@ -244,7 +245,10 @@ def _show_subscription(data: dict[str, Any], edition_zone: str) -> None:
         for i in data["sent"]
     ]
     show_table(("issue", "cadence", "slot", "state", "at", "reason"), sent, "Deliveries")
-    back = [(local(e["at"], zone), e["kind"], e["issue_id"], e["detail"]) for e in data["feedback"]]
+    back = [
+        (local(e["at"], zone), f"{e['grade']} {e['kind']}".strip(), e["issue_id"], e["detail"])
+        for e in data["feedback"]
+    ]
     if back:
         show_table(("at", "what", "issue", "detail"), back, "What came back")
     if data["clicks"]:

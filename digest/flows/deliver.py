@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from digest import addresses, retry
 from digest.errors import DigestError, UnavailableError
-from digest.flows import trials
+from digest.flows import refused, trials
 from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.retry import Stop
 from digest.settings import DeliverSettings
@@ -327,6 +327,8 @@ def settle(
             doubted = deliveries.in_doubt(connection, issue.id, [one.subscription_id for one in settled])
             settled = [one for one in settled if one.event is DeliveryEvent.ACCEPT or one.subscription_id in doubted]
         deliveries.settle(connection, issue, settled, now)
+        failed = {one.subscription_id for one in settled if one.event is DeliveryEvent.FAIL}
+        refused.remember(connection, settings, issue.id, _refused(tries, failed), now)
     if any(one.event is DeliveryEvent.LOSE for one in settled):
         with database.write() as connection:
             resolve_by_policy(connection, issue.id, settings, now)
@@ -334,6 +336,12 @@ def settle(
         with database.write() as connection:
             issues.move(connection, issue.id, IssueEvent.PAUSE, now, reason=f"the SMTP server refuses us: {why}")
     return stop
+
+
+def _refused(tries: Sequence[tuple[int, int, Outcome]], failed: set[int]) -> list[refused.Refusal]:
+    """What tries that have failed say of their readers' addresses."""
+    found = refused.in_dialogue([(subscription_id, outcome) for subscription_id, _, outcome in tries])
+    return [one for one in found if one.subscription_id in failed]
 
 
 def _release(office: PostOffice, lease: Lease, stop: Stop) -> None:

@@ -11,6 +11,9 @@ from sqlalchemy import Connection, and_, func, insert, select, update
 from digest.states import DeliveryState
 from digest.store.schema import consent_events, deliveries, feedback_events, issue_content, issues, subscriptions
 
+NEW_ADDRESS = "a new address"
+"""The detail of a change of address."""
+
 
 def record(
     connection: Connection,
@@ -44,11 +47,28 @@ def record_leaving(connection: Connection, left: Sequence[tuple[int, int | None,
 
 
 def record_feedback(
-    connection: Connection, issue_id: int | None, subscription_id: int, kind: str, now: datetime
+    connection: Connection,
+    issue_id: int | None,
+    subscription_id: int,
+    kind: str,
+    now: datetime,
+    detail: str = "",
+    grade: str = "",
 ) -> None:
-    connection.execute(
-        insert(feedback_events).values(issue_id=issue_id, subscription_id=subscription_id, kind=kind, at=now)
+    """Write what came back: bounce with its grade, complaint or unsubscribe."""
+    values = {"issue_id": issue_id, "subscription_id": subscription_id, "kind": kind, "at": now}
+    connection.execute(insert(feedback_events).values(**values, detail=detail, grade=grade))
+
+
+def moved_since(connection: Connection, subscription_id: int, since: datetime) -> bool:
+    """Whether this reader has taken another address after ``since``."""
+    query = select(consent_events.c.id).where(
+        consent_events.c.subscription_id == subscription_id,
+        consent_events.c.kind == "preferences",
+        consent_events.c.detail == NEW_ADDRESS,
+        consent_events.c.at >= since,
     )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def asked_since(connection: Connection, subscription_id: int, since: datetime) -> bool:
@@ -165,5 +185,7 @@ def history(connection: Connection, subscription_id: int) -> list[dict[str, Any]
 def feedback(connection: Connection, subscription_id: int) -> list[dict[str, Any]]:
     """What came back from a subscription: bounces, complaints, unsubscribes, the oldest first."""
     table = feedback_events.c
-    query = select(table.issue_id, table.kind, table.at, table.detail).where(table.subscription_id == subscription_id)
+    query = select(table.issue_id, table.kind, table.grade, table.at, table.detail).where(
+        table.subscription_id == subscription_id
+    )
     return [dict(row._mapping) for row in connection.execute(query.order_by(table.id))]

@@ -161,6 +161,8 @@ feedback_events = Table(
     Column("kind", String(12), nullable=False),
     Column("at", Moment, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
+    Column("grade", String(8), nullable=False, server_default=""),  # of a bounce: refusals.Grade; "": not known
     CheckConstraint("kind IN ('bounce', 'complaint', 'unsubscribe')", "kind"),
     Index("ix_feedback_events_issue_id", "issue_id"),
+    Index("ix_feedback_events_subscription_id", "subscription_id"),
 )

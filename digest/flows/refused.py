@@ -1,0 +1,74 @@
+"""What an address that was refused comes to: policy | suppression, in the transaction that writes the refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from digest import addresses, refusals
+from digest.outcomes import Outcome, Result, Stage
+from digest.refusals import Grade
+from digest.settings import DeliverSettings
+from digest.store import consent, forgetting, returned, suppressions
+
+_LOOK_BACK = timedelta(days=365)
+_MANY = 10  # unknown readers in one go, from which on a server may be at fault that knows none
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reader's mail was refused, then or later: by ``grade``, with what was said."""
+
+    subscription_id: int
+    grade: Grade
+    said: str
+
+
+def in_dialogue(tries: Sequence[tuple[int, Outcome]]) -> list[Refusal]:
+    """The refusals among outcomes that say something of the address: of a recipient, not of us or the mail. A server
+    that knows hardly any of many readers says something about itself: then none."""
+    found = []
+    for subscription_id, outcome in tries:
+        if outcome.stage is Stage.RECIPIENT and outcome.result in {Result.PERMANENT, Result.TEMPORARY}:
+            grade = refusals.grade(outcome.enhanced, outcome.text)
+            if grade is Grade.HARD and outcome.result is Result.TEMPORARY:
+                grade = Grade.SOFT
+            if grade is not Grade.BLOCKED:
+                found.append(Refusal(subscription_id, grade, outcome.reason))
+    hard = sum(one.grade is Grade.HARD for one in found)
+    return [] if hard > max(_MANY, len(tries) // 2) else found
+
+
+def remember(
+    connection: Connection, settings: DeliverSettings, issue_id: int, refused: Sequence[Refusal], now: datetime
+) -> set[int]:
+    """Write these refusals of an issue's mail, and mail an address no more that is dead, or has refused for long.
+    Returns the subscriptions whose address was suppressed just now."""
+    if not refused:
+        return set()
+    forgetting.hold_off(connection)
+    for one in refused:
+        consent.record_feedback(connection, issue_id or None, one.subscription_id, "bounce", now, one.said, one.grade)
+    gone = [one for one in refused if one.grade is Grade.HARD or _is_worn_out(connection, settings, one, now)]
+    return _suppress(connection, gone, returned.addresses_of(connection, [one.subscription_id for one in gone]), now)
+
+
+def _is_worn_out(connection: Connection, settings: DeliverSettings, one: Refusal, now: datetime) -> bool:
+    if one.grade is not Grade.SOFT:
+        return False
+    pasts = returned.pasts(connection, one.subscription_id, now - _LOOK_BACK)
+    return refusals.is_worn_out(pasts, settings.soft_bounces, timedelta(days=settings.soft_bounce_days), now)
+
+
+def _suppress(connection: Connection, gone: Sequence[Refusal], found: Mapping[int, str], now: datetime) -> set[int]:
+    """In one order for all, so that two can't wait for each other."""
+    done = set()
+    known = [one for one in gone if one.subscription_id in found]
+    for one in sorted(known, key=lambda one: addresses.key(found[one.subscription_id])):
+        note = one.said if one.grade is Grade.HARD else f"the latest of many soft bounces: {one.said}"
+        if suppressions.suppress(connection, found[one.subscription_id], "bounce", now, note):
+            done.add(one.subscription_id)
+    return done
