@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select
 from typer.testing import CliRunner
 
 from digest import addresses, cli, mailboxes, tokens
 from digest.cli.common import Door
-from digest.errors import NotFoundError
+from digest.errors import NotFoundError, UnavailableError
 from digest.flows import audience, feedback
 from digest.flows.feedback import Done, Taken
 from digest.outcomes import Envelope, Outcome, Result, Stage
-from digest.settings import FeedbackSettings
+from digest.settings import FeedbackSettings, ImapSettings
 from digest.store import consent, deliveries, schema, suppressions
 from digest.values import Issue
 
+from .imap_server import PASSWORD, serve
 from .test_bounce import TOKEN as OF_OTHERS
 from .test_bounce import complaint, letter, recipient, report
 from .world import ACCEPTED, NO_SUCH_USER, NOT_WELCOME, READERS, ToldCourier, World, draft, told
@@ -284,6 +286,28 @@ def test_an_mbox_is_read_and_stays_as_it_is(world: World, sent: Issue, tmp_path:
     assert file.read_bytes() == before
     with pytest.raises(NotFoundError, match="there is no"):
         run(world, "feedback", "read", str(tmp_path / "nothing"))
+
+
+def test_an_imap_mailbox_is_read_and_what_was_done_is_marked_as_seen(world: World, sent: Issue, tmp_path: Path) -> None:
+    person = letter("From: a reader <a@x.example>\r\nSubject: thanks", "Good issue.")
+    mails = {3: of(world, sent, report(DEAD)), 5: person, 8: of(world, sent, report(FULL), "bob@x.example")}
+    with serve(tmp_path, mails) as (server, certificate):
+        imap = ImapSettings(
+            host="127.0.0.1",
+            port=server.port,
+            username="bounces",
+            password=SecretStr(PASSWORD),
+            folder="Bounces",
+            ca_file=certificate,
+        )
+        settings = FeedbackSettings(imap=imap)
+        world.app.settings = world.app.settings.model_copy(update={"feedback": settings})
+        assert "3 mails read: 1 hard bounces, 1 left for a person, 1 soft bounces" in run(world, "feedback", "read")
+        assert server.seen == {3, 8}
+        assert "0 mails read" in run(world, "feedback", "read")
+        for wrong in ({"password": SecretStr("guess")}, {"folder": "Nowhere"}, {"ca_file": None}, {"port": 1}):
+            with pytest.raises(UnavailableError, match=r"can't be read .*\[feedback.imap\]"):
+                list(mailboxes.Imap(imap.model_copy(update=wrong)).mails())
 
 
 def test_an_address_that_was_given_up_can_be_mailed_again_by_hand(world: World, sent: Issue) -> None:
