@@ -313,22 +313,26 @@ def settle(
     reaches. Who has lost ``lease`` says what he knows of mail in doubt, and changes nothing of the next holder's."""
     since = issue.sending_at or now
     give_up = timedelta(hours=settings.give_up_hours)
-    settled, stop, why = [], Stop.NOTHING, ""
+    settled, failed, stop, why = [], [], Stop.NOTHING, ""
     for subscription_id, before, outcome in tries:
         decision = retry.decide(outcome, before + 1, now, since, give_up, chance.random())
         attempts = before + (1 if decision.counts else 0)
         settled.append(
             Settled(subscription_id, decision.event, outcome.code, outcome.reason, decision.due_at, attempts)
         )
+        if decision.event is DeliveryEvent.FAIL:
+            failed.append((subscription_id, outcome))
         if decision.stop is Stop.RUN or (decision.stop is Stop.BATCH and stop is Stop.NOTHING):
             stop, why = decision.stop, outcome.reason
+    refusals = refused.in_dialogue(failed, len(tries))
     with database.write() as connection:
         if not batches.hold(connection, lease):
             doubted = deliveries.in_doubt(connection, issue.id, [one.subscription_id for one in settled])
             settled = [one for one in settled if one.event is DeliveryEvent.ACCEPT or one.subscription_id in doubted]
         deliveries.settle(connection, issue, settled, now)
-        failed = {one.subscription_id for one in settled if one.event is DeliveryEvent.FAIL}
-        refused.remember(connection, settings, issue.id, _refused(tries, failed), now)
+        ours = {one.subscription_id for one in settled}
+        said = [one for one in refusals if one.subscription_id in ours]
+        refused.remember_once(connection, settings, issue.id, said, now)
     if any(one.event is DeliveryEvent.LOSE for one in settled):
         with database.write() as connection:
             resolve_by_policy(connection, issue.id, settings, now)
@@ -336,12 +340,6 @@ def settle(
         with database.write() as connection:
             issues.move(connection, issue.id, IssueEvent.PAUSE, now, reason=f"the SMTP server refuses us: {why}")
     return stop
-
-
-def _refused(tries: Sequence[tuple[int, int, Outcome]], failed: set[int]) -> list[refused.Refusal]:
-    """What tries that have failed say of their readers' addresses."""
-    found = refused.in_dialogue([(subscription_id, outcome) for subscription_id, _, outcome in tries])
-    return [one for one in found if one.subscription_id in failed]
 
 
 def _release(office: PostOffice, lease: Lease, stop: Stop) -> None:

@@ -27,11 +27,11 @@ class Refusal:
     said: str
 
 
-def in_dialogue(tries: Sequence[tuple[int, Outcome]]) -> list[Refusal]:
-    """The refusals among outcomes that say something of the address: of a recipient, not of us or the mail. A server
-    that knows hardly any of many readers says something about itself: then none."""
+def in_dialogue(failed: Sequence[tuple[int, Outcome]], tried: int) -> list[Refusal]:
+    """Those of the tries that ``failed`` for good that say something of the address: of a recipient, not of us or the
+    mail. A server that knows hardly any of the many who were ``tried`` says something about itself: then none."""
     found = []
-    for subscription_id, outcome in tries:
+    for subscription_id, outcome in failed:
         if outcome.stage is Stage.RECIPIENT and outcome.result in {Result.PERMANENT, Result.TEMPORARY}:
             grade = refusals.grade(outcome.enhanced, outcome.text)
             if grade is Grade.HARD and outcome.result is Result.TEMPORARY:
@@ -39,7 +39,17 @@ def in_dialogue(tries: Sequence[tuple[int, Outcome]]) -> list[Refusal]:
             if grade is not Grade.BLOCKED:
                 found.append(Refusal(subscription_id, grade, outcome.reason))
     hard = sum(one.grade is Grade.HARD for one in found)
-    return [] if hard > max(_MANY, len(tries) // 2) else found
+    return [] if hard > max(_MANY, tried // 2) else found
+
+
+def remember_once(
+    connection: Connection, settings: DeliverSettings, issue_id: int, refused: Sequence[Refusal], now: datetime
+) -> None:
+    """``remember`` what a worker or its journal tells, perhaps twice."""
+    if refused:
+        known = returned.known(connection, issue_id, [one.subscription_id for one in refused])
+        fresh = [one for one in refused if one.subscription_id not in known]
+        remember(connection, settings, issue_id, fresh, now)
 
 
 def remember(

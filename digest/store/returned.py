@@ -32,6 +32,16 @@ def addresses_of(connection: Connection, subscription_ids: Sequence[int]) -> dic
     return {row.id: row.address for row in connection.execute(query)}
 
 
+def known(connection: Connection, issue_id: int, subscription_ids: Sequence[int]) -> set[int]:
+    """Those of these subscriptions of whom it is written that this issue was refused."""
+    query = select(feedback_events.c.subscription_id).where(
+        feedback_events.c.issue_id == issue_id,
+        among(feedback_events.c.subscription_id, subscription_ids),
+        feedback_events.c.kind == "bounce",
+    )
+    return set(connection.execute(query).scalars())
+
+
 def pasts(connection: Connection, subscription_id: int, since: datetime) -> list[Past]:
     """What became of the issues since then for the address behind a subscription, the newest first. Those that were
     never handed over are left out."""
@@ -42,7 +52,7 @@ def pasts(connection: Connection, subscription_id: int, since: datetime) -> list
         feedback_events.c.kind == "bounce",
     )
     query = (  # along the ledger's key, which begins with the issue
-        select(issues.c.slot, deliveries.c.state, deliveries.c.at, feedback_events.c.grade)
+        select(issues.c.slot, deliveries.c.state, deliveries.c.at, func.max(feedback_events.c.grade).label("grade"))
         .select_from(subscriptions)
         .join(issues, issues.c.edition_id == subscriptions.c.edition_id)
         .join(
@@ -55,6 +65,7 @@ def pasts(connection: Connection, subscription_id: int, since: datetime) -> list
             issues.c.slot >= since,
             deliveries.c.state.in_((DeliveryState.ACCEPTED, DeliveryState.BOUNCED, DeliveryState.FAILED)),
         )
+        .group_by(issues.c.id, deliveries.c.subscription_id, issues.c.slot, deliveries.c.state, deliveries.c.at)
         .order_by(issues.c.slot.desc(), issues.c.id.desc())
     )
     found = []
