@@ -76,14 +76,18 @@ def read_csv(
 
 
 def open_csv(
-    lines: Iterable[str], required: Sequence[str] = (), names: Mapping[str, str] = MappingProxyType({})
+    lines: Iterable[str],
+    required: Sequence[str] = (),
+    names: Mapping[str, str] = MappingProxyType({}),
+    advice: str = "",
 ) -> Table:
     """Read the header line and make ready for the records under it. Columns are named in lower case with ``_`` for
     blanks, or as ``names`` has it (the file's name: ours); values are stripped, missing ones at a line's end are
     ``""``; comma, semicolon or tab separate, whichever the header uses.
 
     A quote that is never closed costs its own line only. Raises ``InputError`` at once when there is no header, a
-    column stands twice or is named and not there, or one of ``required`` is missing (``"address|email"``: one of both).
+    column stands twice or is named and not there, or one of ``required`` is missing (``"address|email"``: one of both);
+    ``advice`` is what helps then.
     """
     source = _Lines(lines)
     header = source.next_filled()
@@ -92,7 +96,7 @@ def open_csv(
     separator = _separator(header)
     columns = [_column(cell) for cell in _cells([header], separator) or ()]
     columns = _renamed(columns, {_column(theirs): _column(ours) for theirs, ours in names.items()})
-    _check_columns(columns, required)
+    _check_columns(columns, required, advice)
     return Table(header.rstrip("\r\n"), separator, tuple(columns), _records(source, separator, columns))
 
 
@@ -199,14 +203,15 @@ def _column(cell: str) -> str:
     return "_".join(cell.strip().lower().split())
 
 
-def _check_columns(columns: Sequence[str], required: Sequence[str]) -> None:
+def _check_columns(columns: Sequence[str], required: Sequence[str], advice: str) -> None:
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise InputError(f"the header names a column twice ({', '.join(twice)})", "rename one")
     missing = [names for names in required if not set(names.split("|")) & set(columns)]
     if missing:
         wanted = ", ".join(names.replace("|", " or ") for names in missing)
-        raise InputError(f"the header lacks {wanted}", f"its columns are {', '.join(columns)}")
+        hint = f"its columns are {', '.join(columns)}"
+        raise InputError(f"the header lacks {wanted}", f"{hint}; {advice}" if advice else hint)
 
 
 def _renamed(columns: Sequence[str], names: Mapping[str, str]) -> list[str]:

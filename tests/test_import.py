@@ -258,3 +258,23 @@ def test_an_export_is_filtered_and_comes_as_json_lines(door: App, tmp_path: Path
 def test_what_is_guarded_against_spreadsheets_is_read_as_it_was(cell: str) -> None:
     assert unguarded(guarded(cell)) == cell
     assert guarded(cell)[:1] not in set("=+@\t") and (guarded(cell)[:1] != "-" or cell == "-")
+
+
+@on_sqlite
+@pytest.mark.parametrize("header", ["E-mail", "EMAIL", "Mail", "Email Address", "e-mail address"])
+def test_the_column_of_addresses_is_found_by_its_usual_names(door: App, tmp_path: Path, header: str) -> None:
+    file = tmp_path / "readers.csv"
+    file.write_text(f"Plan;{header}\ngold;ann@example.org\n", encoding="utf-8")
+    told = _run(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT).output
+    assert "passed over: plan;" in told and "[fields]" in " ".join(told.split())
+    assert "ann@example.org" in _done(door, "subscriber", "list", "-e", "morning")
+
+
+@on_sqlite
+def test_a_header_without_addresses_and_an_unknown_edition_are_told_with_what_helps(door: App, tmp_path: Path) -> None:
+    file = tmp_path / "readers.csv"
+    file.write_text("Contact,Name\nann@example.org,Ann\n", encoding="utf-8")
+    failed = _run(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
+    assert isinstance(failed.exception, InputError) and "--map 'Contact=address'" in str(failed.exception)
+    failed = _run(door, "subscriber", "import", str(file), "-e", "evening", *CONSENT)
+    assert isinstance(failed.exception, NotFoundError)

@@ -24,7 +24,7 @@ from digest.errors import InputError
 from digest.flows import audience, audience_import, audience_lists, domains
 from digest.flows.audience_import import Imported
 from digest.flows.audience_lists import Filters
-from digest.flows.audience_rows import ADDRESS, NOTHING, day_words
+from digest.flows.audience_rows import ADDRESSES, NOTHING, day_words
 from digest.states import SubscriptionState
 from digest.store.subscribers import Choice, Subscription
 from digest.tables import Table, decoded, guarded, open_csv
@@ -84,14 +84,17 @@ def import_(
     confirmed or is suppressed is not brought back: those lines are rejected.
 
     Rejected lines are kept with their reasons (digest subscriber rejects): mend them and import them. Importing twice
-    changes nothing, so an import that was cut short is simply run again.
+    ends the same, so an import that was cut short is simply run again; where an address stands twice with different
+    words, both its lines are told as changed each time.
     """
     app, names = get_app(ctx), _names(map_ or ())
     if not consent.strip():
         raise InputError("--consent is empty", "say when and where these readers agreed")
+    audience.edition_of(app.database, edition)  # told before what is wrong with the file
     name = "stdin" if str(file) == "-" else file.name
     with _opened(file, encoding) as (chunks, advance):
-        table = open_csv(decoded(chunks, encoding), [ADDRESS], names)
+        advice = "say which holds the addresses, such as --map 'Contact=address'"
+        table = open_csv(decoded(chunks, encoding), ["|".join(ADDRESSES)], names, advice)
         _tell_unused(app, edition, table)
         done = audience_import.import_table(
             app.database,
@@ -168,7 +171,10 @@ def _bar(source: BinaryIO, size: int | None, title: str) -> Iterator[tuple[Itera
 def _tell_unused(app: App, edition: str, table: Table) -> None:
     unused = audience_import.unused_columns(app.database, edition, table.columns, app.declared)
     if unused:
-        warn(f"columns passed over: {', '.join(unused)}; --map THEIRS=OURS says what one means")
+        warn(
+            f"columns passed over: {', '.join(unused)}; --map THEIRS=OURS says what one means, and declaring it under "
+            "[fields] in the configuration keeps one of your own"
+        )
 
 
 def _tell(done: Imported, *, dry_run: bool, json: bool) -> None:

@@ -19,11 +19,11 @@ from digest.store.subscribers import Choice
 from digest.tables import Row, unguarded
 from digest.values import Edition
 
-ADDRESS = "address|email"  # one of both
+ADDRESSES = ("address", "email", "e-mail", "mail", "email_address", "e-mail_address", "mail_address")  # the first given
 NOTHING = "-"  # as a blank means: as it was
 ALL_SECTIONS = "*"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-COLUMNS = ("address", "email", "state", *PERSON, *CHOICE)
+COLUMNS = (*ADDRESSES, "state", *PERSON, *CHOICE)
 NOTES = ("reason",)  # columns of our own rejects files, to be passed over
 _STATES = {"": SubscriptionState.ACTIVE, "active": SubscriptionState.ACTIVE, "subscribed": SubscriptionState.ACTIVE}
 _STATES |= {"unsubscribed": SubscriptionState.UNSUBSCRIBED}
@@ -47,7 +47,7 @@ class RowReader:
         """The row, ready to be stored. A blank leaves what is known as it is, ``-`` takes it back. Raises
         ``InputError``."""
         said = row.values
-        address = addresses.normalise(unguarded(said.get("address") or said.get("email") or ""))
+        address = addresses.normalise(unguarded(next(filter(None, map(said.get, ADDRESSES)), "")))
         state = _STATES.get(said.get("state", "").lower())
         if state is None:
             raise InputError(f"no state {said['state']!r}", "give active or unsubscribed")
