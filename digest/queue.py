@@ -6,6 +6,7 @@ So a lost or doubled message costs nothing but a moment.
 
 from __future__ import annotations
 
+import time
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import gettempdir
@@ -18,6 +19,7 @@ from digest.errors import UnavailableError
 from digest.settings import Settings
 
 _SOCKET_NAME = "broker.sock"
+_LEAST_WAIT, _TIMES_THE_FIRST = 0.1, 4  # for the other workers, in seconds and by how long the first took
 _TICKED = "digest:ticked"
 _LAST = 9  # with Redis 0, the default, goes first: beat's tick must not wait behind hours of mail
 _PATIENCE = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.4}  # who pokes waits 2 s for a broker, not 6
@@ -89,10 +91,15 @@ class Queue:
             raise self._unavailable(error) from error
 
     def workers(self, wait_seconds: float = 1.0) -> int:
-        """How many workers answer within ``wait_seconds``. Raises ``UnavailableError``."""
+        """How many workers answer; the first is waited for ``wait_seconds``, the others a few times as long as it took.
+        Raises ``UnavailableError``."""
         self.check()
+        ping, began = self._celery.control.ping, time.monotonic()
         try:
-            return len(self._celery.control.ping(timeout=wait_seconds))
+            if not ping(timeout=wait_seconds, limit=1):
+                return 0
+            others = min(wait_seconds, max(_LEAST_WAIT, _TIMES_THE_FIRST * (time.monotonic() - began)))
+            return max(1, len(ping(timeout=others)))
         except (OperationalError, RedisError, OSError) as error:  # a line from before the broker was restarted
             raise self._unavailable(error) from error
 
