@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 from digest import cli
 from digest.cli.common import Door
 from digest.errors import DigestError
-from digest.flows import publish, schedules
+from digest.flows import operate, publish, schedules
 from digest.settings import Settings
 
 from .conftest import NOW
@@ -93,6 +95,26 @@ def test_what_waits_for_approval_says_so_everywhere(world: World, run: Run) -> N
     for words in (("issue", "list"), ("issue", "show", "1"), ("status",)):
         assert "waits for approval: `digest issue approve 1 --revision 0`" in run(*words).replace("│", "")
     assert "goes out now" in run("issue", "approve", "1", "--revision", "0")
+
+
+def test_who_watches_is_kept_until_a_draft_whose_slot_is_near_has_gone(
+    world: World, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("issue", "draft", "tide")
+    schedules.pause(world.app.database, 1)  # the draft alone is to keep it
+    slot = NOW + timedelta(hours=1)
+
+    def a_minute_goes_by(_: float) -> None:
+        world.app.time += timedelta(minutes=1)
+        if world.app.time == slot:
+            operate.cancel(world.app.database, 1, slot)
+
+    monkeypatch.setattr(time, "sleep", a_minute_goes_by)
+    run("status", "--watch")
+    assert world.app.time == NOW, "an hour is too long"
+    world.app.time = slot - timedelta(minutes=5)
+    run("status", "--watch")
+    assert world.app.time == slot
 
 
 WRONG: list[tuple[tuple[str, ...], str]] = [

@@ -50,8 +50,11 @@ worker = {{ concurrency = 1, tick_seconds = 0.5 }}
         self.started: list[subprocess.Popen[bytes]] = []
 
     def up(self) -> subprocess.Popen[bytes]:
+        return self.start("up")
+
+    def start(self, name: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "digest", "--config", str(self.config), "up"]
+            command = [sys.executable, "-m", "digest", "--config", str(self.config), name]
             self.started.append(subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True))
         return self.started[-1]
 
@@ -101,12 +104,13 @@ def test_of_two_groups_in_one_folder_the_second_says_who_is_there_or_waits_for_i
     told = [line for line in place.said.splitlines() if line.startswith("error: ")]
     where, number = place.folder / "var", first.pid
     assert told == [f"error: digest up already runs in {where}, process {number}: end that first: kill {number}"]
-    assert place.broker_answers()
+    place.start("worker")
+    place.await_that(lambda: place.workers() == 2)
 
     first.send_signal(signal.SIGINT)
     place.await_that(lambda: "ending" in (place.folder / "var/up.lock").read_text())
     third = place.up()
-    place.await_that(lambda: place.workers() == 1 and first.poll() is not None)
+    place.await_that(lambda: place.workers() == 2 and first.poll() is not None)
     assert first.returncode == 0
     assert third.poll() is None
     for ill in ("Traceback", "ended with", "can't use port"):

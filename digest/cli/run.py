@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -27,7 +27,8 @@ from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5
 _SHOWN = 5  # issues: their deliveries are counted at each look, 0.3 s for a million
-_SOON = timedelta(seconds=30)  # a slot so near is waited for
+_SOON = timedelta(minutes=10)  # a slot so near is waited for
+_LATE = timedelta(seconds=30)  # one longer past is not: no beat runs
 
 
 def register(app: typer.Typer) -> None:
@@ -85,7 +86,8 @@ def _audience(app: App, edition: str, cadence: str, segment: str, *, yes: bool) 
 def status(
     ctx: typer.Context,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Follow open issues, and one that is about to open, until they are sent.")
+        bool,
+        typer.Option("--watch", help="Follow open issues, and what comes within ten minutes, until they are sent."),
     ] = False,
     last: issues.Last = _SHOWN,
     json: Json = False,
@@ -145,15 +147,20 @@ def _watch(app: App) -> None:
 
 def _goes_on(progress: operate.Progress, app: App) -> bool:
     """Whether something will happen to the issue by itself, and soon."""
-    issue = progress.issue
+    issue, now = progress.issue, app.now()
+    coming = outlook(issue, progress.approval, now)
     return issue.state in OPEN_ISSUE - {IssueState.PAUSED} and (
-        outlook(issue, progress.approval, app.now()) in {None, Outlook.DUE}
+        coming in {None, Outlook.DUE} or (coming is Outlook.AT_SLOT and _is_near(issue.slot, now))
     )
 
 
 def _slot_is_near(app: App) -> bool:
     planned = (s.next_slot_at for s in schedules.listing(app.database) if not s.paused)
-    return any(abs(slot - app.now()) < _SOON for slot in planned if slot)  # long past: no beat runs
+    return any(_is_near(slot, app.now()) for slot in planned if slot)
+
+
+def _is_near(slot: datetime, now: datetime) -> bool:
+    return -_LATE < slot - now < _SOON
 
 
 def _standing(progress: operate.Progress) -> str:
