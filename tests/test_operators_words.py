@@ -58,6 +58,21 @@ def test_an_export_by_what_the_edition_has_not_is_refused(run: Run, words: tuple
     assert ANA in run("subscriber", "export", "-e", "tide", "--section", "sea", "--cadence", "dai%")
 
 
+def test_a_segment_is_counted_by_words_alone(run: Run) -> None:
+    counted = run("segment", "count", "-e", "tide", "cadence = daily")
+    assert counted == run("segment", "count", "-e", "tide", "--where", "cadence = daily")
+    assert "1 daily" in counted
+    with pytest.raises(InputError, match="whom to count is not said"):
+        run("segment", "count", "-e", "tide")
+
+
+def test_help_names_no_type_for_a_flag_and_may_be_wrapped_anywhere(run: Run) -> None:
+    shown = run("subscriber", "import", "--help")
+    assert "<bool>" not in shown
+    assert "Show this message and exit" in shown
+    assert "\n" not in cli.load("subscriber").commands["import"].help.replace("\n\n", "")
+
+
 def test_articles_that_no_edition_reads_are_told_of(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "more.jsonl"
     file.write_text(json.dumps({"title": "A ferry returns"}) + "\n", encoding="utf-8")

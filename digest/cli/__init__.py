@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +63,7 @@ COMMANDS = {
 }
 """By name: the module that has it, and what its help begins with."""
 
+_HELP = ["-h", "--help"]
 _STAYING = {"up", "worker", "beat", "web"}
 _OBJECTS = 100_000  # a command that soon ends spends a third of its time on looking for garbage every 700
 
@@ -86,7 +88,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": _HELP},
 )
 
 
@@ -119,7 +121,21 @@ def load(name: str) -> Any:
         found.register(holder)
     else:
         holder.add_typer(found.app, name=name, help=summary, no_args_is_help=True)
-    return typer.main.get_group(holder).commands[name]
+    return _readable(typer.main.get_group(holder).commands[name])
+
+
+def _readable(command: Any) -> Any:
+    """A command whose help any terminal may wrap: paragraphs in one line each, and no type named for a flag, since it
+    takes no value."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    help_option = command.get_help_option(typer.Context(command, help_option_names=_HELP))
+    for option in (*command.params, help_option):
+        if getattr(option, "is_flag", False) and option.metavar is None:
+            option.metavar = ""
+    for each in getattr(command, "commands", {}).values():
+        _readable(each)
+    return command
 
 
 for _name, (_, _summary) in COMMANDS.items():

@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
         history: ("digest issue history 12",),
     }
     for command, lines in examples.items():
-        epilog = "\n\n".join(f"Example: {line}" for line in lines)
+        epilog = f"Example{'s' * (len(lines) > 1)}: " + "\n\n".join(lines)
         app.command(command.__name__.replace("_", "-"), epilog=epilog, rich_help_panel=PANEL)(command)
 
 

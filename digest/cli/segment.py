@@ -51,9 +51,18 @@ def show(ctx: typer.Context, name: Name, edition: EditionName, json: Json = Fals
     _tell(segments.show(app_.database, edition, name, app_.declared, app_.now()), json=json)
 
 
-@app.command("count", epilog="Example: digest segment count -e world --where 'not clicked within 90 days'")
-def count(ctx: typer.Context, edition: EditionName, where: Where, json: Json = False) -> None:
+@app.command("count", epilog="Example: digest segment count -e world 'not clicked within 90 days'")
+def count(
+    ctx: typer.Context,
+    edition: EditionName,
+    words: Annotated[str, typer.Argument(metavar="[WORDS]", help="Whom to choose.")] = "",
+    where: Annotated[str, typer.Option("--where", metavar="WORDS", help="The same.")] = "",
+    json: Json = False,
+) -> None:
     """How many active readers WORDS choose now; nothing is kept."""
+    where = words or where
+    if not where:
+        raise InputError("whom to count is not said", "`digest segment add --help` tells what can be asked")
     app_ = get_app(ctx)
     found = segments.count(app_.database, edition, where, app_.declared, app_.now())
     if json:
