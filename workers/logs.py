@@ -16,8 +16,9 @@ class InALine(logging.Filter):
     keeps its traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if record.name == "celery.beat" or (record.name.startswith("celery.") and isinstance(error, _OUTSIDE)):
+        kind = record.exc_info[0] if isinstance(record.exc_info, tuple) else None  # the exception itself comes wrapped
+        outside = kind is not None and issubclass(kind, _OUTSIDE)
+        if record.name == "celery.beat" or (record.name.startswith("celery.") and outside):
             record.msg, record.args = record.getMessage().partition("\n")[0], None
             record.exc_info = record.exc_text = None
         return True
