@@ -16,6 +16,7 @@ from itertools import groupby
 from digest import ranking
 from digest import stories as news
 from digest.ranking import Ranked, Signals
+from digest.stories import Compared
 from digest.values import LONG_AGO, Edition, IssueContent, Item, Kind, Reason, Rule, Section, Story
 
 NEXT = 5  # stories behind a section's last one whose reasons are kept
@@ -47,11 +48,10 @@ def compose(
     stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
     weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
     signals = replace(signals, weights=weights | dict(signals.weights))
-    listed = shortlist(edition, stories, now, signals)
-    told = tell_once(edition, stories, levels, listed)
+    compared = compare(stories, shortlist(edition, stories, now, signals))
+    told = tell_once(edition, stories, levels, compared)
     known = [story for story in told if story.intake > dropped.get(story.id, 0)]
-    leading = [story for story in known if story.id in listed]
-    affairs = news.affairs([story for story in leading if not story.told])  # a story and its update: different readers
+    affairs = news.affairs([story for story in known if story.id in compared.ids], compared)
     ranked = rank(edition, known, now, replace(signals, affairs=affairs))
     depth, candidates, deep = spare, [], sorted({*levels, *standing})
     for section in edition.sections:
@@ -103,19 +103,25 @@ def is_empty(content: IssueContent) -> bool:
     return not any(item.is_for(content.covers_from) for item in content.items.values())
 
 
-def tell_once(
-    edition: Edition, stories: Sequence[Story], levels: Sequence[int], listed: Collection[int]
-) -> list[Story]:
-    """The stories, with those of the ``listed`` told as one that are one, each shown by the edition's best article.
+def compare(stories: Sequence[Story], listed: Collection[int]) -> Compared:
+    """Those of the ``listed`` that may be told as one. Not updates: a story and its update have different readers."""
+    return Compared([story for story in _in_time(stories) if story.id in listed and not story.told])
+
+
+def _in_time(stories: Sequence[Story]) -> list[Story]:
+    return sorted(stories, key=lambda story: (story.intake, story.id))
+
+
+def tell_once(edition: Edition, stories: Sequence[Story], levels: Sequence[int], compared: Compared) -> list[Story]:
+    """The stories, with those of the ``compared`` told as one that are one, each shown by the edition's best article.
     Only what came in between the same two cut-offs is joined: what a reader was told yesterday must not swallow what is
     new today. Updates stand for themselves: only some readers of their band get them."""
-    listed = {story.id for story in stories if story.id in listed and not story.told}
-    in_time = sorted(stories, key=lambda story: (story.intake, story.id))
     told: list[Story] = []
-    for _, together in groupby(in_time, key=lambda story: bisect_left(levels, story.intake)):
+    for _, together in groupby(_in_time(stories), key=lambda story: bisect_left(levels, story.intake)):
         band = list(together)
-        told += news.fold([story for story in band if story.id in listed])
-        told += [story for story in band if story.id not in listed]
+        joined = [story for story in band if story.id in compared.ids]
+        told += news.fold(joined, compared)
+        told += [story for story in band if story.id not in compared.ids]
     preferred = {feed.name: place for place, feed in enumerate(edition.feeds)}
     return [story if story.told else _with_best_lead(story, preferred) for story in told]
 

@@ -123,7 +123,8 @@ def _source(host: str) -> str:
 
 class Library:
     """The articles at hand, how rare each word is among them, and an index of those admitted so far. Articles are
-    called by their position in ``drafts``; ``near`` is only asked for those from ``asking`` on."""
+    called by their position in ``drafts``; ``near`` is only asked for those from ``asking`` on, and finds those before
+    the one it is asked for."""
 
     def __init__(self, drafts: Sequence[ArticleDraft], asking: int = 0) -> None:
         self.texts = [_text(draft) for draft in drafts]
@@ -162,9 +163,10 @@ class Library:
         return next((twin for twin in twins if twin is not None and self._are_twins(position, twin)), None)
 
     def near(self, position: int, least: float, own_source: bool = False) -> list[int]:
-        """The admitted articles that may tell the same story and are at least this close: of other sources and of the
-        same kind, since a column or a short piece stands in a section of its own and must not vanish behind the news
-        it is about. ``own_source``: of any source and kind. A round-up of several stories is close to none."""
+        """The admitted articles before this one that may tell the same story and are at least this close: of other
+        sources and of the same kind, since a column or a short piece stands in a section of its own and must not vanish
+        behind the news it is about. ``own_source``: of any source and kind. A round-up of several stories is close to
+        none."""
         if self.texts[position].roundup:
             return []
         found = self._sharing(position)
@@ -182,6 +184,8 @@ class Library:
         for word in sorted(self._words[position]):
             most = self._rarity[word] * _NAME
             for other in self._index.get(word, ()):
+                if other >= position:
+                    break
                 found[other] += most
         return {other: evidence for other, evidence in found.items() if evidence >= _LEAST_EVIDENCE}
 

@@ -18,7 +18,7 @@ from itertools import combinations, product
 from digest.similar import APART, UNDATED, Library
 from digest.values import Article, ArticleDraft, Story
 
-__all__ = ["APART", "Assignment", "affairs", "assign", "fold", "lead", "region", "told_at"]
+__all__ = ["APART", "Assignment", "Compared", "affairs", "assign", "fold", "lead", "region", "told_at"]
 
 CLOSE = 0.4  # closeness from which on two articles tell one event
 FOR_GOOD = 1.6  # how much more is asked at intake: what joins a story sent yesterday is not told today
@@ -84,14 +84,26 @@ def _nearest(
     return nearest if bond else None
 
 
-def fold(stories: Sequence[Story]) -> list[Story]:
+class Compared:
+    """The articles of some stories, made comparable once for all that is asked of them. What is rare is rare among all
+    of these."""
+
+    def __init__(self, stories: Sequence[Story]) -> None:
+        self.ids = frozenset(story.id for story in stories)
+        self.articles = [article for story in stories for article in story.articles]
+        self.at = {article.id: position for position, article in enumerate(self.articles)}
+        self.library = Library([article.draft for article in self.articles])
+        for position in range(len(self.articles)):
+            self.library.admit(position)
+
+
+def fold(stories: Sequence[Story], compared: Compared) -> list[Story]:
     """The stories with those made one that tell the same event. The oldest lends its id and its intake, so whoever was
-    told a part of it has been told. In the order of ``stories``."""
-    articles = [article for story in stories for article in story.articles]
-    library = Library([article.draft for article in articles])
-    home = [story.id for story in stories for _ in story.articles]
+    told a part of it has been told. In the order of ``stories``, which are among those ``compared``."""
+    library = compared.library
+    home = {compared.at[article.id]: story.id for story in stories for article in story.articles}
     groups: dict[int, list[int]] = defaultdict(list)  # story id -> positions of its articles
-    for position, story_id in enumerate(home):
+    for position, story_id in home.items():
         groups[story_id].append(position)
     least = _least(library)
     for one, two in _bonds(library, home, least * NEIGHBOUR):
@@ -101,30 +113,31 @@ def fold(stories: Sequence[Story]) -> list[Story]:
                 home[position] = first
             groups[first] += groups.pop(second)
     by_id = {story.id: story for story in stories}
-    return [_united(by_id[story.id], groups[story.id], articles) for story in stories if story.id in groups]
+    return [_united(by_id[story.id], groups[story.id], compared.articles) for story in stories if story.id in groups]
 
 
-def _bonds(library: Library, home: Sequence[int], least: float) -> list[tuple[int, int]]:
+def _bonds(library: Library, home: Mapping[int, int], least: float) -> list[tuple[int, int]]:
     """Pairs of articles of different stories that may be one, the closest first."""
-    pairs: list[tuple[int, int]] = []
-    for position, story in enumerate(home):
-        pairs += ((other, position) for other in library.near(position, least) if home[other] != story)
-        library.admit(position)
+    pairs = [
+        (other, position)
+        for position, story in home.items()
+        for other in library.near(position, least)
+        if home.get(other, story) != story
+    ]
     return sorted(pairs, key=lambda pair: (-library.closeness(*pair), pair))
 
 
-def affairs(stories: Sequence[Story]) -> dict[int, int]:
+def affairs(stories: Sequence[Story], compared: Compared) -> dict[int, int]:
     """By story id, the affair it belongs to, of those that are not alone in theirs: what a paper runs in several
     pieces, and what came of it. An affair goes by the lowest id."""
-    library = Library([story.lead.draft for story in stories])
-    least = AFFAIR / CLOSE * _least(library)
+    least = AFFAIR / CLOSE * _least(compared.library)
+    told = {compared.at[story.lead.id]: story.id for story in stories}
     home = {story.id: story.id for story in stories}
-    for position, story in enumerate(stories):
-        for other in library.near(position, least, own_source=True):
-            first, second = sorted((home[story.id], home[stories[other].id]))
+    for position, story_id in told.items():
+        for other in compared.library.near(position, least, own_source=True):
+            first, second = sorted((home[story_id], home[told.get(other, story_id)]))
             if first != second:
                 home.update({id_: first for id_, affair in home.items() if affair == second})
-        library.admit(position)
     sizes = Counter(home.values())
     return {id_: affair for id_, affair in home.items() if sizes[affair] > 1}
 

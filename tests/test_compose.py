@@ -65,7 +65,7 @@ def _by_hand(
         "hot": lambda s: s.lead.draft.kind is Kind.NEWS,
         "latest": lambda s: True,
     }
-    once = compose.tell_once(SMALL, told, [], compose.shortlist(SMALL, told, NOW))
+    once = compose.tell_once(SMALL, told, [], compose.compare(told, compose.shortlist(SMALL, told, NOW)))
     ranked = compose.rank(SMALL, once, NOW)
     shown: list[tuple[int, list[int]]] = []
     seen: set[int] = set()

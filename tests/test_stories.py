@@ -10,7 +10,7 @@ from zlib import crc32
 
 import pytest
 
-from digest.stories import Assignment, affairs, assign, fold, lead, region
+from digest.stories import Assignment, Compared, affairs, assign, fold, lead, region
 from digest.values import Article, ArticleDraft, Image, Kind, Story
 
 from . import newsday
@@ -136,8 +136,8 @@ def test_a_column_does_not_vanish_behind_the_news_it_is_about(kind: Kind) -> Non
     other = replace(same, kind=kind)
     assert assign([*NOISE, news, other], [])[-1] == OWN
     noise = [single(number, each) for number, each in enumerate(NOISE, 11)]
-    assert len(fold([single(1, news), single(2, same), *noise])) == 1 + len(noise)
-    assert len(fold([single(1, news), single(2, other), *noise])) == 2 + len(noise)
+    assert len(told_once([single(1, news), single(2, same), *noise])) == 1 + len(noise)
+    assert len(told_once([single(1, news), single(2, other), *noise])) == 2 + len(noise)
 
 
 def test_one_address_is_one_story_but_a_shared_page_is_not() -> None:
@@ -165,7 +165,7 @@ def told_together(drafts: Sequence[ArticleDraft]) -> set[tuple[int, int]]:
     for number, assigned in enumerate(assign(drafts, [])):
         home.append(number if assigned.same_as is None else home[assigned.same_as])
         found.setdefault(home[-1], []).append(article(number, drafts[number], home[-1], newsday.paper(drafts[number])))
-    folded = fold([Story(key, 1, NOW, pieces[0], tuple(pieces)) for key, pieces in found.items()])
+    folded = told_once([Story(key, 1, NOW, pieces[0], tuple(pieces)) for key, pieces in found.items()])
     return {pair for one in folded for pair in combinations(sorted(piece.id for piece in one.articles), 2)}
 
 
@@ -195,11 +195,15 @@ def single(number: int, of: ArticleDraft, intake: int = 1) -> Story:
     return Story(number, intake, NOW, piece, (piece,))
 
 
+def told_once(stories: Sequence[Story]) -> list[Story]:
+    return fold(stories, Compared(stories))
+
+
 def test_two_pieces_of_one_paper_are_told_as_one_if_another_paper_tells_both() -> None:
     noise = [single(number, each) for number, each in enumerate(NOISE, 11)]
     wire, why, airport = (single(number, each, number) for number, each in enumerate(FIRES, 1))
-    assert [each.id for each in fold([why, airport, *noise])][:2] == [2, 3], "its editor meant two"
-    (told, *rest) = fold([wire, why, airport, *noise])
+    assert [each.id for each in told_once([why, airport, *noise])][:2] == [2, 3], "its editor meant two"
+    (told, *rest) = told_once([wire, why, airport, *noise])
     assert (told.id, told.intake, {piece.id for piece in told.articles}) == (1, 1, {1, 2, 3})
     assert rest == noise
 
@@ -207,13 +211,13 @@ def test_two_pieces_of_one_paper_are_told_as_one_if_another_paper_tells_both() -
 def test_pieces_that_stay_apart_can_still_belong_to_one_affair() -> None:
     noise = [single(number, each) for number, each in enumerate(NOISE, 11)]
     _, why, airport = (single(number, each, number) for number, each in enumerate(FIRES, 1))
-    assert affairs([why, airport, *noise]) == {2: 2, 3: 2}
+    assert affairs([why, airport, *noise], Compared([why, airport, *noise])) == {2: 2, 3: 2}
 
 
 def test_what_is_told_once_comes_out_as_it_went_in() -> None:
     stories = [single(number, each) for number, each in enumerate(NOISE, 1)]
-    assert fold(stories) == stories
-    assert fold([]) == []
+    assert told_once(stories) == stories
+    assert told_once([]) == []
 
 
 def story(*articles: Article) -> Story:

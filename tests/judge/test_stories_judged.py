@@ -19,7 +19,7 @@ import pytest
 
 from digest.compose import compose
 from digest.feeds.parse import parse
-from digest.stories import assign, fold
+from digest.stories import Compared, assign, fold
 from digest.values import Article, ArticleDraft, FeedSpec, Rule, Section, Story
 from digest.variants import choose
 
@@ -106,7 +106,8 @@ def stories(batches: Sequence[Sequence[ArticleDraft]]) -> list[Story]:
 
 def told_together(batches: Sequence[Sequence[ArticleDraft]]) -> set[Pair]:
     """The pairs of links that stand in one story of an issue, if the batches came in one after the other."""
-    folded = fold(stories(batches))
+    told = stories(batches)
+    folded = fold(told, Compared(told))
     return {frozenset({a.draft.url, b.draft.url}) for story in folded for a, b in combinations(story.articles, 2)}
 
 
