@@ -42,10 +42,9 @@ def load(path: Path) -> Settings:
         raise ConfigError(_ENVIRONMENT, [str(error)], "write it as JSON") from None
     settings = settings.model_copy(update=_anchored(settings, path.resolve().parent))
     if settings.templates_dir and not settings.templates_dir.is_dir():
-        fault = f"templates_dir: there is no folder {settings.templates_dir}"
-        raise ConfigError(
-            _ENVIRONMENT if _variable(("templates_dir",)) else str(path), [fault], "make it, or leave it out"
-        )
+        variable = _variable(("templates_dir",))
+        fault = f"{variable or 'templates_dir'}: there is no folder {settings.templates_dir}"
+        raise ConfigError(_ENVIRONMENT if variable else str(path), [fault], "make it, or leave it out")
     return settings
 
 

@@ -81,9 +81,14 @@ def _checks(app: App) -> dict[str, Check]:
     for route in app.settings.routes:
         checks[f"mail server {route.name}"] = partial(_mail_server, app, route)
     if app.settings.embedded_mailbox:
-        checks["domains"] = _no_domains
+        checks["domains"] = partial(
+            _no_domains, "mail goes to the embedded mailbox and nowhere else", "set [smtp] host"
+        )
         return checks
-    for domain in from_domains(app):
+    domains = from_domains(app)
+    if not domains:
+        checks["domains"] = partial(_no_domains, "there is no edition to be read", "`digest edition apply FILE`")
+    for domain in domains:
         checks[f"domain {domain}"] = partial(_domain, app, domain)
     return checks
 
@@ -187,9 +192,8 @@ def _mail_server(app: App, route: SmtpSettings) -> Iterator[Finding]:
 # ------------------------------------------------------------------------------------------ name servers
 
 
-def _no_domains() -> Iterator[Finding]:
-    seen = "mail goes to the embedded mailbox and nowhere else, so no domain was looked at"
-    yield Finding("domains", Verdict.WARN, seen, "set [smtp] host to send")
+def _no_domains(why: str, advice: str) -> Iterator[Finding]:
+    yield Finding("domains", Verdict.WARN, f"{why}, so no domain was looked at", advice)
 
 
 def from_domains(app: App) -> Sequence[str]:

@@ -151,6 +151,14 @@ def test_the_command_says_what_to_do_and_ends_with_1(sending: App) -> None:
 
 
 @on_sqlite
+def test_without_an_edition_it_says_that_no_domain_was_looked_at(settings: Settings) -> None:
+    app = App(settings.model_copy(update={"smtp": route(free_port()), "base_url": f"http://127.0.0.1:{free_port()}"}))
+    found = {finding.what: finding.verdict for finding in examine(app)}
+    app.database.dispose()
+    assert found["domains"] is Verdict.WARN
+
+
+@on_sqlite
 def test_what_does_not_answer_does_not_keep_the_doctor(sending: App) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sending.settings = sending.settings.model_copy(update={"smtp": route(silent.getsockname()[1])})
@@ -174,6 +182,9 @@ def test_a_fault_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.Monk
     config = tmp_path / "digest.toml"
     config.write_text(f'secret_keys = ["{KEY}"]\ntemplates_dir = "nothere"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match=r"digest\.toml: templates_dir: there is no folder .*nothere"):
+        load(config)
+    monkeypatch.setenv("DIGEST_TEMPLATES_DIR", "elsewhere")
+    with pytest.raises(ConfigError, match=r"^the environment: DIGEST_TEMPLATES_DIR: there is no folder .*elsewhere"):
         load(config)
     monkeypatch.setenv("DIGEST_DELIVER__BATCH", "zero")
     with pytest.raises(ConfigError, match=r"^the environment: DIGEST_DELIVER__BATCH: ") as told:
