@@ -99,6 +99,14 @@ def test_a_trial_says_that_the_issue_wants_approval_again(world: World, run: Run
     assert "approved, goes out" in run("issue", "approve", "1")
 
 
+def test_a_preview_says_its_subject_and_size(world: World, run: Run, tmp_path: Path) -> None:
+    world.articles(draft(1), draft(2))
+    told = run("preview", "tide", "--out", str(tmp_path))
+    assert "(and 1 more)" in told
+    assert " kB as sent)" in told
+    assert str(tmp_path / "tide.html") in told
+
+
 def test_what_is_paused_says_how_it_goes_on(world: World, run: Run) -> None:
     world.articles(draft(1))
     world.publish()

@@ -61,6 +61,8 @@ def preview(
         files = _written(envelope, folder, edition)
     except OSError as error:
         raise InputError(f"can't write to {folder} ({error.strerror})", "give another --out DIR") from None
+    subject = message_from_bytes(envelope.message, policy=policy.default)["subject"]
+    say(f"{subject} ({len(envelope.message) / 1000:,.0f} kB as sent)")
     for path in files.values():
         typer.echo(path)
     if open_:
