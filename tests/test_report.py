@@ -109,7 +109,7 @@ def test_the_account_says_who_waits_who_left_and_how_fast_it_went(world: World, 
     shown = run("report", "1")
     assert "for the hour" not in shown
     assert "3 accepted in 2.0 s, 2 a second" in shown, "who wished another hour does not make it slow"
-    assert json.loads(run("report", "1", "--json"))["feedback"] == {"unsubscribe": 1}
+    assert json.loads(run("report", "1", "--json"))["feedback"]["unsubscribe"] == 1
 
 
 def test_the_time_under_review_is_not_the_time_it_took(world: World, run: Run) -> None:
