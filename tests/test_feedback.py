@@ -253,12 +253,12 @@ def test_a_maildir_is_read_by_kind_and_a_persons_letter_stays(world: World, sent
     settings = FeedbackSettings(maildir=tmp_path / "back")
     world.app.settings = world.app.settings.model_copy(update={"feedback": settings})
     said = run(world, "feedback", "read")
-    for part in ("5 mails read", "1 hard bounces", "1 complaints", "1 not about mail of ours", "suppressed: 2"):
+    for part in ("mails read: 5", "hard bounces: 1", "complaints: 1", "not about mail of ours: 1", "suppressed: 2"):
         assert part in said
     assert [path.name for path in new.iterdir()] == ["4"]
     assert sorted(path.name for path in (tmp_path / "back" / "cur").iterdir()) == ["1:2,S", "2:2,S", "3:2,S", "5:2,S"]
-    assert "0 mails read" in run(world, "feedback", "read"), "a letter is looked at once"
-    assert "1 mail read: 1 known already" in run(world, "feedback", "read", "-", stdin=mails["1"])
+    assert "mails read: 0" in run(world, "feedback", "read"), "a letter is looked at once"
+    assert "mails read: 1 (known already: 1)" in run(world, "feedback", "read", "-", stdin=mails["1"])
     shown = run(world, "subscriber", "show", ANN)
     assert "hard bounce" in shown and "5.1.1" in shown
     assert "bounced" in run(world, "report", str(sent.id))
@@ -286,7 +286,7 @@ def test_an_mbox_is_read_and_stays_as_it_is(world: World, sent: Issue, tmp_path:
     file = tmp_path / "bounces.mbox"
     file.write_bytes(b"".join(b"From - Mon Nov 23 06:00:00 2026\n" + mail.replace(b"\r", b"") + b"\n" for mail in both))
     before = file.read_bytes()
-    assert "2 mails read: 1 hard bounces, 1 soft bounces" in run(world, "feedback", "read", str(file))
+    assert "mails read: 2 (hard bounces: 1, soft bounces: 1)" in run(world, "feedback", "read", str(file))
     assert file.read_bytes() == before
     with pytest.raises(NotFoundError, match="there is no"):
         run(world, "feedback", "read", str(tmp_path / "nothing"))
@@ -306,9 +306,11 @@ def test_an_imap_mailbox_is_read_and_what_was_done_is_marked_as_seen(world: Worl
         )
         settings = FeedbackSettings(imap=imap)
         world.app.settings = world.app.settings.model_copy(update={"feedback": settings})
-        assert "3 mails read: 1 hard bounces, 1 left for a person, 1 soft bounces" in run(world, "feedback", "read")
+        assert "mails read: 3 (hard bounces: 1, left for a person: 1, soft bounces: 1)" in run(
+            world, "feedback", "read"
+        )
         assert server.seen == {3, 8}
-        assert "0 mails read" in run(world, "feedback", "read")
+        assert "mails read: 0" in run(world, "feedback", "read")
         for wrong in ({"password": SecretStr("guess")}, {"folder": "Nowhere"}, {"ca_file": None}, {"port": 1}):
             with pytest.raises(UnavailableError, match=r"can't be read .*\[feedback.imap\]"):
                 list(mailboxes.Imap(imap.model_copy(update=wrong)).mails())

@@ -129,7 +129,7 @@ def test_a_maildir_is_read_and_what_was_done_is_put_aside(app: App, database: Da
         (new / "1.eml").write_bytes(_mail(f"leave {tokens.reader(app.settings.keys, 0, ann.id)}"))
         (new / "2.eml").write_bytes(_mail("a letter to the editor"))
         said = _run(tmp_path, "feedback", "read", str(tmp_path / "mail"), app=app)
-        assert "2 mails read: 1 unsubscribed, 1 left for a person" in said
+        assert "mails read: 2 (unsubscribed: 1, left for a person: 1)" in said
         assert [path.name for path in (tmp_path / "mail" / "cur").iterdir()] == ["1.eml:2,S"]
         assert [path.name for path in new.iterdir()] == ["2.eml"]
     mail = _mail(f"leave {tokens.reader(app.settings.keys, 0, bob.id)}")

@@ -97,7 +97,7 @@ def read_feedback(app: App) -> None:
             log.error("returned mail: %s", error)
             continue
         if count:
-            log.info("returned mail: %s", ", ".join(f"{number} {what}" for what, number in count.items()))
+            log.info("%s", feedback.told(count))
 
 
 def sweep(app: App) -> None:

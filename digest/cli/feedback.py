@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -35,12 +34,12 @@ def _group() -> None:
 def read(
     ctx: typer.Context,
     source: Annotated[
-        str, typer.Argument(metavar="[MAILDIR|FILE|-]", help="A Maildir, a mail or mbox file, or - for one on stdin.")
+        str, typer.Argument(metavar="SOURCE", help="A Maildir, a mail or mbox file, or - for one on stdin.")
     ] = "",
     json: Json = False,
 ) -> None:
-    """Read bounces, complaints and mails that unsubscribe, from where [feedback] says unless told otherwise. What is
-    none of these stays where it is."""
+    """Read bounces, complaints and mails that unsubscribe, from where the settings say or from SOURCE. What is none of
+    these stays where it is."""
     door = get_app(ctx)
     boxes = [_box(source)] if source else door.boxes
     if not boxes:
@@ -51,16 +50,7 @@ def read(
     if json:
         show_json(count)
     else:
-        say(told(count))
-
-
-def told(count: Mapping[str, int]) -> str:
-    """What reading came to, in a line."""
-    mails = sum(number for what, number in count.items() if what != feedback.SUPPRESSED)
-    parts = ", ".join(f"{number} {what}" for what, number in count.items() if what != feedback.SUPPRESSED)
-    line = f"{mails} {'mail' if mails == 1 else 'mails'} read" + (f": {parts}" if parts else "")
-    gone = count.get(feedback.SUPPRESSED, 0)
-    return f"{line}; addresses suppressed: {gone}" if gone else line
+        say(feedback.told(count))
 
 
 @app.command("summary", epilog="Example: digest feedback summary --days 7")

@@ -102,6 +102,16 @@ def listen(database: Database, rules: Rules, box: Box, clock: Callable[[], datet
     return {what: number for what, number in count.items() if number}
 
 
+def told(count: Mapping[str, int]) -> str:
+    """What ``listen`` came to, in a line."""
+    mails = {what: number for what, number in count.items() if what != SUPPRESSED}
+    line = f"mails read: {sum(mails.values())}"
+    if mails:
+        line += " (" + ", ".join(f"{what}: {number}" for what, number in mails.items()) + ")"
+    gone = count.get(SUPPRESSED, 0)
+    return f"{line}; addresses suppressed: {gone}" if gone else line
+
+
 def take(database: Database, rules: Rules, mail: bytes, now: datetime) -> Taken:
     """Read one mail and do what follows from it."""
     if names := leave_mail.reader_of(rules.keys, mail):
@@ -180,7 +190,8 @@ def _conclude(
     if not about_address:
         consent.record_feedback(connection, issue_id, reader.id, "bounce", now, "of an address left since")
         return Taken(_done(said))
-    refusal = Refusal(reader.id, said.grade, " ".join(filter(None, [said.status, said.said])))
+    words = said.said if said.status in said.said else f"{said.status} {said.said}"
+    refusal = Refusal(reader.id, said.grade, words)
     return Taken(_done(said), bool(remember(connection, rules.settings, issue_id or 0, [refusal], now)))
 
 
