@@ -261,7 +261,7 @@ def test_a_maildir_is_read_by_kind_and_a_persons_letter_stays(world: World, sent
     assert "mails read: 1 (known already: 1)" in run(world, "feedback", "read", "-", stdin=mails["1"])
     shown = run(world, "subscriber", "show", ANN)
     assert "hard bounce" in shown and "5.1.1" in shown
-    assert "bounced" in run(world, "report", str(sent.id))
+    assert "bounced: 1" in run(world, "report", str(sent.id))
     assert '"complaint": 1' in run(world, "feedback", "summary", "--json")
 
 

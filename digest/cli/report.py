@@ -88,7 +88,7 @@ def _show_counts(account: Account) -> None:
 
 def _show_reasons(account: Account) -> None:
     if account.reasons:
-        show_table(("state", "reason", "count"), account.reasons, "Why mail was not accepted")
+        show_table(("state", "reason", "count"), account.reasons, "Why mail was not accepted, or came back")
     if account.in_doubt:
         rows = account.in_doubt[:_IN_DOUBT_SHOWN]
         show_table(

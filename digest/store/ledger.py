@@ -104,9 +104,16 @@ def _came_back(connection: Connection, issue_id: int, after: int, last: int) -> 
 
 
 def feedback(connection: Connection, issue_id: int) -> dict[str, int]:
-    """How many readers sent feedback of each kind on an issue."""
+    """How many readers sent feedback of each kind on an issue. Who was refused while mail was handed over is written as
+    a bounce, too; he is among the failed, and not here."""
     table = feedback_events.c
-    query = select(table.kind, func.count(distinct(table.subscription_id))).where(table.issue_id == issue_id)
+    failed = select(deliveries.c.issue_id).where(
+        deliveries.c.issue_id == table.issue_id,
+        deliveries.c.subscription_id == table.subscription_id,
+        deliveries.c.state != DeliveryState.BOUNCED,
+    )
+    back = select(table.kind, func.count(distinct(table.subscription_id))).where(table.issue_id == issue_id)
+    query = back.where((table.kind != "bounce") | ~failed.exists())
     rows = connection.execute(query.group_by(table.kind).order_by(table.kind))
     return {row[0]: row[1] for row in rows}
 
