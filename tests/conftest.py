@@ -76,6 +76,12 @@ KEY = "a:" + "0123456789abcdef" * 4
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # where no SQL is at stake
 
 
+@pytest.fixture(autouse=True)
+def _wide_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs the tests may say how wide its terminal is; tables would be laid out for that."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real feeds and bounces, where a checkout has them beside it."""
