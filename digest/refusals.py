@@ -34,6 +34,15 @@ def words(text: str, most: int = _MOST) -> str:
     return " ".join(_WORD.findall(text[: 4 * most].casefold()))[:most]
 
 
+_OF_US = phrases(  # whatever else is said, and whatever the code
+    r"accept\w*~(?:e ?)?(?:mails?|messages?|connections?) from|(?:e ?)?(?:mails?|messages?) from(?: \w+){1,8}? refused",
+    r"your (?:host\w*|ip|domain)|return path|sender (?:address|verif)|refused to talk to me|no smtp service",
+    r"problem occurred ask your postmaster",
+)
+_NAMED_IP = re.compile(r"[\w-]{1,63}\.[\w-]{1,63}\.? ?\[[0-9a-fA-F.:]{3,45}\]")  # of the server that was asked
+_AN_IP = re.compile(
+    r"(?i)(?<![\w.\[-])\[?(?:\d{1,3}\.){3}\d{1,3}(?!\.?\w)|(?<![\w.])\[(?:ipv6:)?[0-9a-f]{0,4}:[0-9a-f:]{2,40}\]"
+)
 _SENDER_AT_FAULT = phrases(
     r"\bspam|\b(?:black|block|deny) ?list|\brbl\b|\bdnsbl\b|reputation",
     r"\bdmarc\b|\bspf\b|\bdkim\b|authenticat",
@@ -68,12 +77,16 @@ _UNKNOWN = phrases(
     r"user not local|not a local|no mailbox here|isn t a (?:valid|user)",
     r"account (?:has been )?(?:deleted|closed|removed|terminated|discontinued)",
     r"(?:has|have) (?:moved|left)|recipient~moved|new address",
-    r"destination~(?:address|mailbox)~(?:invalid|unknown|not)|unrout(?:e?)able (?:mail )?(?:address|domain)",
-    r"(?:domain|host|hostname)~(?:not found|unknown|does not exist|doesn t exist|not exist|invalid)",
-    r"no such (?:domain|host)|unknown (?:host|domain)|name or service not known|nxdomain",
-    r"bad destination~(?:system|host|mailbox|address)",
-    r"null mx|does not accept (?:any )?(?:e ?)?mail|no mx\b|does not receive mail|domain~not accept",
+    r"destination~(?:address|mailbox)~(?:invalid|unknown|not)|unroute?able (?:mail )?address",
+    r"bad destination~(?:mailbox|address)",
+    r"null mx|does not accept (?:any )?(?:e ?)?mail|does not receive mail|domain~not accept",
 )
+_NO_DOMAIN = phrases(
+    r"(?:domain|host|hostname)~(?:not found|unknown|does not exist|doesn t exist|not exist|invalid)",
+    r"no such (?:domain|host)|unknown (?:host|domain)|name or service not known|nxdomain|no mx\b",
+    r"unroute?able (?:mail )?domain|bad destination~(?:system|host)",
+)
+_LOOKED_UP = phrases(r"\bdns\b|name serv|\blook ?up\b|nxdomain")  # by who sends; who is asked means the sender's domain
 _RESTING = phrases(
     r"suspend|temporar|inactive|\blocked\b|on hold|gr[ea]y ?list|deactivat|dormant|not (?:yet )?active|expired",
     r"(?:account|user|mailbox)~unavailable|time ?out|timed out|try (?:again|later)|retry|name server reply",
@@ -81,7 +94,9 @@ _RESTING = phrases(
 _AT_THE_EDGE = phrases("recipient address rejected access denied")  # Exchange Online of addresses that it has not got
 _AFTER_ALL = phrases(r"end of data|reply to data|after data|after end of|data command|data 55[04]")
 _NO_SUCH_ADDRESS = re.compile(r"5\.1\.(?:[1236]|10|351)")
-_DISABLED_OR_NOWHERE = re.compile(r"5\.2\.1|5\.4\.(?:4|310)")
+_NO_SUCH_READER = frozenset({"5.1.1", "5.1.10"})  # the others may be what our own name server failed to find
+_SAYS_NOTHING = re.compile(r"|[45]\.0\.0")
+_OF_THE_WAY = re.compile(r"[45]\.4\.\d+")
 _OF_THE_SENDER = re.compile(r"[45]\.7\.\d+|5\.1\.[78]|5\.3\.4|5\.2\.3|5\.6\.\d+")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
 
@@ -105,10 +120,14 @@ def grade(status: str, said: str) -> Grade:
     """What a refusal says. ``status`` may be "": then the words alone count."""
     text = words(said)
     unknown = bool(_UNKNOWN.search(text))
-    if _OF_THE_SENDER.fullmatch(status):
+    if _OF_THE_SENDER.fullmatch(status) or _OF_US.search(text):
         return Grade.BLOCKED
     if status[2:] == "2.2" or _FULL.search(text):
         return Grade.SOFT
+    if _names_an_ip(said) and not (is_exact(status) and unknown) and not _OF_THE_WAY.fullmatch(status):
+        return Grade.BLOCKED
+    if _NO_DOMAIN.search(text) and status not in _NO_SUCH_READER:
+        return Grade.SOFT if _LOOKED_UP.search(text) or not _SAYS_NOTHING.fullmatch(status) else Grade.BLOCKED
     if is_exact(status) and (unknown or not _SENDER_AT_FAULT.search(text)):
         return Grade.HARD
     if status == "5.4.1" and _AT_THE_EDGE.search(text):
@@ -117,9 +136,15 @@ def grade(status: str, said: str) -> Grade:
         return Grade.BLOCKED
     if status.startswith("4") or _RESTING.search(text) or _AFTER_ALL.search(text):
         return Grade.SOFT
-    if unknown or _DISABLED_OR_NOWHERE.fullmatch(status):
+    if unknown or status == "5.2.1":
         return Grade.HARD
     return Grade.BLOCKED if status.startswith("5.5.") else Grade.SOFT
+
+
+def _names_an_ip(said: str) -> bool:
+    """Whether a reason does so, and not a whole notification, which tells by what way the mail went."""
+    reason = said[: 4 * _MOST].strip()
+    return "\n" not in reason and bool(_AN_IP.search(_NAMED_IP.sub("", reason)))
 
 
 # ---------------------------------------------------------------------------------------- over several issues

@@ -99,13 +99,48 @@ def letter(headers: str, body: str) -> bytes:
 
 
 @pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("5.0.0", "550 This server does not accept mail from dynamic IP addresses"),
+        ("5.0.0", "554 mx1.x.example does not accept mail from 1.2.3.4"),
+        ("5.0.0", "550 x.example does not accept email from example.org"),
+        ("5.0.0", "550 Unknown host [1.2.3.4]"),
+        ("5.1.2", "550 5.1.2 Unknown host [IPv6:2001:db8::1]"),
+        ("5.0.0", "550 Your hostname unknown"),
+        ("5.0.0", "550 domain bounces.example.org does not exist"),
+        ("5.1.2", "550 Domain not found for return path b+1@bounces.example.org"),
+        ("5.0.0", "550 Sender address b+1@bounces.example.org: user unknown"),
+        ("5.1.1", "550 5.1.1 Sender verification failed: no such user"),
+        ("5.0.0", "554 IP=1.2.3.4 - A problem occurred. (Ask your postmaster for help)"),
+        ("5.0.0", "host mx.x.example[5.6.7.8] refused to talk to me: 554 no"),
+        ("5.0.0", "571 Email from 1.2.3.4 is currently refused"),
+        ("5.0.0", "554 mx.x.example No SMTP service here"),
+    ],
+)
+def test_what_is_said_of_us_is_never_held_against_the_address(status: str, said: str) -> None:
+    assert refusals.grade(status, said) is Grade.BLOCKED
+    assert refusals.grade(status, said.partition(" ")[2]) is Grade.BLOCKED
+    assert bounce.read(KEYS, report(recipient(status, said))).grade is Grade.BLOCKED
+
+
+def test_the_address_of_the_server_that_was_asked_does_not_hide_a_dead_one() -> None:
+    for said in ("host mx.x.example[5.6.7.8] said: 550 no such user", "host mx.x.example [5.6.7.8]: 550 unknown user"):
+        assert refusals.grade("5.0.0", said) is Grade.HARD
+    assert refusals.grade("5.1.1", "550 5.1.1 user unknown (5.6.7.8)") is Grade.HARD
+    assert refusals.grade("4.4.1", "connect to 5.6.7.8: timed out") is Grade.SOFT
+
+
+@pytest.mark.parametrize(
     ("status", "said", "grade"),
     [
         ("5.1.1", "550 5.1.1 no such user here", Grade.HARD),
         ("5.0.0", "550 5.1.10 recipient not found", Grade.HARD),
         ("5.0.0", "550 the mailbox does not exist", Grade.HARD),
         ("5.2.1", "550 this mailbox is disabled", Grade.HARD),
-        ("5.4.4", "host not found", Grade.HARD),
+        ("5.4.4", "host not found", Grade.SOFT),
+        ("5.1.2", "550 5.1.2 bad destination host", Grade.SOFT),
+        ("5.0.0", "DNS Error: NXDOMAIN, domain name not found", Grade.SOFT),
+        ("5.1.10", "550 5.1.10 domain not found: null MX", Grade.HARD),
         ("5.2.1", "550 the account is suspended for now", Grade.SOFT),
         ("5.2.2", "552 mailbox is full", Grade.SOFT),
         ("5.0.0", "550 user is over quota", Grade.SOFT),
@@ -285,7 +320,8 @@ def test_an_address_is_given_up_after_many_soft_bounces_in_a_row_over_days(pasts
 def test_real_bounces_are_read_as_they_are_labelled(shared_data: Path) -> None:
     """Labels are per recipient, and each mail of ours has one: with several, it is dead when all are. Where the label
     says less than the mail, that counts: a report of a delay is none of a failure, one of a failed signature is no
-    reader's complaint; "filtered", and a mailbox that is disabled or at rest (5.2.1), leave open whether it is dead."""
+    reader's complaint; "filtered", a domain not found (perhaps by our own name server), and a mailbox that is disabled
+    or at rest (5.2.1), leave open whether it is dead."""
     labels = json.loads((shared_data / "bounces" / "expected.json").read_text(encoding="utf-8"))
     wrong, suppressed = [], []
     for name, recipients in labels.items():
@@ -311,6 +347,6 @@ def _right(found: Feedback, mail: bytes, recipients: list[dict[str, str]]) -> bo
         return found.kind is Kind.COMPLAINT
     if found.kind is not Kind.BOUNCE:
         return False
-    if "filtered" in reasons or (reasons == {"suspend"} and recipients[0]["status"] == "5.2.1"):
+    if reasons & {"filtered", "hostunknown"} or (reasons == {"suspend"} and recipients[0]["status"] == "5.2.1"):
         return True
     return (found.grade is Grade.HARD) == all(one["hard"] for one in recipients)
