@@ -17,6 +17,7 @@ _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)")  # RFC 5322 do
 _ANY = re.compile(r"(?<![^\s<>()\[\]\"',;:])[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]*[^\s<>()\[\]\"',;:.]")
 _WORD = re.compile(r"(?<![^\s@<>()\[\]\",;:|])[^\s@<>()\[\]\",;:|]+@[^\s@<>()\[\]\"',;:|]+")
 _BEFORE = re.compile(r"^|['=/*`]")  # what may stand before an address, and in one
+_UNKEPT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # PostgreSQL takes no NUL, UTF-8 no surrogate
 _MOST_LOCAL, _MOST = 64, 254  # characters (RFC 5321 4.5.3.1)
 
 
@@ -54,8 +55,9 @@ def spellings(address: str) -> frozenset[str]:
 
 
 def hidden(text: str) -> str:
-    """``text`` without mail addresses, for what is kept or logged: servers' replies like to quote them."""
-    return _ANY.sub("(address)", text)
+    """``text`` without mail addresses, for what is kept or logged: servers' replies like to quote them; nor with what
+    no database keeps."""
+    return _UNKEPT.sub("\ufffd", _ANY.sub("(address)", text))
 
 
 def keys_in(text: str) -> set[bytes]:

@@ -19,6 +19,7 @@ from digest.settings import SmtpSettings
 from digest.store import editions
 
 SECONDS = 20.0  # for all of it; what has no answer by then has failed
+_DOMAINS_SECONDS = 5.0
 _CLOCKS_APART = timedelta(seconds=30)
 
 
@@ -68,6 +69,8 @@ def _run(name: str, check: Check, into: list[Finding]) -> None:
         into.extend(check())
     except DigestError as error:
         into.append(Finding(name, Verdict.FAIL, error.message, error.hint))
+    except Exception as error:  # noqa: BLE001 - whatever it is: a look that failed found nothing well
+        into.append(Finding(name, Verdict.FAIL, f"{type(error).__name__}: {error}", "check its settings"))
 
 
 def _checks(app: App) -> dict[str, Check]:
@@ -85,12 +88,21 @@ def _checks(app: App) -> dict[str, Check]:
             _no_domains, "mail goes to the embedded mailbox and nowhere else", "set [smtp] host"
         )
         return checks
-    domains = from_domains(app)
+    domains = _known_domains(app)
     if not domains:
         checks["domains"] = partial(_no_domains, "there is no edition to be read", "`digest edition apply FILE`")
     for domain in domains:
         checks[f"domain {domain}"] = partial(_domain, app, domain)
     return checks
+
+
+def _known_domains(app: App) -> Sequence[str]:
+    """The From domains, as far as the database tells them soon: a stuck one must not keep the other checks."""
+    found = list[str]()
+    asking = threading.Thread(target=lambda: found.extend(from_domains(app)), daemon=True)
+    asking.start()
+    asking.join(_DOMAINS_SECONDS)
+    return tuple(found)
 
 
 # ------------------------------------------------------------------------------------------ this machine

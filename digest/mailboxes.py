@@ -7,6 +7,7 @@ is not ours to deal with stays as it is, for a person; this process does not loo
 from __future__ import annotations
 
 import imaplib
+import logging
 import mailbox
 import ssl
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from digest.settings import ImapSettings
 
 MOST_BYTES = 1024 * 1024  # of one mail; what is said stands at its beginning
 _MOST_KEPT = 100_000  # names of mails that were left, by one process
+_log = logging.getLogger(__name__)
 
 
 class _Left:
@@ -41,8 +43,7 @@ class Maildir(_Left):
         self._folder = folder
 
     def mails(self) -> Iterator[tuple[str, bytes]]:
-        """The new ones in the order of their names, which begin with the time. Raises ``NotFoundError``,
-        ``InputError``."""
+        """The new ones in the order of their names, which begin with the time. Raises ``NotFoundError``."""
         new = self._folder / "new"
         if not new.is_dir():
             raise NotFoundError(f"{self._folder} is no Maildir", "it should have folders new, cur and tmp")
@@ -54,15 +55,21 @@ class Maildir(_Left):
                     mail = file.read(MOST_BYTES)
             except FileNotFoundError:
                 continue  # somebody else has taken it
-            except OSError as error:
-                raise InputError(f"can't read {path} ({error.strerror})", "check its permissions") from None
+            except OSError as error:  # one must not hide all behind it
+                _log.warning("can't read %s (%s): it is left", path, error.strerror)
+                self.leave(path.name)
+                continue
             yield path.name, mail
 
     def put_aside(self, name: str) -> None:
+        """Raises ``InputError``."""
         cur = self._folder / "cur"
-        cur.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):  # somebody else has read it, too
-            (self._folder / "new" / name).rename(cur / f"{name.partition(':')[0]}:2,S")
+        try:
+            cur.mkdir(exist_ok=True)
+            with suppress(FileNotFoundError):  # somebody else has read it, too
+                (self._folder / "new" / name).rename(cur / f"{name.partition(':')[0]}:2,S")
+        except OSError as error:
+            raise InputError(f"can't put {name} into {cur} ({error.strerror})", "check its permissions") from None
 
 
 class File(_Left):
@@ -150,8 +157,9 @@ class Imap(_Left):
                 server.logout()
 
     def _fetched(self, server: imaplib.IMAP4, uid: str) -> bytes:
-        parts: list[Any] = self._asked(server, "FETCH", uid, f"(BODY.PEEK[]<0.{MOST_BYTES}>)")
-        return next((part[1] for part in parts if isinstance(part, tuple)), b"")
+        """A mail's bytes; none where the server can't give it: that one must not hide all behind it."""
+        _, parts = server.uid("FETCH", uid, f"(BODY.PEEK[]<0.{MOST_BYTES}>)")
+        return next((part[1] for part in parts or () if isinstance(part, tuple)), b"")
 
     @staticmethod
     def _asked(server: imaplib.IMAP4, command: str, *words: str) -> list[Any]:
@@ -162,8 +170,11 @@ class Imap(_Left):
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
+        where = f"{self._settings.host}:{self._settings.port}"
         try:
             yield
+        except UnicodeError:  # what it says holds the password
+            hint = "write username, password and folder in ASCII"
+            raise UnavailableError(f"the mailbox at {where} can't be read", hint) from None
         except (imaplib.IMAP4.error, OSError) as error:
-            where = f"{self._settings.host}:{self._settings.port}"
             raise UnavailableError(f"the mailbox at {where} can't be read ({error})", "check [feedback.imap]") from None

@@ -105,3 +105,7 @@ def test_addresses_are_known_again_in_any_text(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "ann", "@", "ann@", "@x.example", "joann@x.example", "ann@x.example.org"])
 def test_what_only_looks_like_an_address_is_not_taken_for_it(text: str) -> None:
     assert addresses.key("ann@x.example") not in addresses.keys_in(text)
+
+
+def test_what_is_kept_of_strangers_words_can_be_kept() -> None:
+    assert addresses.hidden("no \0 user \ud800 here") == "no \ufffd user \ufffd here"

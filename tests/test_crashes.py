@@ -95,6 +95,25 @@ def test_its_journal_narrows_the_doubt_to_what_was_in_flight(world: World) -> No
     assert world.subscription(line[0]).covered_until == issue.covers_until
 
 
+def test_a_journal_that_can_not_be_settled_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    issue = world.publish()
+    with pytest.raises(PowerCut):
+        world.deliver(dying_at(in_line(world)[1]))
+
+    def fails(*_: object) -> None:
+        raise LookupError("nobody thought of that")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recover, "_settle", fails)
+        assert world.app.replay_journals() == 0
+    assert [path.suffix for path in world.app.journals.iterdir()] == [".broken"]
+    world.later(seconds=world.app.settings.deliver.lease_seconds + 1)
+    recover.rest(world.app.database, world.app.settings.deliver, world.app.now())
+    assert world.counts(issue)["in_doubt"] == 2
+
+
 def test_a_journal_found_after_the_lease_ran_out_still_settles_what_it_knows(world: World) -> None:
     world.articles(draft(1))
     world.readers(*READERS)

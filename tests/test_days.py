@@ -15,7 +15,7 @@ from digest.store import expansion, schema
 from digest.store.database import Database
 
 from .conftest import NOW
-from .world import ACCEPTED, EDITION, ToldCourier, World, draft, headlines
+from .world import ACCEPTED, EDITION, GREYLISTED, ToldCourier, World, draft, headlines, told
 
 ANN = "ann@x.example"
 MONDAY, TUESDAY, SUNDAY = 1, 2, 64
@@ -90,6 +90,20 @@ def test_what_waits_for_his_day_gives_way_to_what_comes_out_before_and_holds_it(
     world.deliver(courier)
     assert [headlines(envelope) for envelope in courier.tried] == [{"Number1", "Number2"}]
     assert (world.counts(first), world.counts(second)) == ({"cancelled": 1}, {"accepted": 1})
+
+
+def test_what_waited_for_his_day_is_tried_as_long_as_any(world: World) -> None:
+    world.edition(WEEKLY)
+    world.readers(ANN, cadence="weekly")
+    _choose(world, days=SUNDAY)
+    world.articles(draft(1))
+    issue = world.publish("weekly")
+    world.later(days=6)
+    assert world.deliver(told(GREYLISTED, ANN)) == 1
+    assert world.counts(issue) == {"deferred": 1}, "no give_up_hours have passed since it came due"
+    world.later(hours=2)
+    assert world.deliver(ToldCourier()) == 1
+    assert world.counts(issue) == {"accepted": 1}
 
 
 @pytest.mark.parametrize(("hour", "days"), [("", 6), ("3", 5), ("23", 6)])

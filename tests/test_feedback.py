@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from digest import addresses, cli, mailboxes, tokens
+from digest import addresses, bounce, cli, mailboxes, tokens
 from digest.cli.common import Door
 from digest.errors import NotFoundError, UnavailableError
 from digest.flows import audience, feedback, operate
@@ -263,6 +263,35 @@ def test_a_maildir_is_read_by_kind_and_a_persons_letter_stays(world: World, sent
     assert "hard bounce" in shown and "5.1.1" in shown
     assert "bounced: 1" in run(world, "report", str(sent.id))
     assert '"complaint": 1' in run(world, "feedback", "summary", "--json")
+
+
+def test_no_mail_hides_those_behind_it(world: World, sent: Issue, tmp_path: Path) -> None:
+    new = tmp_path / "back" / "new"
+    (new / "1").mkdir(parents=True)
+    (new / "2").write_bytes(of(world, sent, report(DEAD)).replace(b"5.1.1", b"5.1.1 \0 ", 1))
+    (new / "3").write_bytes(of(world, sent, complaint("abuse"), "bob@x.example"))
+    said = run(world, "feedback", "read", str(tmp_path / "back"))
+    assert "mails read: 2" in said and "complaints: 1" in said
+    assert suppressed(world, "bob@x.example") == "complaint"
+
+
+def test_what_nobody_thought_of_leaves_the_mail_and_goes_on(
+    world: World, sent: Issue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = tmp_path / "back" / "new"
+    new.mkdir(parents=True)
+    (new / "1").write_bytes(b"the odd one")
+    (new / "2").write_bytes(of(world, sent, report(DEAD)))
+    read = bounce.read
+
+    def odd(keys: tokens.Keys, mail: bytes) -> bounce.Feedback:
+        if mail.startswith(b"the odd"):
+            raise LookupError("nobody thought of that")
+        return read(keys, mail)
+
+    monkeypatch.setattr(bounce, "read", odd)
+    assert "hard bounces: 1" in run(world, "feedback", "read", str(tmp_path / "back"))
+    assert [path.name for path in new.iterdir()] == ["1"]
 
 
 def test_beat_reads_what_the_settings_name_and_a_missing_folder_stops_nothing(

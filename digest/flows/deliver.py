@@ -311,7 +311,9 @@ def settle(
 ) -> Stop:
     """decide | settle, for tries as (subscription, attempts before, outcome). Returns how far the worst failure
     reaches. Who has lost ``lease`` says what he knows of mail in doubt, and changes nothing of the next holder's."""
-    since = issue.sending_at or now
+    with database.read() as connection:
+        began = issue.sending_at or now
+        since = max(began, batches.since(connection, lease) or began)
     give_up = timedelta(hours=settings.give_up_hours)
     settled, failed, stop, why = [], [], Stop.NOTHING, ""
     for subscription_id, before, outcome in tries:

@@ -6,6 +6,7 @@ in the same transaction. What no signed token of ours names, or was never accept
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 
 from digest import addresses, bounce, leave_mail
 from digest.bounce import Feedback, Kind
+from digest.errors import DigestError
 from digest.flows import audience
 from digest.flows.refused import Refusal, remember
 from digest.refusals import Grade
@@ -26,6 +28,8 @@ from digest.store import consent, deliveries, forgetting, returned, subscribers,
 from digest.store.database import Database
 from digest.store.subscribers import Subscription
 from digest.tokens import Keys
+
+_log = logging.getLogger(__name__)
 
 
 class Done(StrEnum):
@@ -41,11 +45,12 @@ class Done(StrEnum):
     NOTHING = "nothing to act on"
     EARLY = "to be read again later"  # the ledger does not know yet what became of that mail
     LETTER = "left for a person"
+    BROKEN = "left, since it could not be read"
 
 
 SUPPRESSED = "suppressed"
 """What counts addresses and not mails."""
-STAYS = frozenset({Done.EARLY, Done.LETTER})
+STAYS = frozenset({Done.EARLY, Done.LETTER, Done.BROKEN})
 """What stays where it is; the others are put aside."""
 _GRADED = {Grade.HARD: Done.HARD, Grade.SOFT: Done.SOFT, Grade.BLOCKED: Done.BLOCKED}
 _WORDS = {
@@ -90,10 +95,16 @@ def listen(database: Database, rules: Rules, box: Box, clock: Callable[[], datet
     "suppressed" since."""
     count = Counter[str]()
     for name, mail in box.mails():
-        taken = take(database, rules, mail, clock())
+        try:
+            taken = take(database, rules, mail, clock())
+        except DigestError:  # the database can't be had now: it is read later
+            raise
+        except Exception:  # noqa: BLE001 - one mail must not hide all behind it
+            _log.exception("the returned mail %s can't be read and is left", name)
+            taken = Taken(Done.BROKEN)
         count[taken.done] += 1
         count[SUPPRESSED] += taken.suppressed
-        if taken.done is Done.LETTER:
+        if taken.done in {Done.LETTER, Done.BROKEN}:
             box.leave(name)
         elif taken.done not in STAYS:
             box.put_aside(name)

@@ -213,7 +213,7 @@ def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now:
     chosen = _chosen(connection, issue, edition, now)
     begins = min(issue.slot, now)
     wishes = expansion.wishes(connection, issue, chosen)
-    then = timetable.following(connection, issue, now)
+    then = None if issue.segment else timetable.following(connection, issue, now)  # a special one stands for itself
     dues = {wish: due for wish in wishes if (due := schedule.due(begins, wish, edition.time_zone, now, then))}
     expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
     expansion.start_serving(connection, issue)

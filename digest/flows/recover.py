@@ -7,12 +7,14 @@ and everything that stood on the wire is in doubt; a journal that turns up later
 
 from __future__ import annotations
 
+import logging
 import random
 from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
 
+from digest.errors import DigestError
 from digest.flows import deliver
 from digest.settings import DeliverSettings
 from digest.smtp import journal
@@ -23,12 +25,22 @@ from digest.store.batches import Lease
 from digest.store.database import Database
 from digest.values import Issue
 
+_log = logging.getLogger(__name__)
+
 
 def replay(database: Database, folder: Path, settings: DeliverSettings, now: datetime, chance: random.Random) -> int:
-    """Settle what the journals of this machine's dead workers say. Returns how many journals there were."""
+    """Settle what the journals of this machine's dead workers say. Returns how many journals there were. One that can't
+    be settled is put aside, for it would hold up all others: when its lease runs out, what it tells of is in doubt."""
     count = 0
     for path, record in journal.abandoned(folder):
-        _settle(database, record, settings, now, chance)
+        try:
+            _settle(database, record, settings, now, chance)
+        except DigestError:  # the database can't be had now: it is settled later
+            raise
+        except Exception:  # noqa: BLE001 - one journal must not hold up all others
+            _log.exception("the journal %s can't be settled and is put aside", path)
+            path.rename(path.with_suffix(".broken"))
+            continue
         path.unlink(missing_ok=True)
         count += 1
     return count

@@ -96,6 +96,11 @@ def release(connection: Connection, lease: Lease, failures: int, not_before: dat
     )
 
 
+def since(connection: Connection, lease: Lease) -> datetime | None:
+    """When the batch was due first: its readers' hour may come days after its issue went out."""
+    return connection.execute(select(batches.c.since).where(_batch(lease.issue_id, lease.batch))).scalar_one_or_none()
+
+
 def rest(connection: Connection, issue_ids: Sequence[int]) -> None:
     """Nothing is due any more of these issues' batches that hold nothing open. Of a leased one its worker judges."""
     open_ones = exists().where(

@@ -93,8 +93,9 @@ def expand(
         trials.begin(connection, issue.id, decide_at, rest * _PER_MOMENT)
     made = select(deliveries.c.batch).where(deliveries.c.issue_id == issue.id).distinct()
     rows = [
-        {"issue_id": issue.id, "number": number, "due_at": moments[number // _PER_MOMENT], "failures": 0}
+        {"issue_id": issue.id, "number": number, "due_at": due_at, "since": due_at, "failures": 0}
         for number in connection.execute(made).scalars()
+        for due_at in (moments[number // _PER_MOMENT],)
     ]
     if rows:
         connection.execute(insert(batches), rows)

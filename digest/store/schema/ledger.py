@@ -92,6 +92,7 @@ batches = Table(
     Column("issue_id", BigId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("due_at", Moment),  # null: every delivery in it is settled
+    Column("since", Moment),  # when it was due first, which may be days behind its issue; null: with it
     Column("queued_at", Moment),  # a task for it was sent to the broker; null: not, or it has been claimed
     Column("lease_owner", String(64)),
     Column("lease_until", Moment),
