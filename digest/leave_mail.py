@@ -14,14 +14,17 @@ from digest import tokens
 from digest.tokens import Keys, ReaderToken
 
 _WORD = re.compile(r"[A-Za-z0-9_-]{16,80}")
-_MOST = 256 * 1024  # bytes looked at: headers come first
+_MOST = 32 * 1024  # bytes looked at: headers come first
+_MOST_OF_SUBJECT = 1000  # characters decoded: ours has less than a hundred
 
 
 def reader_of(keys: Keys, mail: bytes) -> ReaderToken | None:
     """Whom a mail unsubscribes, ``None`` if it does not."""
     try:
-        subject = str(BytesHeaderParser(policy=policy.default).parsebytes(mail[:_MOST])["Subject"] or "")
-    except (ValueError, LookupError, AttributeError, IndexError):  # what the parser can't bear is no mail of ours
+        fields = BytesHeaderParser(policy=policy.default).parsebytes(mail[:_MOST]).raw_items()
+        raw = next((value for name, value in fields if name.casefold() == "subject"), "")
+        subject = str(policy.default.header_fetch_parse("Subject", raw[:_MOST_OF_SUBJECT]))
+    except (ValueError, LookupError, AttributeError, RecursionError):  # what the parser can't bear is no mail of ours
         return None
     found = (tokens.read_reader(keys, word) for word in _WORD.findall(subject))
     return next(filter(None, found), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +16,10 @@ from digest.refusals import Grade
 from digest.settings import DeliverSettings
 from digest.store import consent, forgetting, returned, suppressions
 
+log = logging.getLogger(__name__)
+
+_AFTERNOON = timedelta(hours=1)
+_MANY_OF_A_DOMAIN = 20  # dead readers within that, from which on its provider may be at fault
 _LOOK_BACK = timedelta(days=365)
 _MANY = 10  # unknown readers in one go, from which on a server may be at fault that knows none
 
@@ -63,7 +69,26 @@ def remember(
     for one in refused:
         consent.record_feedback(connection, issue_id or None, one.subscription_id, "bounce", now, one.said, one.grade)
     gone = [one for one in refused if one.grade is Grade.HARD or _is_worn_out(connection, settings, one, now)]
-    return _suppress(connection, gone, returned.addresses_of(connection, [one.subscription_id for one in gone]), now)
+    found = returned.addresses_of(connection, [one.subscription_id for one in gone])
+    return _suppress(connection, _believed(connection, gone, found, now), found, now)
+
+
+def _believed(
+    connection: Connection, gone: Sequence[Refusal], found: Mapping[int, str], now: datetime
+) -> list[Refusal]:
+    """Those of the ``gone`` that may be suppressed: of a domain that has lost many readers within the hour, nobody for
+    being dead, since a provider in trouble says so of everybody. Who is dead is told to be so again."""
+    fresh = Counter(_domain(found, one) for one in gone if one.grade is Grade.HARD)
+    lost = {domain: returned.dead_of(connection, domain, now - _AFTERNOON) for domain in sorted(filter(None, fresh))}
+    doubted = {domain for domain, number in lost.items() if number > _MANY_OF_A_DOMAIN}
+    for domain in sorted(doubted):
+        if lost[domain] - fresh[domain] <= _MANY_OF_A_DOMAIN:
+            log.warning("%s calls %d readers dead within an hour: no more are suppressed for now", domain, lost[domain])
+    return [one for one in gone if one.grade is not Grade.HARD or _domain(found, one) not in doubted]
+
+
+def _domain(found: Mapping[int, str], one: Refusal) -> str:
+    return found.get(one.subscription_id, "").rpartition("@")[2]
 
 
 def _is_worn_out(connection: Connection, settings: DeliverSettings, one: Refusal, now: datetime) -> bool:

@@ -12,6 +12,8 @@ from digest.states import DeliveryState
 from digest.store.among import among
 from digest.store.schema import deliveries, editions, feedback_events, issues, subscribers, subscriptions
 
+_LATEST = 2000
+
 
 def standing(connection: Connection, issue_id: int, subscription_id: int) -> tuple[DeliveryState, datetime] | None:
     """A delivery's state and when it last changed; ``None`` if there is none, or it was never touched."""
@@ -74,6 +76,25 @@ def pasts(connection: Connection, subscription_id: int, since: datetime) -> list
         if accepted or row.grade:
             found.append(Past(row.slot, None if accepted else Grade(row.grade), row.at))
     return found
+
+
+def dead_of(connection: Connection, domain: str, since: datetime) -> int:
+    """How many people with an address at ``domain`` had a hard bounce since then, by the latest feedback alone: that
+    has its time in no index."""
+    newest = select(func.max(feedback_events.c.id)).scalar_subquery()
+    query = (
+        select(func.count(subscribers.c.id.distinct()))
+        .select_from(feedback_events)
+        .join(subscriptions, subscriptions.c.id == feedback_events.c.subscription_id)
+        .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .where(
+            feedback_events.c.id > newest - _LATEST,
+            feedback_events.c.grade == Grade.HARD,
+            feedback_events.c.at >= since,
+            subscribers.c.address.endswith("@" + domain, autoescape=True),
+        )
+    )
+    return connection.execute(query).scalar_one()
 
 
 def summary(connection: Connection, since: datetime) -> list[tuple[str, Mapping[str, int]]]:
