@@ -227,43 +227,6 @@ def test_a_server_that_knows_nobody_says_so_of_itself(world: World) -> None:
     assert len(refused.in_dialogue(tries[:10], 10)) == 10
 
 
-def crowd(world: World, number: int, domain: str = "big.example") -> list[str]:
-    world.articles(draft(1))
-    names = [f"r{n}@{domain}" for n in range(number)]
-    world.readers(*names)
-    return names
-
-
-def test_a_provider_that_calls_many_dead_within_an_hour_is_not_believed_until_they_bounce_again(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    names = crowd(world, 24)
-    world.readers("ann@big.example.org")
-    issue = world.publish()
-    world.deliver(ToldCourier())
-    done = [take(world, of(world, issue, report(DEAD), name)) for name in names]
-    assert done == [Taken(Done.HARD, True)] * 20 + [Taken(Done.HARD)] * 4
-    assert len(events(world)) == 24
-    assert [record.getMessage() for record in caplog.records if "big.example" in record.getMessage()] == [
-        "big.example calls 21 readers dead within an hour: no more are suppressed for now"
-    ]
-    assert take(world, of(world, issue, report(DEAD), "ann@big.example.org")).suppressed, "of another domain"
-    world.later(days=1)
-    world.articles(draft(2))
-    again = world.publish()
-    world.deliver(ToldCourier())
-    assert take(world, of(world, again, report(DEAD), names[-1])) == Taken(Done.HARD, True)
-
-
-def test_the_brake_holds_in_dialogue_as_well(world: World) -> None:
-    names = crowd(world, 60)
-    world.publish()
-    dead = set(names[:25])
-    world.deliver(ToldCourier(lambda envelope: NO_SUCH_USER if envelope.recipient in dead else ACCEPTED))
-    assert events(world) == [("bounce", "hard")] * 25
-    assert sum(bool(suppressed(world, name)) for name in names) <= 20
-
-
 # ------------------------------------------------------------------------------------------ the boxes
 
 
@@ -384,7 +347,7 @@ def test_an_imap_mailbox_is_read_and_what_was_done_is_marked_as_seen(world: Worl
 
 def test_an_address_that_was_given_up_can_be_mailed_again_by_hand(world: World, sent: Issue) -> None:
     take(world, of(world, sent, report(DEAD)))
-    assert audience.unsuppress(world.app.database, ANN)
+    assert audience.unsuppress(world.app.database, ANN, world.app.now())
     world.later(days=1)
     world.articles(draft(2))
     world.publish()

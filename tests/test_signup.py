@@ -115,7 +115,7 @@ def test_a_suppressed_address_signs_up_to_nothing(database: Database) -> None:
     assert not audience.suppress(database, "Ann@EXAMPLE.org", NOW)
     _sign_up(database)
     assert find(database) is None
-    assert audience.unsuppress(database, ADDRESS)
+    assert audience.unsuppress(database, ADDRESS, NOW)
     _sign_up(database)
     assert _must(database).state is PENDING
 

@@ -29,7 +29,8 @@ def add(ctx: typer.Context, address: Address, note: Note = "") -> None:
 @app.command("remove", epilog="Example: digest suppress remove ann@example.org")
 def remove(ctx: typer.Context, address: Address) -> None:
     """Let ADDRESS be mailed again; its subscriptions are as they were."""
-    removed = audience.unsuppress(get_app(ctx).database, address)
+    door = get_app(ctx)
+    removed = audience.unsuppress(door.database, address, door.now())
     say(f"{address} may be mailed again" if removed else f"{address} was not suppressed")
 
 

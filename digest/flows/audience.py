@@ -220,10 +220,16 @@ def suppress_all(
     return sum(added), faults
 
 
-def unsuppress(database: Database, address: str) -> bool:
-    """unsuppress: let the address be mailed again, if it is subscribed. False if it was not suppressed."""
+def unsuppress(database: Database, address: str, now: datetime) -> bool:
+    """unsuppress: let the address be mailed again, if it is subscribed; what was refused before counts no more. False
+    if it was not suppressed."""
+    key = addresses.key(addresses.normalise(address))
     with database.write() as connection:
-        return suppressions.unsuppress(connection, addresses.key(addresses.normalise(address)))
+        lifted = suppressions.unsuppress(connection, key)
+        if lifted:
+            ids = [one.id for one in subscribers.of_address(connection, key)]
+            consent.record(connection, ids, "preferences", now, "operator", consent.MAILED_AGAIN)
+        return lifted
 
 
 def export(database: Database, address: str) -> dict[str, Any]:

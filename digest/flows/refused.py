@@ -94,7 +94,8 @@ def _domain(found: Mapping[int, str], one: Refusal) -> str:
 def _is_worn_out(connection: Connection, settings: DeliverSettings, one: Refusal, now: datetime) -> bool:
     if one.grade is not Grade.SOFT:
         return False
-    pasts = returned.pasts(connection, one.subscription_id, now - _LOOK_BACK)
+    since = max(now - _LOOK_BACK, consent.begun_anew(connection, one.subscription_id) or now - _LOOK_BACK)
+    pasts = returned.pasts(connection, one.subscription_id, since)
     return refusals.is_worn_out(pasts, settings.soft_bounces, timedelta(days=settings.soft_bounce_days), now)
 
 

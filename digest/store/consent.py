@@ -13,6 +13,8 @@ from digest.store.schema import consent_events, deliveries, feedback_events, iss
 
 NEW_ADDRESS = "a new address"
 """The detail of a change of address."""
+MAILED_AGAIN = "no longer suppressed"
+"""The detail of an operator's taking an address off the suppressions."""
 
 
 def record(
@@ -69,6 +71,22 @@ def moved_since(connection: Connection, subscription_id: int, since: datetime) -
         consent_events.c.at >= since,
     )
     return connection.execute(query.limit(1)).first() is not None
+
+
+def begun_anew(connection: Connection, subscription_id: int) -> datetime | None:
+    """When the reader behind a subscription last took another address, or had the suppression of his lifted."""
+    mine = select(subscriptions.c.subscriber_id).where(subscriptions.c.id == subscription_id).scalar_subquery()
+    query = (
+        select(consent_events.c.at)
+        .join(subscriptions, subscriptions.c.id == consent_events.c.subscription_id)
+        .where(
+            subscriptions.c.subscriber_id == mine,
+            consent_events.c.kind == "preferences",
+            consent_events.c.detail.in_((NEW_ADDRESS, MAILED_AGAIN)),
+        )
+        .order_by(consent_events.c.at.desc())
+    )
+    return connection.execute(query.limit(1)).scalar()
 
 
 def asked_since(connection: Connection, subscription_id: int, since: datetime) -> bool:
