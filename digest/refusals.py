@@ -21,6 +21,7 @@ class Grade(StrEnum):
 
     HARD = "hard"  # it is dead for good
     SOFT = "soft"  # it takes no mail now: full, suspended, out of reach
+    UNCLEAR = "unclear"  # refused, and nobody knows why
     BLOCKED = "blocked"  # the sender or the mail was refused: the address may be as well as any
 
 
@@ -96,6 +97,7 @@ _AFTER_ALL = phrases(r"end of data|reply to data|after data|after end of|data co
 _NO_SUCH_ADDRESS = re.compile(r"5\.1\.(?:[1236]|10|351)")
 _NO_SUCH_READER = frozenset({"5.1.1", "5.1.10"})  # the others may be what our own name server failed to find
 _SAYS_NOTHING = re.compile(r"|[45]\.0\.0")
+_LATER = re.compile(r"4\d\d\b")
 _OF_THE_WAY = re.compile(r"[45]\.4\.\d+")
 _OF_THE_SENDER = re.compile(r"[45]\.7\.\d+|5\.1\.[78]|5\.3\.4|5\.2\.3|5\.6\.\d+")
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.])")
@@ -138,7 +140,9 @@ def grade(status: str, said: str) -> Grade:
         return Grade.SOFT
     if unknown or status == "5.2.1":
         return Grade.HARD
-    return Grade.BLOCKED if status.startswith("5.5.") else Grade.SOFT
+    if status.startswith("5.5."):
+        return Grade.BLOCKED
+    return Grade.UNCLEAR if _SAYS_NOTHING.fullmatch(status) and not _LATER.match(text) else Grade.SOFT
 
 
 def _names_an_ip(said: str) -> bool:
@@ -164,7 +168,7 @@ class Past:
 def is_worn_out(pasts: Iterable[Past], times: int, spread: timedelta, now: datetime) -> bool:
     """Whether an address is to be given up after soft bounces: the latest ``times`` in a row, over ``spread`` at least.
     ``pasts`` are the newest first. One that was taken and did not come back ends the row, when it has had its time to;
-    a refusal for the sender's sake says nothing."""
+    a refusal for the sender's sake says nothing, nor does one without a reason."""
     slots = []
     for past in pasts:
         if past.grade is None and now - past.at >= _SILENCE:

@@ -145,7 +145,8 @@ def test_the_address_of_the_server_that_was_asked_does_not_hide_a_dead_one() -> 
         ("5.2.2", "552 mailbox is full", Grade.SOFT),
         ("5.0.0", "550 user is over quota", Grade.SOFT),
         ("4.4.7", "delivery time expired", Grade.SOFT),
-        ("5.0.0", "550 something else", Grade.SOFT),
+        ("5.0.0", "550 something else", Grade.UNCLEAR),
+        ("", "450 something else", Grade.SOFT),
         ("5.0.0", "550 unknown user (in reply to end of DATA command)", Grade.SOFT),
         ("5.7.1", "550 5.7.1 recipient unknown to our policy", Grade.BLOCKED),
         ("5.0.0", "554 your address is on a block list", Grade.BLOCKED),
@@ -306,6 +307,7 @@ def past(days_ago: float, grade: Grade | None = Grade.SOFT) -> Past:
         ([past(0), past(4), past(8, None), *(past(n * 4) for n in range(3, 6))], False),  # one got through
         ([past(1, None), *(past(n * 4 + 2) for n in range(5))], True),  # may come back yet
         ([past(n * 4, Grade.BLOCKED) for n in range(5)], False),
+        ([past(n * 4, Grade.UNCLEAR) for n in range(5)], False),
         ([past(0), past(4), past(5, Grade.BLOCKED), *(past(n * 4) for n in range(2, 5))], True),
         ([], False),
     ],

@@ -18,7 +18,7 @@ from digest.flows.feedback import Box
 
 app = typer.Typer()
 _EVERYTHING = sys.maxsize
-_COLUMNS = ("hard", "soft", "blocked", "bounce", "complaint", "unsubscribe")
+_COLUMNS = ("hard", "soft", "unclear", "blocked", "bounce", "complaint", "unsubscribe")
 
 
 @app.callback()

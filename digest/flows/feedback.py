@@ -38,6 +38,7 @@ class Done(StrEnum):
     LEFT = "unsubscribed"
     HARD = "hard bounces"
     SOFT = "soft bounces"
+    UNCLEAR = "refused without a reason"
     BLOCKED = "refused for our sake"
     COMPLAINT = "complaints"
     KNOWN = "known already"
@@ -52,10 +53,11 @@ SUPPRESSED = "suppressed"
 """What counts addresses and not mails."""
 STAYS = frozenset({Done.EARLY, Done.LETTER, Done.BROKEN})
 """What stays where it is; the others are put aside."""
-_GRADED = {Grade.HARD: Done.HARD, Grade.SOFT: Done.SOFT, Grade.BLOCKED: Done.BLOCKED}
+_GRADED = {Grade.HARD: Done.HARD, Grade.SOFT: Done.SOFT, Grade.UNCLEAR: Done.UNCLEAR, Grade.BLOCKED: Done.BLOCKED}
 _WORDS = {
     Grade.HARD: "hard bounce: the address is dead",
     Grade.SOFT: "soft bounce: the address takes no mail now",
+    Grade.UNCLEAR: "refused without a reason: the address may be good",
     Grade.BLOCKED: "refused for our sake: the address may be good",
 }
 

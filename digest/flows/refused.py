@@ -40,7 +40,7 @@ def in_dialogue(failed: Sequence[tuple[int, Outcome]], tried: int) -> list[Refus
     for subscription_id, outcome in failed:
         if outcome.stage is Stage.RECIPIENT and outcome.result in {Result.PERMANENT, Result.TEMPORARY}:
             grade = refusals.grade(outcome.enhanced, outcome.text)
-            if grade is Grade.HARD and outcome.result is Result.TEMPORARY:
+            if grade in {Grade.HARD, Grade.UNCLEAR} and outcome.result is Result.TEMPORARY:
                 grade = Grade.SOFT
             if grade is not Grade.BLOCKED:
                 found.append(Refusal(subscription_id, grade, outcome.reason))
