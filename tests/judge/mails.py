@@ -255,5 +255,6 @@ def _largest(edition: Edition) -> tuple[Edition, list[Story]]:
         one = day[number % len(day)]
         title = f"{one.lead.draft.title}, number {number}"
         again = _with(one, replace(one.lead.draft, title=title, url=f"https://h.example/{number}"))
-        told.append(replace(again, id=number + 1))
+        pieces = tuple(replace(piece, id=10 * number + place) for place, piece in enumerate(again.articles))
+        told.append(replace(again, id=number + 1, lead=pieces[0], articles=pieces))
     return replace(edition, sections=sections), told
