@@ -92,15 +92,15 @@ class Compared:
         self.ids = frozenset(story.id for story in stories)
         self.articles = [article for story in stories for article in story.articles]
         self.at = {article.id: position for position, article in enumerate(self.articles)}
-        self.library = Library([article.draft for article in self.articles])
+        self.likeness = Library([article.draft for article in self.articles])
         for position in range(len(self.articles)):
-            self.library.admit(position)
+            self.likeness.admit(position)
 
 
 def fold(stories: Sequence[Story], compared: Compared) -> list[Story]:
     """The stories with those made one that tell the same event. The oldest lends its id and its intake, so whoever was
     told a part of it has been told. In the order of ``stories``, which are among those ``compared``."""
-    library = compared.library
+    library = compared.likeness
     home = {compared.at[article.id]: story.id for story in stories for article in story.articles}
     groups: dict[int, list[int]] = defaultdict(list)  # story id -> positions of its articles
     for position, story_id in home.items():
@@ -130,11 +130,11 @@ def _bonds(library: Library, home: Mapping[int, int], least: float) -> list[tupl
 def affairs(stories: Sequence[Story], compared: Compared) -> dict[int, int]:
     """By story id, the affair it belongs to, of those that are not alone in theirs: what a paper runs in several
     pieces, and what came of it. An affair goes by the lowest id."""
-    least = AFFAIR / CLOSE * _least(compared.library)
+    least = AFFAIR / CLOSE * _least(compared.likeness)
     told = {compared.at[story.lead.id]: story.id for story in stories}
     home = {story.id: story.id for story in stories}
     for position, story_id in told.items():
-        for other in compared.library.near(position, least, own_source=True):
+        for other in compared.likeness.near(position, least, own_source=True):
             first, second = sorted((home[story_id], home[told.get(other, story_id)]))
             if first != second:
                 home.update({id_: first for id_, affair in home.items() if affair == second})

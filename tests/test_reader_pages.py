@@ -1,10 +1,9 @@
-"""What a reader does behind the links of his mails: choose, pause, move, look, leave and come back."""
+"""What a reader does behind the links of his mails: choose, pause, move, look, take or erase his data."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -12,22 +11,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import select
 
 from digest import addresses, tokens
 from digest.app import App
-from digest.flows import audience, errands, signup
+from digest.flows import audience, errands
 from digest.flows.audience_import import import_subscribers
-from digest.flows.signup import SignUp
 from digest.outcomes import Envelope, Result
 from digest.schedule import ALL_DAYS
 from digest.settings import Settings
-from digest.states import SubscriptionState
 from digest.store import consent, editions, schema, subscribers
 from digest.store import errands as errand_store
 from digest.store.errands import Errand
-from digest.store.subscribers import Choice, Person, Subscription
+from digest.store.subscribers import Subscription
 from digest.tables import read_csv
 
 from .conftest import NOW, on_sqlite
@@ -67,7 +63,7 @@ def evening(app: App, reader: Subscription) -> Subscription:
     return found
 
 
-def _states(app: App, address: str = ADDRESS) -> list[str]:
+def states(app: App, address: str = ADDRESS) -> list[str]:
     return [str(one.state) for one in _subscriptions(app, address)]
 
 
@@ -181,7 +177,7 @@ def test_moving_is_confirmed_at_the_new_address_and_told_to_the_old(
     assert box.sent == [NEW], "once, within the cooldown"
     assert site.get(box.links[NEW]).status_code == 200 and find(app.database)
     assert "From now on" in site.post(box.links[NEW]).text
-    assert find(app.database) is None and _states(app, NEW) == ["active", "active"]
+    assert find(app.database) is None and states(app, NEW) == ["active", "active"]
     assert site.post(box.links[NEW]).status_code == 410
     box = posted(app)
     assert (box.sent, box.links[ADDRESS]) == ([ADDRESS], "")
@@ -224,7 +220,7 @@ def test_moving_to_a_readers_address_takes_along_what_he_has_not(
     import_subscribers(app.database, "morning", read_csv(["address,cadence", f"{NEW},weekly"]), NOW, source="test")
     site.post(f"/p/{token}/move", data={"address": NEW})
     site.post(posted(app).links[NEW])
-    assert _states(app) == ["unsubscribed", "unsubscribed"]
+    assert states(app) == ["unsubscribed", "unsubscribed"]
     with app.database.read() as connection:
         his = subscribers.of_address(connection, addresses.key(NEW))
     assert [(one.edition, str(one.state), one.choice.cadence) for one in his] == [
@@ -332,88 +328,3 @@ def test_errands_have_links_of_their_own(app: App, site: httpx.Client, reader: S
     assert find(app.database) == reader
     errands.forget_old(app.database, now + timedelta(days=8))
     assert site.post(link).status_code == 410
-
-
-# ----------------------------------------------------------------------------------------------- leaving
-
-
-def _ticket(page: str) -> str:
-    found = re.search(r'name="undo" value="([\w-]+)"', page)
-    assert found, page
-    return found[1]
-
-
-def test_leaving_can_be_taken_back_within_the_hour(app: App, site: httpx.Client, token: str) -> None:
-    ticket = _ticket(site.post(f"/u/{token}").text)
-    assert _states(app) == ["unsubscribed"]
-    assert "subscribed again" in site.post(f"/u/{token}", data={"undo": ticket}).text
-    assert _states(app) == ["active"]
-    assert 'name="undo"' in site.post(f"/u/{token}").text
-    assert 'name="undo"' not in site.post(f"/u/{token}").text, "nothing was left just now"
-    found = find(app.database)
-    assert found
-    old = tokens.undo(app.settings.keys, [found.id], app.now() - timedelta(minutes=61))
-    for bad in (old, ticket[:-2] + "AA", token):
-        assert "You are unsubscribed" in site.post(f"/u/{token}", data={"undo": bad}).text
-    assert _states(app) == ["unsubscribed"]
-
-
-def test_what_was_never_confirmed_is_not_brought_back(app: App, site: httpx.Client, reader: Subscription) -> None:
-    with app.database.write() as connection:
-        connection.execute(schema.consent_events.delete())
-        connection.execute(schema.subscriptions.update().values(state="pending"))
-    token = tokens.reader(app.settings.keys, 0, reader.id)
-    site.post(f"/u/{token}", data={"undo": _ticket(site.post(f"/u/{token}").text)})
-    assert _states(app) == ["unsubscribed"]
-
-
-def test_what_a_stranger_asked_for_anew_is_not_brought_back(app: App, site: httpx.Client, token: str) -> None:
-    """He has a forwarded mail, whose reader has left: he could sign her up, leave for her and take that back."""
-    site.post(f"/u/{token}")
-    signup.sign_up(app.database, app.settings.sign_up, "morning", SignUp(Person(ADDRESS), Choice("daily")), app.now())
-    assert _states(app) == ["pending"]
-    site.post(f"/u/{token}", data={"undo": _ticket(site.post(f"/u/{token}").text)})
-    assert _states(app) == ["unsubscribed"]
-
-
-def test_leaving_everything(app: App, site: httpx.Client, evening: Subscription, token: str) -> None:
-    assert "You also get Evening Post" in site.get(f"/u/{token}").text
-    page = site.post(f"/u/{token}").text
-    assert "You still get Evening Post" in page and _states(app) == ["unsubscribed", "active"]
-    ticket = _ticket(site.post(f"/u/{token}", data={"all": "1"}).text)
-    assert _states(app) == ["unsubscribed"] * 2
-    site.post(f"/u/{token}", data={"undo": ticket})
-    assert _states(app) == ["unsubscribed", "active"], "what was left just now"
-
-
-def test_a_reason_is_kept_beside_the_unsubscription(app: App, site: httpx.Client, token: str) -> None:
-    site.post(f"/u/{token}")
-    assert "Thank you" in site.post(f"/u/{token}", data={"reason": "often", "words": "too\r\nmany " + "x" * 900}).text
-    with app.database.read() as connection:
-        (event,) = connection.execute(select(schema.feedback_events))
-    assert event.detail.startswith("often: too many x") and len(event.detail) == 500
-    assert _states(app) == [SubscriptionState.UNSUBSCRIBED]
-
-
-@pytest.fixture
-def rotated(app: App) -> Iterator[None]:
-    """The keys as after a leak: a new one signs, the old one is good for leaving only."""
-    was = app.settings
-    app.settings = was.model_copy(update={"secret_keys": (_secret("b"),), "old_keys": was.secret_keys})
-    yield
-    app.settings = was
-
-
-def _secret(kid: str) -> SecretStr:
-    return SecretStr(f"{kid}:" + "f" * 40)
-
-
-def test_a_retired_key_still_lets_a_reader_leave_and_nothing_else(
-    app: App, site: httpx.Client, token: str, rotated: None
-) -> None:
-    assert site.get(f"/p/{token}").status_code == site.post(f"/p/{token}/data").status_code == 404
-    assert site.get(f"/v/{token}").status_code == 404
-    page = site.get(f"/u/{token}").text
-    assert "/p/" not in page
-    assert site.post(f"/u/{token}", data={"List-Unsubscribe": "One-Click"}).status_code == 200
-    assert _states(app) == ["unsubscribed"]
