@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bench import mail
-from digest.personalise import Press
+from digest.editorial.variants import choose
+from digest.mail.personalise import Press
 from digest.values import IssueContent, Reader
-from digest.variants import choose
-from tests import samples
+from tests.support import samples
 
 KEYS = (("a", b"k" * 32),)
 RUNS = 7

@@ -30,9 +30,10 @@ from bench.processes import (
 )
 from bench.sinks import Sink
 from digest.app import App
-from digest.editions import parse
-from digest.flows import articles, editions, operate, publish
-from digest.flows.audience_import import import_subscribers
+from digest.editions.file import parse
+from digest.flows.issues import editions, operate, publish
+from digest.flows.readers.importing import import_subscribers
+from digest.flows.sources import articles
 from digest.states import DeliveryState, IssueState
 from digest.store.schema import batches, issues
 

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from bench import mail
+from digest.editorial.variants import Chooser
 from digest.values import Edition, IssueContent, Reader, Rule, Section
-from digest.variants import Chooser
-from tests import samples
+from tests.support import samples
 
 _OPTIONAL = 15  # 32,768 choices
 

@@ -26,8 +26,9 @@ import psycopg
 
 from bench import mail
 from bench.measure import database, postgres
-from digest.editions import parse
-from digest.flows import audience_import, editions
+from digest.editions.file import parse
+from digest.flows.issues import editions
+from digest.flows.readers import importing as audience_import
 from digest.store.database import Database
 from digest.tables import decoded, open_csv
 

@@ -22,8 +22,8 @@ from sqlalchemy import func, select
 from bench.engine import Site
 from bench.processes import Processes, free_port, wait_until
 from bench.sinks import Sink
-from digest import tokens
-from digest.flows import publish
+from digest.flows.issues import publish
+from digest.readers import tokens
 from digest.states import SubscriptionState
 from digest.store.schema import subscribers, subscriptions
 

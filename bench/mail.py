@@ -14,12 +14,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from digest.app import App
+from digest.editorial.variants import choose
 from digest.outcomes import Envelope
 from digest.settings import Settings
 from digest.tables import Row
 from digest.values import ArticleDraft, Edition, Reader
-from digest.variants import choose
-from tests import samples
+from tests.support import samples
 
 FEEDS = ("desk", "wire")
 NAME = "28 articles, text and HTML"

@@ -19,7 +19,7 @@ from bench.processes import BenchError, Processes
 from bench.provide import Tools
 from bench.senders import SmtpSource, UsualWay, courier_alone, nodemailer
 from bench.sinks import Sink, behind_wire, fast_sink, smtp_sink
-from tests import postgres as postgres_server
+from tests.support import postgres as postgres_server
 
 MAIL = mail.NAME
 RTT_MS = 20

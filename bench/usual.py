@@ -19,10 +19,10 @@ from jinja2 import Environment
 from markupsafe import Markup
 from redis import Redis
 
-from digest import render, themes
 from digest.app import template_folders
+from digest.mail import render, themes
 from digest.values import IssueContent
-from tests import samples
+from tests.support import samples
 
 BROKER = os.environ.get("BENCH_BROKER", "")
 PORT = int(os.environ.get("BENCH_PORT", "0"))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lxml import html
 
-from digest import tokens
+from digest.readers import tokens
 
 _UNDERLINE = re.compile(r"-+")
 

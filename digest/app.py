@@ -15,28 +15,30 @@ from sqlalchemy import make_url
 from digest.codec import codec
 from digest.configuration import load
 from digest.errors import InputError, StateError
-from digest.fields import FieldType
 from digest.outcomes import Envelope
+from digest.readers.fields import FieldType
 from digest.settings import DkimSettings, Settings
-from digest.store import editions, issues, subscribers
 from digest.store.clock import DatabaseClock
+from digest.store.content import editions
 from digest.store.database import Database
-from digest.store.errands import Errand
-from digest.store.subscribers import Subscription
+from digest.store.ledger import issues
+from digest.store.readers import subscribers
+from digest.store.readers.errands import Errand
+from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, IssueContent, Reader, Variant
 
 if TYPE_CHECKING:  # what most commands don't need and takes long to import: Celery and Redis half a second
     from dns.resolver import Resolver
     from jinja2 import Environment
 
-    from digest.dkim import PrivateKey
-    from digest.flows.deliver import PostOffice
-    from digest.flows.feedback import Box, Rules
+    from digest.flows.delivery.deliver import PostOffice
+    from digest.flows.feedback.returned_mail import Box, Rules
     from digest.gate import Gate
     from digest.gate.turnstile import Turnstile
+    from digest.mail.dkim import PrivateKey
     from digest.mailroom import Mailroom
+    from digest.net.dns import Domain
     from digest.queue import Queue
-    from digest.resolve import Domain
     from digest.smtp.courier import Courier
 
 _PACKAGE = Path(__file__).parent
@@ -95,18 +97,18 @@ class App:
 
     def look_up(self, domains: Collection[str]) -> Iterator[Domain]:
         """Ask the name servers whether these domains take mail."""
-        from digest import resolve  # for this and the next alone: no worker asks
+        from digest.net import dns as resolve  # for this and the next alone: no worker asks
 
         return resolve.look_up(domains, self._resolver(), self.settings.dns.parallel)
 
     def texts(self, name: str) -> list[str] | None:
         """The TXT records that the name servers give for ``name``; ``None``: they give no answer."""
-        from digest import resolve
+        from digest.net import dns as resolve
 
         return resolve.texts(name, self._resolver())
 
     def _resolver(self) -> Resolver:
-        from digest import resolve
+        from digest.net import dns as resolve
 
         dns = self.settings.dns
         return resolve.resolver(dns.servers, dns.port, dns.timeout_seconds)
@@ -140,14 +142,14 @@ class App:
     @property
     def listening(self) -> Rules:
         """What reading returned mails needs: a bounce of a mail that was signed long ago is told, too."""
-        from digest.flows.feedback import Rules
+        from digest.flows.feedback.returned_mail import Rules
 
         return Rules(self.settings.all_keys, self.settings.deliver)
 
     @cached_property
     def boxes(self) -> list[Box]:
         """Where returned mails are read from, as the settings say."""
-        from digest import mailboxes  # for those who read them
+        from digest.net import mailboxes  # for those who read them
 
         where = self.settings.feedback
         found: list[Box] = []
@@ -172,7 +174,7 @@ class App:
 
     def post_office(self, courier: Courier) -> PostOffice:
         """What the deliver flow needs. A DKIM key that can't be read is told here, not by every reader's mail."""
-        from digest.flows.deliver import PostOffice
+        from digest.flows.delivery.deliver import PostOffice
 
         assert len(self.dkim_keys) == len(self.settings.dkim)
         chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
@@ -182,7 +184,7 @@ class App:
 
     def replay_journals(self) -> int:
         """Settle what killed workers of this machine have left."""
-        from digest.flows import recover
+        from digest.flows.delivery import recover
 
         chance = random.Random()  # noqa: S311
         return recover.replay(self.database, self.journals, self.settings.deliver, self.now(), chance)

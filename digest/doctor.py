@@ -12,11 +12,11 @@ from enum import StrEnum
 from functools import partial
 from urllib.parse import urlsplit
 
-from digest import dkim, published
 from digest.app import App, clock
 from digest.errors import DigestError
+from digest.mail import dkim, published
 from digest.settings import SmtpSettings
-from digest.store import editions
+from digest.store.content import editions
 
 SECONDS = 20.0  # for all of it; what has no answer by then has failed
 _DOMAINS_SECONDS = 5.0

@@ -24,11 +24,10 @@ from digest.app import App
 from digest.settings import Settings
 from digest.store import database as database_module
 from digest.store.database import Database
-
-from . import postgres as postgres_server
+from tests.support import postgres as postgres_server
 
 if TYPE_CHECKING:
-    from .world import World
+    from tests.support.world import World
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are busy; no test asserts a time
 hypothesis.settings.load_profile("untimed")
@@ -167,6 +166,6 @@ def app(settings: Settings) -> Iterator[App]:
 @pytest.fixture
 def world(settings: Settings) -> Iterator[World]:
     """A small publisher on a fresh database."""
-    from .world import small_world  # which needs this module
+    from tests.support.world import small_world  # which needs this module
 
     yield from small_world(settings)

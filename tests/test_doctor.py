@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from digest import cli, dkim, published
+from digest import cli
 from digest.app import App
 from digest.cli.common import Door
 from digest.configuration import load
 from digest.doctor import Verdict, examine
 from digest.errors import ConfigError
+from digest.mail import dkim, published
 from digest.settings import DkimSettings, DnsSettings, Settings, SmtpSettings
 from digest.smtp.knock import knock
-from digest.store import editions
-
-from .certificates import make_certificate
-from .conftest import KEY, NOW, on_sqlite
-from .morning import EDITION
-from .ports import free_port
-from .smtp_server import Script, SmtpServer
-from .test_domains import ZONE, NameServer, server
+from digest.store.content import editions
+from tests.conftest import KEY, NOW, on_sqlite
+from tests.flows.readers.test_domains import ZONE, NameServer, server
+from tests.support.certificates import make_certificate
+from tests.support.morning import EDITION
+from tests.support.ports import free_port
+from tests.support.smtp_server import Script, SmtpServer
 
 __all__ = ["server"]  # a fixture
 GOOD = {

@@ -11,17 +11,17 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, inspect, select, text
 
-from digest import states, tokens
+from digest import states
 from digest.app import App
 from digest.configuration import load
 from digest.errors import ConfigError, NotFoundError, StateError, UnavailableError
+from digest.readers import tokens
 from digest.settings import Settings
 from digest.store import database as database_module
 from digest.store import schema
 from digest.store.clock import DatabaseClock
 from digest.store.database import Database
-
-from .conftest import KEY, NOW
+from tests.conftest import KEY, NOW
 
 KEYS = (("b", b"new secret" * 4), ("a", b"old secret" * 4))
 MACHINES = [

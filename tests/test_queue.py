@@ -12,8 +12,7 @@ from kombu.entity import Queue as Named
 from digest.errors import UnavailableError
 from digest.queue import Queue, make_celery
 from digest.settings import Settings
-
-from .conftest import KEY
+from tests.conftest import KEY
 
 
 def test_a_tick_goes_before_the_batches_that_wait(tmp_path: Path) -> None:

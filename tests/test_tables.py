@@ -11,13 +11,13 @@ from typer.testing import CliRunner
 
 from digest import cli
 from digest.cli.common import Door
-from digest.flows import audience_import, schedules
+from digest.flows.issues import schedules
+from digest.flows.readers import importing as audience_import
 from digest.settings import Settings
 from digest.tables import open_csv
 from digest.values import ScheduleSpec
-
-from .conftest import NOW
-from .world import NO_SUCH_USER, World, draft, small_world, told
+from tests.conftest import NOW
+from tests.support.world import NO_SUCH_USER, World, draft, small_world, told
 
 Run = Callable[..., str]
 LONG = "konstantinopolitanische@lesesaal.bibliothek.example"

@@ -17,7 +17,10 @@ from celery.schedules import crontab
 
 from digest.app import App
 from digest.errors import DigestError, UnavailableError
-from digest.flows import deliver, errands, publish, recover, retention, signup, trials
+from digest.flows import retention
+from digest.flows.delivery import deliver, recover, trials
+from digest.flows.issues import publish
+from digest.flows.readers import errands, signup
 from digest.queue import make_celery
 from digest.settings import Settings
 
@@ -77,7 +80,9 @@ def send_confirmations(app: App) -> None:
 
 
 def collect_feeds(app: App) -> None:
-    from digest.flows import collect  # here: feed parsers and an HTTP client, where a worker may only ever send mail
+    from digest.flows.sources import (
+        collect,  # here: feed parsers and an HTTP client, where a worker may only ever send mail
+    )
 
     for report in collect.collect(app.database, app.settings, app.now()):
         if report.error:
@@ -88,7 +93,7 @@ def collect_feeds(app: App) -> None:
 
 def read_feedback(app: App) -> None:
     """Read what came back by mail. A mailbox out of reach is told, and holds up no other."""
-    from digest.flows import feedback  # here: where a worker may only ever send mail
+    from digest.flows.feedback import returned_mail as feedback  # here: where a worker may only ever send mail
 
     for box in app.boxes:
         try:

@@ -11,15 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from digest import manuscripts, tables
+from digest import tables
 from digest.app import App
 from digest.cli.common import Json, get_app, local_time, plain, progress, say, show_json, show_table, warn
 from digest.errors import InputError, NotFoundError
-from digest.extract import extract
-from digest.feeds.clean import web_url
-from digest.feeds.fetch import fetch
-from digest.flows import articles
-from digest.flows.articles import DESK, Change
+from digest.flows.sources import articles
+from digest.flows.sources.articles import DESK, Change
+from digest.net.fetch import fetch
+from digest.sources import manuscripts
+from digest.sources.clean import web_url
+from digest.sources.extract import extract
 from digest.tables import Row
 from digest.values import Article, ArticleDraft, ImportReport, Kind, Rejected
 

@@ -9,7 +9,7 @@ import typer
 
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.errors import InputError
-from digest.flows import blocklist
+from digest.flows.readers import blocklist
 
 app = typer.Typer()
 Domain = Annotated[str, typer.Argument(metavar="DOMAIN")]

@@ -10,10 +10,10 @@ import typer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from digest import dkim
 from digest.cli.common import get_app, say
 from digest.doctor import from_domains
 from digest.errors import DigestError, InputError
+from digest.mail import dkim
 
 
 def register(app: typer.Typer) -> None:

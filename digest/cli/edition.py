@@ -9,12 +9,15 @@ from typing import Annotated
 
 import typer
 
-from digest import editions, embed, themes, wording
 from digest.cli.common import Json, counted, get_app, say, show_json, show_table, warn
 from digest.codec import codec
+from digest.editions import file as editions
 from digest.errors import InputError
-from digest.flows import editions as flow
-from digest.flows.editions import ApplyReport, EditionRow
+from digest.flows.issues import editions as flow
+from digest.flows.issues.editions import ApplyReport, EditionRow
+from digest.language import wording
+from digest.mail import themes
+from digest.public import embed
 from digest.values import Edition, Section
 
 app = typer.Typer()

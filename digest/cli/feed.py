@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.text import Text
 
 from digest.cli.common import Json, get_app, printable, progress, say, show_json, show_table, warn
-from digest.flows import feeds as flow
-from digest.flows.collect import CollectReport
-from digest.flows.collect import collect as collect_feeds
-from digest.store.feeds import Feed
+from digest.flows.sources import feeds as flow
+from digest.flows.sources.collect import CollectReport
+from digest.flows.sources.collect import collect as collect_feeds
+from digest.store.content.feeds import Feed
 from digest.values import FeedSpec, Kind
 
 app = typer.Typer()

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
-from digest import mailboxes
 from digest.cli.common import Json, get_app, say, show_json, show_table
 from digest.errors import InputError, NotFoundError
-from digest.flows import feedback
-from digest.flows.feedback import Box
+from digest.flows.feedback import returned_mail as feedback
+from digest.flows.feedback.returned_mail import Box
+from digest.net import mailboxes
 
 app = typer.Typer()
 _EVERYTHING = sys.maxsize

@@ -13,8 +13,8 @@ import typer
 from digest.cli.common import Json, get_app, local, plain, say, show_json, show_table, warn
 from digest.cli.why import show_why, why_as_json
 from digest.errors import InputError, UnavailableError
-from digest.flows import choices
-from digest.flows.prospect import Prospect, prospect
+from digest.flows.issues.prospect import Prospect, prospect
+from digest.flows.readers import choices
 from digest.outcomes import Envelope, Result
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _look_at(app: App, segment: str, edition: str, reader: str) -> None:
     """Raise what is wrong with the segment, and say whether the reader is left out of it."""
     if not segment:
         return
-    from digest.flows import segments
+    from digest.flows.readers import segments
 
     if not reader:
         segments.meaning(app.database, edition, segment, app.declared)
@@ -138,9 +138,7 @@ def _look_at(app: App, segment: str, edition: str, reader: str) -> None:
 
 
 def _made(app: App, edition: str, reader: str, recipient: str, segment: str) -> Envelope:
-    from digest.flows import (
-        preview as flow,  # here: what a reader gets is told without making a mail, and twice as fast
-    )
+    from digest.flows.issues import preview as flow
 
     made = flow.preview(
         app.database, edition, reader, recipient, app.compiled, app.write, app.settings.deliver, app.now(), segment

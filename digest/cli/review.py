@@ -10,16 +10,16 @@ from typing import Annotated
 
 import typer
 
-from digest import edits
 from digest.app import App
-from digest.checks import one_line, subject_template
 from digest.cli.common import Json, Number, get_app, local, local_time, say, show_json, show_table, warn
-from digest.edits import Edit, Verb
+from digest.editions.checks import one_line, subject_template
+from digest.editions.outlook import Outlook, outlook
+from digest.editorial import edits
+from digest.editorial.edits import Edit, Verb
 from digest.errors import InputError, NotFoundError, UnavailableError
-from digest.flows import review
-from digest.flows.operate import Progress, progress
-from digest.flows.review import Revised
-from digest.outlook import Outlook, outlook
+from digest.flows.issues import review
+from digest.flows.issues.operate import Progress, progress
+from digest.flows.issues.review import Revised
 from digest.states import IssueState
 from digest.values import Issue, IssueContent
 

@@ -18,11 +18,12 @@ from digest.cli import COMMANDS
 from digest.cli import issue as issues
 from digest.cli.common import Door, Json, counted, get_app, local, plain, say, show_json, show_table, warn
 from digest.cli.segment import confirm_readers
+from digest.editions.outlook import Outlook, outlook
 from digest.errors import InputError, UnavailableError
-from digest.flows import audience as readers
-from digest.flows import operate, publish, schedules, segments
-from digest.outlook import Outlook, outlook
-from digest.segments import Node
+from digest.flows.issues import operate, publish, schedules
+from digest.flows.readers import audience as readers
+from digest.flows.readers import segments
+from digest.readers.segments import Node
 from digest.states import OPEN_ISSUE, DeliveryState, IssueState
 
 _WATCH_SECONDS = 0.5

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from digest import schedule as slots
 from digest.app import App
 from digest.cli.common import Json, get_app, local, local_time, say, show_json, show_table, warn
+from digest.editions import schedule as slots
 from digest.errors import InputError
-from digest.flows import schedules as flow
-from digest.flows.editions import show as show_edition
-from digest.store.schedules import Schedule
+from digest.flows.issues import schedules as flow
+from digest.flows.issues.editions import show as show_edition
+from digest.store.content.schedules import Schedule
 from digest.values import ScheduleSpec
 
 app = typer.Typer()

@@ -9,8 +9,8 @@ import typer
 
 from digest.cli.common import Json, get_app, say, show_json, show_table
 from digest.errors import InputError
-from digest.flows import segments
-from digest.flows.segments import Counted
+from digest.flows.readers import segments
+from digest.flows.readers.segments import Counted
 
 app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="The segment's name.")]

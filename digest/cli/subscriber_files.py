@@ -17,16 +17,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from digest import fields
 from digest.app import App
 from digest.cli.common import Json, get_app, progress, say, show_json, show_table, warn
 from digest.errors import InputError
-from digest.flows import audience, audience_import, audience_lists, domains
-from digest.flows.audience_import import Imported
-from digest.flows.audience_lists import Filters
-from digest.flows.audience_rows import ADDRESSES, NOTHING, day_words
+from digest.flows.readers import audience, domains
+from digest.flows.readers import importing as audience_import
+from digest.flows.readers import lists as audience_lists
+from digest.flows.readers.importing import Imported
+from digest.flows.readers.lists import Filters
+from digest.flows.readers.rows import ADDRESSES, NOTHING, day_words
+from digest.readers import fields
 from digest.states import SubscriptionState
-from digest.store.subscribers import Choice, Subscription
+from digest.store.readers.subscribers import Choice, Subscription
 from digest.tables import Table, decoded, guarded, open_csv
 
 _BLOCK = 1 << 18  # bytes read at once

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from digest.cli.common import Json, get_app, plain, show_json, show_table
-from digest.flows import audience_lists
-from digest.store.statistics import Month
+from digest.flows.readers import lists as audience_lists
+from digest.store.readers.statistics import Month
 
 _WIDTH = 30  # of the longest bar, in characters
 

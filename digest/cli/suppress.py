@@ -10,7 +10,7 @@ import typer
 
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
 from digest.errors import InputError
-from digest.flows import audience
+from digest.flows.readers import audience
 from digest.tables import Row, decoded, read_csv
 
 app = typer.Typer()

@@ -10,11 +10,11 @@ from digest.app import App
 from digest.cli.common import Number, get_app, local_time, say, show_table
 from digest.cli.review import PANEL, By, what_comes, who
 from digest.errors import InputError
-from digest.flows import trials
-from digest.flows.operate import progress
-from digest.flows.trials import Standing
+from digest.feedback.trials import Arm, Trial
+from digest.flows.delivery import trials
+from digest.flows.delivery.trials import Standing
+from digest.flows.issues.operate import progress
 from digest.states import IssueState
-from digest.trials import Arm, Trial
 
 COLUMNS = ("arm", "subject", "accepted", "followed a story", "rate")
 

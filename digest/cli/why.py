@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from digest.cli.common import plain, show_table
-from digest.why import Placed
+from digest.editorial.why import Placed
 
 COLUMNS = ("shown", "rank", "story", "headline", "score = parts, in days", "instead")
 

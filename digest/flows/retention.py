@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, select, tuple_
 
 from digest.settings import RetentionSettings
-from digest.store import forgetting
 from digest.store.database import Database
+from digest.store.readers import forgetting
 from digest.store.schema import (
     archive_issues,
     articles,

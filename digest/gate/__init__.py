@@ -11,12 +11,12 @@ from typing import Protocol
 
 from redis.exceptions import RedisError
 
-from digest import limits
+from digest.delivery import limits
+from digest.delivery.limits import Ramp
 from digest.errors import UnavailableError
 from digest.gate.buckets import Buckets, Usage
 from digest.gate.link import Link
 from digest.gate.slots import SLOT_SECONDS, Slot, Slots
-from digest.limits import Ramp
 from digest.settings import LimitSettings
 
 __all__ = ["Gate", "OpenGate", "SharedGate", "Slot", "Usage", "open_gate"]

@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from digest import limits
+from digest.delivery import limits
+from digest.delivery.limits import LEASE_SECONDS, Limit, Ramp
 from digest.gate.link import PREFIX, REST_SECONDS, Link
-from digest.limits import LEASE_SECONDS, Limit, Ramp
 from digest.settings import LimitSettings
 
 LONGEST_WAIT = 3600.0

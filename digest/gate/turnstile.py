@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import NamedTuple
 
-from digest import limits
+from digest.delivery import limits
+from digest.delivery.limits import Limit
 from digest.gate.buckets import TAKE
 from digest.gate.link import PREFIX, Link
-from digest.limits import Limit
 
 _KEPT = 100_000  # buckets in this process's memory; beyond it those first touched are forgotten
 _MICRO = 1_000_000

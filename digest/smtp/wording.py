@@ -6,8 +6,8 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 
-from digest.addresses import hidden
 from digest.outcomes import Envelope, Outcome, Result, Stage
+from digest.readers.addresses import hidden
 
 _LEADING_DOT = re.compile(rb"(?m)^\.")
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")

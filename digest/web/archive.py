@@ -11,13 +11,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import dates, finding, render
 from digest.app import App
-from digest.archive import Entry, told
-from digest.embed import HONEYPOT, SHORT
 from digest.errors import NotFoundError
-from digest.flows import archive
-from digest.flows.archive import Opened
+from digest.flows.issues import archive
+from digest.flows.issues.archive import Opened
+from digest.language import dates
+from digest.mail import render
+from digest.public import finding
+from digest.public.archive import Entry, told
+from digest.public.embed import HONEYPOT, SHORT
 from digest.values import Edition
 from digest.web import feeds
 from digest.web.door import READ, client_ip

@@ -6,13 +6,13 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from digest import tokens
 from digest.app import App
-from digest.flows import audience
-from digest.personalise import masked
+from digest.flows.readers import audience
+from digest.mail.personalise import masked
+from digest.readers import tokens
+from digest.readers.tokens import ReaderToken
 from digest.states import SubscriptionState
-from digest.store.subscribers import Subscription
-from digest.tokens import ReaderToken
+from digest.store.readers.subscribers import Subscription
 from digest.values import Edition
 from digest.web.pages import Pages
 

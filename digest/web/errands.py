@@ -8,13 +8,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from digest import tokens
 from digest.app import App
-from digest.flows import audience, errands
-from digest.flows.errands import Kind
-from digest.personalise import masked
-from digest.store.errands import Errand
-from digest.store.subscribers import Subscription
+from digest.flows.readers import audience, errands
+from digest.flows.readers.errands import Kind
+from digest.mail.personalise import masked
+from digest.readers import tokens
+from digest.store.readers.errands import Errand
+from digest.store.readers.subscribers import Subscription
 from digest.web.door import READ, Door, client_ip
 from digest.web.pages import Pages
 

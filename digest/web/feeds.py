@@ -10,8 +10,8 @@ from typing import Any
 from fastapi.responses import Response
 from markupsafe import Markup
 
-from digest import intro
-from digest.archive import Entry
+from digest.mail import intro
+from digest.public.archive import Entry
 from digest.values import Edition, IssueContent
 from digest.web.pages import Pages
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from digest import schedule
-from digest.embed import SHORT
-from digest.flows import choices
-from digest.store.subscribers import Choice, Person, Subscription
+from digest.editions import schedule
+from digest.flows.readers import choices
+from digest.public.embed import SHORT
+from digest.store.readers.subscribers import Choice, Person, Subscription
 from digest.values import Edition
 from digest.web.forms import Form
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from digest import tokens
 from digest.app import App
-from digest.flows import audience
-from digest.flows.audience import Leaver
+from digest.flows.readers import audience
+from digest.flows.readers.audience import Leaver
+from digest.readers import tokens
+from digest.readers.tokens import ReaderToken
 from digest.states import SubscriptionState
-from digest.store.subscribers import Subscription
-from digest.tokens import ReaderToken
+from digest.store.readers.subscribers import Subscription
 from digest.values import Edition
 from digest.web.door import READ, Door, client_ip
 from digest.web.forms import Form, Posted

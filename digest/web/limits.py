@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.exceptions import HTTPException
 
-from digest import addresses, admission
 from digest.app import App
+from digest.delivery import admission
 from digest.errors import InputError
 from digest.gate.turnstile import Refused
+from digest.readers import addresses
 
 
 def refused(app: App, address: str, ip: str) -> Refused | None:

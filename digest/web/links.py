@@ -11,10 +11,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import tokens
 from digest.app import App
 from digest.errors import UnavailableError
-from digest.flows import clicks
+from digest.flows.feedback import clicks
+from digest.readers import tokens
 
 _DIGITS = 18  # of a number that a database can hold
 _UNASKED = ("purpose", "sec-purpose", "x-moz")  # headers by which browsers say that they only fetch ahead

@@ -17,12 +17,13 @@ from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from digest import themes, wording
-from digest.dress import Dress, dress
+from digest.editions.dress import Dress, dress
 from digest.errors import InputError
+from digest.language import wording
+from digest.language.wording import FALLBACK, Words, language
 from digest.look import DEFAULT
+from digest.mail import themes
 from digest.values import Edition
-from digest.wording import FALLBACK, Words, language
 
 _ACCEPTED_LENGTH = 200
 

@@ -8,15 +8,20 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import addresses, dates, schedule, subjects, variants
 from digest.app import App
 from digest.codec import codec
+from digest.editions import schedule, subjects
+from digest.editorial import variants
 from digest.errors import InputError
-from digest.flows import audience, blocklist, choices, errands, timetable
-from digest.flows.errands import Kind
-from digest.personalise import masked
+from digest.flows.issues import timetable
+from digest.flows.readers import audience, blocklist, choices, errands
+from digest.flows.readers.errands import Kind
+from digest.language import dates
+from digest.language.wording import Words, language
+from digest.mail.personalise import masked
+from digest.readers import addresses
 from digest.states import SubscriptionState
-from digest.store.subscribers import Subscription
+from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, Edition
 from digest.web import leaving
 from digest.web.door import READ, Door, client_ip
@@ -24,7 +29,6 @@ from digest.web.fields import Fields, asked, stored, wanted_always
 from digest.web.forms import Posted
 from digest.web.limits import blocked, refused, too_often
 from digest.web.pages import Pages
-from digest.wording import Words, language
 
 _SENT_SHOWN = 10
 

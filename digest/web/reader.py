@@ -9,12 +9,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import personalise, tokens, variants
 from digest.app import App
 from digest.codec import codec
-from digest.flows import audience, signup
-from digest.store.subscribers import Subscription
-from digest.tokens import ReaderToken
+from digest.editorial import variants
+from digest.flows.readers import audience, signup
+from digest.mail import personalise
+from digest.readers import tokens
+from digest.readers.tokens import ReaderToken
+from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, Edition
 from digest.web.door import READ, Door, client_ip
 from digest.web.guard import POLICY_WITH_IMAGES

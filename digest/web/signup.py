@@ -13,14 +13,16 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest import addresses, admission, tokens
 from digest.app import App
-from digest.embed import HONEYPOT, SHORT
+from digest.delivery import admission
 from digest.errors import InputError, NotFoundError
-from digest.flows import audience, blocklist, choices, signup, timetable
-from digest.flows.signup import SignUp
+from digest.flows.issues import timetable
+from digest.flows.readers import audience, blocklist, choices, signup
+from digest.flows.readers.signup import SignUp
+from digest.public.embed import HONEYPOT, SHORT
+from digest.readers import addresses, tokens
 from digest.settings import SignUpSettings
-from digest.store.subscribers import Person
+from digest.store.readers.subscribers import Person
 from digest.values import Edition
 from digest.web import captcha
 from digest.web.door import READ, client_ip

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digest.states import DeliveryState
-
-from .site import Site
+from tests.faults.site import Site
 
 
 @dataclass(frozen=True)

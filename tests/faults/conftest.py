@@ -22,10 +22,9 @@ import pytest
 
 from digest.states import DeliveryState
 from digest.store.database import Database
-
-from .. import postgres as postgres_server
-from .account import Account, Row, write
-from .site import PATIENCE, ROOT, Site
+from tests.faults.account import Account, Row, write
+from tests.faults.site import PATIENCE, ROOT, Site
+from tests.support import postgres as postgres_server
 
 SEED = os.environ.setdefault("FAULT_SEED", secrets.token_hex(4))  # for the processes of pytest-xdist too
 ROW = "row of the account"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .site import Site, descendants, end
+from tests.faults.site import Site, descendants, end
 
 NAMES = ("host-a", "host-b")
 _NAMED = 'hostname "$0" && exec "$@"'

@@ -29,17 +29,16 @@ from digest.app import App, clock
 from digest.cli.common import Door
 from digest.cli.issue import as_json
 from digest.configuration import load
-from digest.flows import operate
+from digest.flows.issues import operate
 from digest.settings import Settings
 from digest.states import DeliveryState
-from digest.store import deliveries as ledger
 from digest.store.database import Database
+from digest.store.ledger import deliveries as ledger
 from digest.store.schema import batches, deliveries
 from tests.conftest import KEY
-from tests.ports import free_port
-from tests.world import World, WorldApp, draft
-
-from .sink import Plan
+from tests.faults.sink import Plan
+from tests.support.ports import free_port
+from tests.support.world import World, WorldApp, draft
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 240.0

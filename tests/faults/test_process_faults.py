@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Postgres
-from .site import ROOT, Site, descendants
+from tests.faults.conftest import Postgres
+from tests.faults.site import ROOT, Site, descendants
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
 Close = Callable[..., None]

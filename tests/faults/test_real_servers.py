@@ -27,13 +27,12 @@ from sqlalchemy import select
 
 from digest.store.schema import deliveries, subscribers, subscriptions
 from digest.values import Kind
-from tests.gates import until
-from tests.world import draft
-
-from .conftest import a_site
-from .postfix import MissingError, Postfix
-from .sink import Rule
-from .site import Site, Took, answers
+from tests.faults.conftest import a_site
+from tests.faults.postfix import MissingError, Postfix
+from tests.faults.sink import Rule
+from tests.faults.site import Site, Took, answers
+from tests.support.gates import until
+from tests.support.world import draft
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 READERS = 300

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.certificates import make_certificate
-
-from .sink import CUT, DROP, FULL, PLAIN, SILENT, TAKE_AND_DROP, Rule
-from .site import Site
+from tests.faults.sink import CUT, DROP, FULL, PLAIN, SILENT, TAKE_AND_DROP, Rule
+from tests.faults.site import Site
+from tests.support.certificates import make_certificate
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 READERS = 600

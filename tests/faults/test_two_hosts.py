@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from .conftest import Postgres, a_server, a_site
-from .hosts import NAMES, Host, Network, network
-from .site import Site
+from tests.faults.conftest import Postgres, a_server, a_site
+from tests.faults.hosts import NAMES, Host, Network, network
+from tests.faults.site import Site
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 READERS = 2000

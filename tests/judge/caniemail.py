@@ -19,7 +19,7 @@ from typing import Any, Self
 import cssutils
 from lxml import etree
 
-from .tools import module
+from tests.judge.tools import module
 
 BASELINE = Path(__file__).with_suffix(".toml")
 # The programs we answer for, by their names in the tables. Microsoft has withdrawn its `windows-mail`.

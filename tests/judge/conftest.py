@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from . import report
-from .browser import Browser
-from .tools import BUILD, chromium
+from tests.judge import report
+from tests.judge.browser import Browser
+from tests.judge.tools import BUILD, chromium
 
 
 @pytest.fixture(scope="session")

@@ -13,18 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from digest import themes
 from digest.app import App
+from digest.mail import themes
 from digest.settings import Settings
 from digest.store.database import Database
-
-from ..conftest import KEY
-from ..served import served
-from .browser import Browser
-from .mails import Case, mail
-from .pages import every_page
-from .tools import chromium, module, needed
-from .views import show
+from tests.conftest import KEY
+from tests.judge.browser import Browser
+from tests.judge.mails import Case, mail
+from tests.judge.pages import every_page
+from tests.judge.tools import chromium, module, needed
+from tests.judge.views import show
+from tests.support.served import served
 
 FOLDER = Path(__file__).parents[2] / "docs" / "gallery"
 MOST = 120_000  # bytes of a picture

@@ -15,15 +15,15 @@ from unittest.mock import patch
 
 from jinja2 import Environment
 
-from digest import compose, inline, personalise, render, themes, variants
 from digest.app import template_folders
-from digest.letter import letter
+from digest.editorial import compose, variants
 from digest.look import Colours
+from digest.mail import inline, personalise, render, themes
+from digest.mail.letter import letter
 from digest.settings import DeliverSettings
 from digest.values import ArticleDraft, CompiledIssue, Edition, Image, Kind, Reader, Rule, Section, Story
-
-from ..samples import BASE_URL, EDITION, LIST_DOMAIN, NONCE, NOW, stories, story
-from .scenes import HEIGHT, WIDTH
+from tests.judge.scenes import HEIGHT, WIDTH
+from tests.support.samples import BASE_URL, EDITION, LIST_DOMAIN, NONCE, NOW, stories, story
 
 BUDGET = DeliverSettings().size_budget
 READER = Reader(7, 41, "reader@example.org", "Zoë Ångström")

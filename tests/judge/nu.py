@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from .tools import module, needed
+from tests.judge.tools import module, needed
 
 
 def errors(pages: Mapping[str, str], folder: Path) -> dict[str, list[str]]:

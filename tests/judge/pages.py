@@ -7,17 +7,19 @@ from dataclasses import replace
 import httpx
 from sqlalchemy import select, update
 
-from digest import addresses, themes, tokens
 from digest.app import App
-from digest.archive import public
-from digest.flows.audience_import import import_subscribers
+from digest.flows.readers.importing import import_subscribers
+from digest.mail import themes
+from digest.public.archive import public
+from digest.readers import addresses, tokens
 from digest.states import IssueState
-from digest.store import archive, editions, schema, subscribers
+from digest.store import schema
+from digest.store.content import archive, editions
+from digest.store.readers import subscribers
 from digest.tables import read_csv
 from digest.values import Edition, Issue
-
-from ..conftest import NOW
-from .mails import Case, compiled, edition
+from tests.conftest import NOW
+from tests.judge.mails import Case, compiled, edition
 
 
 def every_page(app: App, client: httpx.Client, language: str) -> dict[str, str]:

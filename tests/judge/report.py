@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from uuid import uuid4
 
-from .tools import BUILD
+from tests.judge.tools import BUILD
 
 _ROWS = "DIGEST_JUDGE_ROWS"
 _HEAD = """# Mails and pages, judged

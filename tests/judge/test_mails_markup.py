@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from . import caniemail
-from .mails import BUDGET, CASES, THEMES, Case, confirmation, largest, mail, matrix
-from .nu import errors
-from .report import note
-from .tools import needed
+from tests.judge import caniemail
+from tests.judge.mails import BUDGET, CASES, THEMES, Case, confirmation, largest, mail, matrix
+from tests.judge.nu import errors
+from tests.judge.report import note
+from tests.judge.tools import needed
 
 pytestmark = pytest.mark.judge
 # What mail needs and the web doesn't: Outlook's Word engine reads these.

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from .mails import READER, Mail, matrix
-from .report import note
-from .tools import module, node
+from tests.judge.mails import READER, Mail, matrix
+from tests.judge.report import note
+from tests.judge.tools import module, node
 
 pytestmark = pytest.mark.judge
 HEADERS = (

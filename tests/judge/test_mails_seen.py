@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from .browser import Browser
-from .mails import CASES, DAYS, LOST, THEMES, Case, Mail, confirmation, inlining, mail
-from .report import note
-from .views import CONTRAST, SCHEMES, WIDTHS, ask, axe, show, side_by_side
+from tests.judge.browser import Browser
+from tests.judge.mails import CASES, DAYS, LOST, THEMES, Case, Mail, confirmation, inlining, mail
+from tests.judge.report import note
+from tests.judge.views import CONTRAST, SCHEMES, WIDTHS, ask, axe, show, side_by_side
 
 pytestmark = pytest.mark.judge
 every = pytest.mark.parametrize("case", CASES, ids=str)

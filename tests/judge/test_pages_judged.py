@@ -8,16 +8,15 @@ import httpx
 import pytest
 
 from digest.app import App
-from digest.dates import direction
-
-from ..conftest import on_sqlite
-from ..morning import site
-from . import nu
-from .browser import Browser
-from .mails import LANGUAGES
-from .pages import every_page
-from .report import note
-from .views import CONTRAST, SCHEMES, WIDTHS, ask, axe, show
+from digest.language.dates import direction
+from tests.conftest import on_sqlite
+from tests.judge import nu
+from tests.judge.browser import Browser
+from tests.judge.mails import LANGUAGES
+from tests.judge.pages import every_page
+from tests.judge.report import note
+from tests.judge.views import CONTRAST, SCHEMES, WIDTHS, ask, axe, show
+from tests.support.morning import site
 
 pytestmark = [pytest.mark.judge, on_sqlite]
 __all__ = ["site"]  # a fixture of the pages' own tests

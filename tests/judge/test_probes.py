@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from . import caniemail
-from .browser import Browser
-from .views import ask, axe, show, side_by_side
+from tests.judge import caniemail
+from tests.judge.browser import Browser
+from tests.judge.views import ask, axe, show, side_by_side
 
 pytestmark = pytest.mark.judge
 PAGE = (

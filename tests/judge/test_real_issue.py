@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ..smtp_server import SmtpServer
-from ..test_real_feeds import real_issue, server, web, world
-from ..world import World
-from .tools import module, node
+from tests.judge.tools import module, node
+from tests.sources.test_real_feeds import real_issue, server, web, world
+from tests.support.smtp_server import SmtpServer
+from tests.support.world import World
 
 pytestmark = pytest.mark.judge
 __all__ = ["server", "web", "world"]  # fixtures

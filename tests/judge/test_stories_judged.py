@@ -17,14 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from digest.compose import compose
-from digest.feeds.parse import parse
-from digest.stories import Compared, assign, fold
+from digest.editorial.compose import compose
+from digest.editorial.stories import Compared, assign, fold
+from digest.editorial.variants import choose
+from digest.sources.parse import parse
 from digest.values import Article, ArticleDraft, FeedSpec, Rule, Section, Story
-from digest.variants import choose
-
-from .. import newsday
-from ..samples import EDITION
+from tests.support import newsday
+from tests.support.samples import EDITION
 
 pytestmark = pytest.mark.judge
 REPORT = Path("build/judge/stories.md")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .browser import Answer, Browser
-from .mails import LOST, PICTURES
-from .scenes import picture
-from .tools import module
+from tests.judge.browser import Answer, Browser
+from tests.judge.mails import LOST, PICTURES
+from tests.judge.scenes import picture
+from tests.judge.tools import module
 
 WIDTHS = (320, 375, 640, 800)
 SCHEMES = ("light", "dark")
