@@ -25,7 +25,7 @@ from digest.sources.extract.blocks import paragraphs
 from digest.sources.extract.metadata import from_json_ld, from_meta, kind_of
 from digest.sources.extract.moments import moment
 from digest.sources.extract.said import LONGEST, Said, text_of
-from digest.sources.extract.visible import from_text
+from digest.sources.extract.shown import from_text
 from digest.values import ArticleDraft, Image, Kind
 
 _META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{2,30})""", re.I)
