@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Dialect, Text, bindparam
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Dialect, Select, Text, bindparam, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -53,3 +53,12 @@ def _any(element: _Among, compiler: SQLCompiler, **how: Any) -> str:
 def _in_json(element: _Among, compiler: SQLCompiler, **how: Any) -> str:
     column, ids = (compiler.process(clause, **how) for clause in element.clauses)
     return f"{column} IN (SELECT value FROM json_each({ids}))"  # noqa: S608 - of compiled clauses, values are bound
+
+
+def chosen_once(ids: Select[tuple[int]]) -> Select[tuple[int]]:
+    """``ids``, worked out once, for ``column.in_(…)`` of a statement that changes those rows.
+
+    PostgreSQL may work out a subquery with ``LIMIT … FOR UPDATE SKIP LOCKED`` again for each row of the table. It then
+    skips what it has locked, so more rows than the limit are changed (seen where it chose a nested loop).
+    """
+    return select(ids.cte("chosen").c[0])

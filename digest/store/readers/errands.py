@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Row, delete, select, update
 
 from digest.readers import addresses
+from digest.store.among import chosen_once
 from digest.store.schema import errands
 from digest.store.upsert import insert_into
 
@@ -67,7 +68,7 @@ def claim_mails(connection: Connection, now: datetime, until: datetime, limit: i
     owed = errands.c.mail_due_at <= now
     due = select(errands.c.id).where(owed).order_by(errands.c.mail_due_at).limit(limit)
     due = due.with_for_update(skip_locked=True)  # what somebody holds is not waited for: no deadlock
-    query = update(errands).where(errands.c.id.in_(due), owed).values(mail_due_at=until).returning(errands)
+    query = update(errands).where(errands.c.id.in_(chosen_once(due)), owed).values(mail_due_at=until).returning(errands)
     return sorted((_errand(row) for row in connection.execute(query)), key=lambda errand: errand.id)
 
 

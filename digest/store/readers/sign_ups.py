@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
+from digest.store.among import chosen_once
 from digest.store.schema import blocked_domains, editions, sign_up_requests
 from digest.store.upsert import insert_into
 
@@ -23,9 +24,9 @@ def keep(connection: Connection, edition_id: int, key: bytes, wish: Any, now: da
 
 def take(connection: Connection) -> tuple[str, Any, datetime] | None:
     """Take the oldest form out of the box, as (edition, wish, when it came in); ``None``: it is empty."""
-    oldest = select(sign_up_requests.c.id).order_by(sign_up_requests.c.id).limit(1)
     table = sign_up_requests.c
-    taken = delete(sign_up_requests).where(table.id.in_(oldest.with_for_update(skip_locked=True)))
+    oldest = select(table.id).order_by(table.id).limit(1).with_for_update(skip_locked=True)
+    taken = delete(sign_up_requests).where(table.id.in_(chosen_once(oldest)))
     row = connection.execute(taken.returning(table.edition_id, table.wish, table.at)).one_or_none()
     if row is None:
         return None

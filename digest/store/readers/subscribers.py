@@ -28,7 +28,7 @@ from digest import states
 from digest.editions.schedule import ALL_DAYS
 from digest.readers import addresses
 from digest.states import SubscriptionEvent, SubscriptionState
-from digest.store.among import among
+from digest.store.among import among, chosen_once
 from digest.store.schema import (
     consent_events,
     editions,
@@ -279,7 +279,7 @@ def expire(connection: Connection, requested_before: datetime, limit: int = 1000
     )
     query = (
         update(subscriptions)
-        .where(subscriptions.c.id.in_(due), subscriptions.c.state.in_(pending))
+        .where(subscriptions.c.id.in_(chosen_once(due)), subscriptions.c.state.in_(pending))
         .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=None)
         .returning(subscriptions.c.id)
     )
@@ -305,7 +305,7 @@ def claim_confirmations(connection: Connection, now: datetime, until: datetime, 
     due = due.with_for_update(skip_locked=True)  # what somebody holds is not waited for: no deadlock
     query = (
         update(subscriptions)
-        .where(subscriptions.c.id.in_(due), owed)
+        .where(subscriptions.c.id.in_(chosen_once(due)), owed)
         .values(confirm_due_at=until)
         .returning(subscriptions.c.id)
     )
