@@ -122,6 +122,11 @@ class Postfix:
         log = self.folder / "mail.log"
         return log.read_text() if log.exists() else ""
 
+    def connected(self) -> int:
+        """How many clients have come and not left yet, by its own log."""
+        said = self.said()
+        return len(re.findall(r": connect from", said)) - len(re.findall(r": disconnect from", said))
+
     def commands(self) -> Counter[str]:
         """How often clients that have left gave each command, by its own count."""
         counted: Counter[str] = Counter()

@@ -31,7 +31,6 @@ from tests.faults.conftest import a_site
 from tests.faults.postfix import MissingError, Postfix
 from tests.faults.sink import Rule
 from tests.faults.site import Site, Took, answers
-from tests.support.gates import until
 from tests.support.world import draft
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
@@ -133,7 +132,9 @@ def _postfix(site: Site) -> Iterator[Path]:
     try:
         answers(site.plan.port)
         yield postfix.inbox
-        until(lambda: postfix.commands()["bdat"] >= READERS - FAILED)  # it was sent chunks; told when clients leave
+        site.end()  # the workers keep their connections, and Postfix counts a client's commands when it leaves
+        site.until(lambda: postfix.connected() == 0, "the last client's leave")
+        assert postfix.commands()["bdat"] >= READERS - FAILED, "it was sent chunks"
         assert not postfix.commands()["data"]
     finally:
         master.terminate()
