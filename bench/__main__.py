@@ -1,7 +1,8 @@
 """``python -m bench [--quick] [--parts speed,wire,…] [--write]``: measure, tell, and keep the results.
 
 ``bench/results.json`` holds the rows, ``bench/results.about.json`` when and on what they were made and the other
-figures, unless only some parts were run; with ``--write`` docs/performance.md and its picture are made anew.
+figures, unless only some parts were run; with ``--write`` docs/performance.md and its picture are made anew. What
+failed stands in red above all figures, and makes the exit status 1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 from tempfile import mkdtemp
+
+from rich.console import Console
 
 from bench import page, report
 from bench.measure import FULL, PARTS, QUICK, Bench, Results
@@ -36,8 +39,7 @@ def main() -> int:
     folder, began = Path(mkdtemp(prefix="bench-")), time.monotonic()
     bench = Bench(QUICK if chosen.quick else FULL, tools, folder, say, results)
     for line in tools.missing:
-        say(f"skipped: {line}")
-    kept = False
+        say(f"left out: {line}")
     for part in parts:
         say(f"\n{part} ({time.monotonic() - began:.0f} s)")
         try:
@@ -47,24 +49,27 @@ def main() -> int:
             say("interrupted; what was started has been ended")
             return 130
         except (BenchError, DigestError) as error:
-            kept = True
-            results.problems.append(f"{part}: {error}")
+            results.broken.append(f"all of {part}: {error}")
             say(f"  failed: {error}")
-    if kept:
+    about = report.about(parts, chosen.quick, time.monotonic() - began, results)
+    say("")
+    for line, style in report.troubles(about):
+        say(line, style)
+    if results.failed:
         say(f"the logs are kept in {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)
-    about = report.about(parts, chosen.quick, time.monotonic() - began, results)
     say(report.text(results.rows, about))
     if set(parts) == set(PARTS):
         report.save(results.rows, about)
     if chosen.write:
         page.write(results.rows, about)
-    return 1 if kept else 0
+    return 1 if results.failed else 0
 
 
-def say(line: str) -> None:
-    print(line, flush=True)
+def say(line: str, style: str = "") -> None:
+    """Print a line; in colour, where there is a terminal."""
+    Console(soft_wrap=True).print(line, style=style, markup=False, highlight=False)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.processes import BenchError
+from digest.errors import DigestError
+
+_FAULTS = (BenchError, DigestError, OSError, subprocess.SubprocessError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Row:
 
 @dataclass
 class Contestant:
-    """Something that sends, and what to call it. ``connections`` tells variants of one engine apart."""
+    """Something that sends, and what to call it. ``fault``: why it is out of the contest ("": it is not)."""
 
     engine: str
     sink: str
@@ -47,6 +51,12 @@ class Contestant:
     ledger: str = ""
     dkim: str = ""
     runs: list[Run] = field(default_factory=list)
+    fault: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from all others."""
+        return " ".join(filter(None, (self.engine, self.ledger, self.dkim, "at", self.sink)))
 
     @property
     def rate(self) -> float:
@@ -63,31 +73,29 @@ class Contestant:
 
 
 def take_turns(contestants: Sequence[Contestant], rounds: int, seconds: float, say: Callable[[str], None]) -> list[str]:
-    """Let each run ``rounds`` times, in turns; fewer times when another round would end after ``seconds``. Who fails
-    is out. Returns what went wrong, a line each."""
-    failed: list[str] = []
-    out: set[int] = set()
+    """Let each run ``rounds`` times, in turns; fewer times when another round would end after ``seconds``. One that
+    fails is out, and has its ``fault``. Returns what else is to be known of the contest, a line each."""
+    notes: list[str] = []
     began = time.monotonic()
     for number in range(1, rounds + 1):
         spent = time.monotonic() - began
         if number > 1 and spent * number / (number - 1) > seconds:
-            failed.append(f"only {number - 1} of {rounds} rounds with {contestants[-1].engine}: the time was up")
-            say(failed[-1])
+            notes.append(f"only {number - 1} of {rounds} rounds with {contestants[-1].engine}: the time was up")
+            say(notes[-1])
             break
         for contestant in contestants:
-            if id(contestant) in out:
+            if contestant.fault:
                 continue
             try:
                 run = contestant.go()
-            except BenchError as error:
-                failed.append(f"{contestant.engine} at {contestant.sink}: {error}")
-                say(failed[-1])
-                out.add(id(contestant))
+            except _FAULTS as error:
+                contestant.fault = str(error) or repr(error)
+                say(f"  {contestant.name} is out: {contestant.fault}")
                 continue
             contestant.runs.append(run)
             label = " ".join(filter(None, (contestant.ledger, contestant.dkim)))
             say(f"  {number}/{rounds} {contestant.engine:<24} {label:<18} {contestant.sink:<10}{_figures(run)}")
-    return failed
+    return notes
 
 
 def _figures(run: Run) -> str:

@@ -49,16 +49,22 @@ QUICK = Plan(3, 120, 3_000, (5,), 150, 40, (4, 20), 1_500, (1_000, 10_000), 3, 2
 
 @dataclass
 class Results:
-    """Who competed, the figures that are no rows, and what could not be done."""
+    """Who competed, the figures that are no rows, what was not done, and which parts failed as a whole."""
 
     contestants: list[Contestant] = field(default_factory=list)
     figures: dict[str, dict[str, float]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
 
     @property
     def rows(self) -> list[Row]:
         """The rows, with ratios to the best smtp-source of this run."""
         return rows(self.contestants, MAIL)
+
+    @property
+    def failed(self) -> list[str]:
+        """What should have given figures and did not, or not to the end, a line each."""
+        return self.broken + [f"{one.name}: {one.fault}" for one in self.contestants if one.fault]
 
 
 @dataclass
@@ -134,7 +140,8 @@ def signed(bench: Bench) -> None:
             _engine(processes, bench.site(sink, database(server), dkim), count) for dkim in ("", "rsa", "ed25519")
         ]
         bench.compete(contestants, 0.4)
-        bench.results.contestants.remove(unsigned)  # it has its row from another part
+        if not unsigned.fault:
+            bench.results.contestants.remove(unsigned)  # it has its row from another part
     rates = {one.dkim or "none": round(one.rate, 1) for one in contestants if one.runs}
     bench.results.figures["dkim"] = {f"{name}: messages/s": rate for name, rate in rates.items()} | {
         "bare RSA-2048 signatures/s": round(growth.bare_signatures(WORKERS), 1)

@@ -78,8 +78,8 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
         ),
     ]
     pieces += importing.section()
-    if about["problems"]:
-        pieces += ["## Not done", "\n".join(f"- {problem}" for problem in about["problems"])]
+    if not_done := [*about["failed"], *about["problems"]]:
+        pieces += ["## Not done", "\n".join(f"- {line}" for line in not_done)]
     return "\n\n".join(pieces) + "\n"
 
 

@@ -43,6 +43,7 @@ def about(parts: Sequence[str], quick: bool, seconds: float, results: Results) -
         "versions": _versions(),
         "figures": results.figures,
         "problems": results.problems,
+        "failed": results.failed,
     }
 
 
@@ -58,14 +59,19 @@ def load() -> tuple[list[Row], dict[str, Any]]:
 
 
 def text(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
-    """Everything for the terminal."""
+    """All figures for the terminal."""
     pieces = [f"\n{about['date']}  {about['machine']}"]
     pieces += [table(COLUMNS, map(cells, rows))] if rows else []
     for name, figures in about["figures"].items():
         pieces.append(f"{name}: " + "  ".join(f"{key} → {value:,}" for key, value in figures.items()))
     pieces.append(table(TARGET_COLUMNS, map(target_cells, judge(rows, about["figures"]))))
-    pieces += [f"not done: {problem}" for problem in about["problems"]]
     return "\n\n".join(pieces)
+
+
+def troubles(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What stands above all figures, each line with the style it is printed in: what failed, and what was left out."""
+    failed = [(f"FAILED  {line}", "bold red") for line in about["failed"]]
+    return failed + [(f"left out  {line}", "yellow") for line in about["problems"]]
 
 
 COLUMNS = ("engine", "sink", "rtt", "ledger", "DKIM", "messages/s", "CPU µs", "ratio", "MB")

@@ -73,7 +73,10 @@ def nodemailer(tools: Tools, folder: Path, sink: Sink, count: int, connections: 
 
 def _told(command: list[str], count: int) -> Run:
     """What a sender tells of itself as JSON."""
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False)
+    try:
+        done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=_LONGEST_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"not done within {_LONGEST_SECONDS} s") from None
     if done.returncode:
         raise BenchError(done.stderr.strip()[-400:] or f"exit code {done.returncode}")
     told = json.loads(done.stdout)
@@ -101,7 +104,7 @@ class UsualWay:
         if not self._warm:
             self._warm = True
             self.run(6)
-        self._redis.delete(usual.DONE)
+        self._redis.delete(usual.DONE, usual.FAILED)
         pids = descendants(self._worker.pid)
         before, began = cpu_seconds(pids), time.monotonic()
         for number in range(count):
@@ -121,5 +124,8 @@ class UsualWay:
             return False
 
     def _done(self) -> int:
+        """How many mails were sent since the run began. Raises ``BenchError`` when one could not be."""
+        if isinstance(why := self._redis.get(usual.FAILED), bytes):
+            raise BenchError(f"a task failed: {why.decode()}")
         counted = self._redis.get(usual.DONE)
         return int(counted) if isinstance(counted, bytes) else 0

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 import premailer
-from celery import Celery
+from celery import Celery, signals
 from jinja2 import Environment
 from markupsafe import Markup
 from redis import Redis
@@ -26,7 +26,7 @@ from tests.support import samples
 
 BROKER = os.environ.get("BENCH_BROKER", "")
 PORT = int(os.environ.get("BENCH_PORT", "0"))
-DONE = "bench-done"
+DONE, FAILED = "bench-done", "bench-failed"
 
 app = Celery("usual", broker=f"redis+socket://{BROKER}")
 app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True)
@@ -63,25 +63,26 @@ def send(number: int) -> None:
     _counter().incr(DONE)
 
 
+@signals.task_failure.connect  # type: ignore[untyped-decorator]
+def _tell(exception: BaseException, **_: object) -> None:
+    """Whoever waits for the tasks is to know why one of them won't be done."""
+    _counter().set(FAILED, repr(exception))
+
+
 def context_of(content: IssueContent, token: str, name: str, address: str) -> dict[str, Any]:
     """What the project's templates ask for, with this reader's own values at once and without marks to cut at."""
-    edition, items = content.edition, content.items
+    items = content.items
     values = {"token": token, "name": name, "address": address, "rank": "1", "preheader": ""}
     sections = [
         {"index": index, "section": section, "layout": render.layout(section), "items": [items[i] for i in ids]}
         for index, (section, ids) in enumerate(
-            (section, ids[: section.count]) for section, ids in zip(edition.sections, content.candidates, strict=True)
+            (section, ids[: section.count])
+            for section, ids in zip(content.edition.sections, content.candidates, strict=True)
         )
     ]
-    return {
-        "edition": edition,
-        "cadence": content.cadence,
-        "issue_date": content.slot,
+    return render.shown(content, samples.BASE_URL, values.__getitem__, lambda *_: Markup("")) | {
         "sections": sections,
-        "slot": values.__getitem__,
-        "cut": lambda *_: Markup(""),
         "web_url": f"{samples.BASE_URL}/v/{token}",
         "unsubscribe_url": f"{samples.BASE_URL}/u/{token}",
         "preferences_url": f"{samples.BASE_URL}/p/{token}",
-        "signup_url": f"{samples.BASE_URL}/s/{edition.name}",
     }

@@ -143,8 +143,7 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
         return replace(item, url=Markup.escape(base_url) + "/l/" + token + f"/{item.story_id}")
 
     items = {story_id: linked(item) for story_id, item in content.items.items()}
-    return _shown(replace(content, items=items), base_url, slot, cut) | {
-        "page": None,
+    return shown(replace(content, items=items), base_url, slot, cut) | {
         "web_url": Markup.escape(base_url) + "/v/" + token,
         "unsubscribe_url": Markup.escape(base_url) + "/u/" + token,
         "preferences_url": Markup.escape(base_url) + "/p/" + token,
@@ -165,7 +164,7 @@ def public_page(content: IssueContent, environment: Environment, base_url: str, 
         rank = {"opening": 0, "story": rank + 1}.get(kind, rank)
         return _ENDS.get(kind, Markup())
 
-    context = _shown(content, base_url, slot, cut)
+    context = shown(content, base_url, slot, cut)
     links = dict.fromkeys(("unsubscribe_url", "preferences_url"), context["signup_url"])
     context |= {"page": page, "web_url": page.url, **links}
     whole, ending, rest = _rendered(environment, "html", context).partition(_ENDS["more"])
@@ -181,11 +180,13 @@ def _check_slot(name: str) -> None:
         raise InputError(f"a template uses the slot {name!r}", f"there are: {', '.join(SLOTS)}")
 
 
-def _shown(content: IssueContent, base_url: str, slot: Callable[[str], str], cut: Callable[..., str]) -> dict[str, Any]:
-    """What the templates see of an issue, whoever reads it."""
+def shown(content: IssueContent, base_url: str, slot: Callable[[str], str], cut: Callable[..., str]) -> dict[str, Any]:
+    """What the templates see of an issue, whoever reads it: all they ask for but the links that are a reader's own
+    (``web_url``, ``unsubscribe_url``, ``preferences_url``). ``slot`` gives a personal value, ``cut`` marks a block."""
     from digest.mail import intro  # here, as above: what it is made with
 
     return {
+        "page": None,
         "edition": content.edition,
         "cadence": content.cadence,
         "issue_date": content.slot,

@@ -68,9 +68,16 @@ def test_the_page_shows_rows_targets_and_what_was_not_done_and_the_picture_is_we
         "quick": True,
         "figures": {"compile: ms by articles": {"10": 40.0}},
         "problems": ["nodemailer: needs node and npm"],
+        "failed": ["usual Celery way at fast: a task failed"],
     }
     text = page.markdown([ROW, replace(ROW, engine="a|b")], about)
-    for line in ("| digest | fast |  | PostgreSQL |  | 900 | 100 | 0.9 | 50 |", "| a/b |", "quick run", "needs node"):
+    for line in (
+        "| digest | fast |  | PostgreSQL |  | 900 | 100 | 0.9 | 50 |",
+        "| a/b |",
+        "quick run",
+        "needs node",
+        "a task failed",
+    ):
         assert line in text
     drawn = ElementTree.fromstring(page.picture([ROW, replace(ROW, engine="smtp-source, 4 sessions", ledger="")]))
     assert "digest, PostgreSQL" in "".join(drawn.itertext())
