@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 25.0
 _STEADY_SECONDS = 30.0
 _LONGEST_WAIT = 30.0
+_LONGEST_WAIT_AFTER_A_KILL = 3.0  # it was well until somebody ended it: there is no fault in it to wait for
 _PR_SET_PDEATHSIG = 1
 
 
@@ -76,7 +77,7 @@ class Group:
         if child.process and child.process.poll() is not None:
             steady = now - child.started_at > _STEADY_SECONDS
             child.failures = 1 if steady else child.failures + 1
-            wait = min(2.0 ** (child.failures - 1), _LONGEST_WAIT)
+            wait = pause(child.failures, child.process.returncode)
             log.warning("%s: ended with %s; again in %.0f s", child.name, child.process.returncode, wait)
             child.process, child.start_after = None, now + wait
         if child.process is None and now >= child.start_after:
@@ -88,6 +89,13 @@ class Group:
     def _end(self) -> None:
         for leaned_on in (False, True):  # a worker that finishes its batch needs broker and mailbox until then
             _end_all([child for child in self._children if child.leaned_on is leaned_on])
+
+
+def pause(failures: int, status: int) -> float:
+    """Seconds to wait before a process is started again that has ended ``failures`` times in a row, last with
+    ``status`` (negative: the signal that ended it)."""
+    longest = _LONGEST_WAIT_AFTER_A_KILL if status < 0 else _LONGEST_WAIT
+    return min(2.0 ** (failures - 1), longest)
 
 
 def _is_cut_off(child: Child) -> bool:

@@ -23,7 +23,7 @@ _BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 class Connection:
     """Connects, secures, writes what its session has to say and feeds it what comes. ``heard_at`` is the last moment
-    anything moved, by the caller's clock."""
+    anything moved, by the caller's clock: a byte of ours left, or a whole reply came."""
 
     def __init__(self, settings: SmtpSettings, address: Address, now: float) -> None:
         self.session = Session(settings, settings.helo or _own_name())
@@ -108,11 +108,13 @@ class Connection:
             if self._shaking:
                 self._shake(now)
             data = self.socket.recv(_READ_SIZE)
-            self.heard_at = now
             if not data:
                 self.session.lost("the server closed the connection", by_server=True)
                 return
+            before = self.session.replies
             self.session.feed(data)
+            if self.session.replies > before:
+                self.heard_at = now
             if self.session.wants_tls:
                 self.flush(now)
                 self._begin_tls()

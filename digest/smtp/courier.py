@@ -26,6 +26,8 @@ _DOUBTFUL = 3  # connections of one run that ended with messages in doubt: likew
 _PATIENCE = 1.0  # seconds to wait for a limit when nothing else is to be done
 _CROWDED_SECONDS = 5.0  # until it is worth asking again for a connection when other workers have them all
 _GOODBYE_SECONDS = 2.0
+_OPENING = 2  # timeouts from connecting to being logged in
+_FINISHING = 5  # timeouts for what is under way on a connection that is old enough to be ended
 
 
 Answers = Sequence[tuple[int, Outcome]]
@@ -136,7 +138,13 @@ class _Route:
 class SmtpCourier:
     """A courier over ``routes``; each gets messages by its weight while it is any use, the others take over else."""
 
-    def __init__(self, routes: Sequence[SmtpSettings], gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        routes: Sequence[SmtpSettings],
+        gate: Gate | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self._routes = [_Route(settings) for settings in routes]
         self._gate = gate
         self._selector = selectors.DefaultSelector()
@@ -166,7 +174,7 @@ class SmtpCourier:
 
     def _carry(self, load: Load) -> Iterator[Answers]:
         while True:
-            now = time.monotonic()
+            now = self._clock()
             self._retire(now)
             if answers := self._collect(load):  # told before anything else leaves: no more is unsure than is in flight
                 yield answers
@@ -282,13 +290,35 @@ class SmtpCourier:
                 if session.drained():
                     session.quit()
                     self._touched.add(connection)
-            elif (not session.ready or session.waiting) and now - connection.heard_at > settings.timeout_seconds:
+            elif (not session.ready or session.waiting) and self._silent(connection, settings.timeout_seconds, now):
                 session.lost(f"no answer for {settings.timeout_seconds:g} s")
                 self._touched.add(connection)
+            if (most := self._overdue(connection, settings, now)) and not session.closed:
+                session.lost(f"not done after {most:g} s")
+                self._touched.add(connection)
+
+    def _silent(self, connection: Connection, seconds: float, now: float) -> bool:
+        """Whether the server has not answered for that long. If it was us who stood still, its answers have arrived and
+        are read first."""
+        if now - connection.heard_at <= seconds:
+            return False
+        self._advance(connection, now)
+        return now - connection.heard_at > seconds
+
+    def _overdue(self, connection: Connection, settings: SmtpSettings, now: float) -> float:
+        """The seconds that what the connection is doing may take in all, when they are over: a server that always says
+        or reads a little can't keep it for ever. 0.0: there is time."""
+        if connection.session.opening:
+            most = _OPENING * settings.timeout_seconds
+        elif connection.session.retiring:
+            most = settings.connection_seconds + _FINISHING * settings.timeout_seconds
+        else:
+            return 0.0
+        return most if now - connection.opened_at > most else 0.0
 
     def _flush(self) -> None:
         """Write what there is to say, and see what to wait for."""
-        now = time.monotonic()
+        now = self._clock()
         leaving = [index for connection in self._touched for index in connection.session.leaving]
         if leaving:
             self._on_wire(leaving)
@@ -303,15 +333,17 @@ class SmtpCourier:
     def _wait(self, seconds: float) -> None:
         """Let sockets move, for at most ``seconds``."""
         events = self._selector.select(seconds)
-        now = time.monotonic()
+        now = self._clock()
         for key, _ in events:
-            connection: Connection = key.data
-            before = connection.socket
-            connection.advance(now)
-            if connection.socket is not before:  # TLS has wrapped it
-                self._selector.unregister(before)
-                self._selector.register(connection.socket, self._interest[connection], connection)
-            self._touched.add(connection)
+            self._advance(key.data, now)
+
+    def _advance(self, connection: Connection, now: float) -> None:
+        before = connection.socket
+        connection.advance(now)
+        if connection.socket is not before:  # TLS has wrapped it
+            self._selector.unregister(before)
+            self._selector.register(connection.socket, self._interest[connection], connection)
+        self._touched.add(connection)
 
     def _drop_unfinished(self) -> None:
         """End connections that still have messages under way, whose caller has gone."""
@@ -322,13 +354,13 @@ class SmtpCourier:
 
     def close(self) -> None:
         """Say goodbye on all connections, and wait a little for the servers to."""
-        deadline = time.monotonic() + _GOODBYE_SECONDS
+        deadline = self._clock() + _GOODBYE_SECONDS
         for connection in self._of:
             connection.session.quit()
             self._touched.add(connection)
-        while any(c.session.waiting and not c.session.closed for c in self._of) and time.monotonic() < deadline:
+        while any(c.session.waiting and not c.session.closed for c in self._of) and self._clock() < deadline:
             self._flush()
-            self._wait(max(0.0, deadline - time.monotonic()))
+            self._wait(max(0.0, deadline - self._clock()))
         for connection in list(self._of):
             self._remove(connection)
 

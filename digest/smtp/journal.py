@@ -4,6 +4,9 @@ The ledger is written once for some hundreds of messages; the journal, a line be
 that has come, says which of them were really in flight when a worker was killed. It is written past any buffer
 of ours, so it survives ``kill -9`` (not a power cut: then the whole group is in doubt). A lock on the file, which ends
 with its process, tells the living from the dead.
+
+Room for all that a group may have to say is reserved on the disk before any of it is sent: on a full disk nothing
+leaves, and what servers answer can still be written down.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from digest.errors import UnavailableError
 from digest.outcomes import Outcome, Result, Stage
 
 _SUFFIX = ".journal"
+_ROOM = 600  # bytes a message: a line for being taken, two or three for leaving, one for the reply
+_TEXT_BYTES = 400  # of a reply, which is at most 300 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Journal:
 
     def __init__(self, folder: Path, issue_id: int, batch: int, owner: str) -> None:
         self._path = folder / f"{issue_id}-{batch}-{owner}{_SUFFIX}"
+        self._end = 0  # of what is written; behind it the reserved room is all NUL
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = _opened(self._path)
@@ -57,7 +63,10 @@ class Journal:
         self._write(f"lease {issue_id} {batch} {owner}\n")
 
     def took(self, ids: Collection[int]) -> None:
-        """These deliveries are about to be marked as being on the wire."""
+        """These deliveries are about to be marked as being on the wire. ``UnavailableError``: there is no room on the
+        disk for what will have to be said of them."""
+        if ids:
+            self._reserve(_ROOM * len(ids))
         self._write(f"took {' '.join(map(str, ids))}\n")
 
     def wire(self, ids: Iterable[int]) -> None:
@@ -83,11 +92,20 @@ class Journal:
         """All of it, or an error before anything is done that it says."""
         data = lines.encode()
         try:
-            written = os.write(self._file, data)
+            written = os.pwrite(self._file, data, self._end)
         except OSError as error:
             raise self._unwritable(error.strerror or str(error)) from error
         if written < len(data):
             raise self._unwritable("the disk is full")
+        self._end += written
+
+    def _reserve(self, size: int) -> None:
+        if not hasattr(os, "posix_fallocate"):  # macOS: there a full disk is noticed at the first line that has no room
+            return
+        try:
+            os.posix_fallocate(self._file, self._end, size)
+        except OSError as error:
+            raise self._unwritable(error.strerror or str(error)) from error
 
     def _unwritable(self, why: str) -> UnavailableError:
         return UnavailableError(f"the journal {self._path} can't be written ({why})", "make room for it")
@@ -96,7 +114,7 @@ class Journal:
 def _opened(path: Path) -> int:
     """A new file under our lock. Who looks for abandoned ones may have come between the two and taken it away."""
     while True:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file).st_nlink:
             return file
@@ -104,7 +122,7 @@ def _opened(path: Path) -> int:
 
 
 def _said(outcome: Outcome) -> str:
-    text = " ".join(outcome.text.split())
+    text = " ".join(outcome.text.split()).encode()[:_TEXT_BYTES].decode(errors="ignore")
     return f"{outcome.result.name} {outcome.stage.name} {outcome.code} {outcome.enhanced or '-'} {text}"
 
 
@@ -128,7 +146,7 @@ def abandoned(folder: Path) -> Iterator[tuple[Path, Record]]:
 def read(path: Path) -> Record:
     """What a journal says. A last line that was cut short says nothing: what it was to say was not done yet. Where it
     is damaged otherwise, all that is not known from before was on the wire."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+    lines = path.read_text(encoding="utf-8", errors="replace").rstrip("\0").split("\n")[:-1]
     issue_id, batch, owner = 0, 0, ""
     taken: set[int] = set()
     on_wire: set[int] = set()

@@ -77,6 +77,7 @@ class Session:
         self.wants_tls = False
         self.failure: Outcome | None = None  # why the session could not be opened
         self.carried = 0
+        self.replies = 0  # whole ones: half a line now and then is no answer
         self.retiring = False  # takes no more messages
         self._quitting = False
         self._closing = False  # the server has said 421
@@ -90,6 +91,7 @@ class Session:
         self._extensions: dict[str, str] = {}
         self._secure = settings.security == "tls"
         self._logins: Iterator[bytes] = iter(())
+        self._login_given_up = False  # "*" was said (RFC 4954 4)
         self._under_way = 0  # messages submitted and not finished
         self._bodies = 0  # of them, with the body queued
         self._unclear = False  # the server may be within a transaction
@@ -99,6 +101,11 @@ class Session:
     @property
     def idle(self) -> bool:
         return self._under_way == 0
+
+    @property
+    def opening(self) -> bool:
+        """Whether it is not ready for messages yet."""
+        return not self.ready and not self._quitting
 
     @property
     def waiting(self) -> bool:
@@ -181,6 +188,7 @@ class Session:
             self.lost(f"garbled reply: {wording.said(lines)}" if head else "garbled reply")
             return
         code = int(head[:3])
+        self.replies += 1
         command, message = self._awaited.popleft()
         if code == 421 and command is not Command.QUIT:
             self.retiring = self._closing = True
@@ -326,8 +334,12 @@ class Session:
     def _login(self, code: int) -> None:
         if code == 235:
             self.ready = True
+        elif self._login_given_up:
+            self._fail(Result.UNSENT, "the server does not stop asking for a login")
         else:
-            self._command(next(self._logins, b"*\r\n"), Command.AUTH, None)
+            answer = next(self._logins, None)
+            self._login_given_up = answer is None
+            self._command(answer or b"*\r\n", Command.AUTH, None)
 
     def _fail(self, result: Result, why: str) -> None:
         self.closed, self.failure = True, Outcome(result, why, stage=Stage.CONNECT)

@@ -23,6 +23,7 @@ from digest.queue import Queue, broker_socket
 from tests.conftest import KEY
 from tests.support.ports import free_port
 from workers.logs import InALine
+from workers.supervise import pause
 
 PATIENCE = 60.0
 
@@ -158,3 +159,8 @@ def _pool(group: int) -> int:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_what_ends_by_a_fault_is_started_ever_more_slowly_and_what_is_killed_soon() -> None:
+    assert [pause(failures, 1) for failures in (1, 2, 3, 10)] == [1.0, 2.0, 4.0, 30.0]
+    assert max(pause(failures, -9) for failures in range(1, 200)) <= 3.0

@@ -204,12 +204,16 @@ def _carry(run: _Run, group: Sequence[Mail]) -> Stop:
     Returns how far the worst failure reaches."""
     office, hand = run.office, _Hand(run, group)
     stop, settled_at = Stop.NOTHING, office.clock()
-    for answers in office.courier.send(hand, hand.on_wire):
-        hand.heard(answers)
-        if abs(office.clock() - settled_at) > _SETTLE_EVERY:  # abs: clocks jump, back too
-            stop = _worse(stop, _settle(run, hand.results()))
-            run.ours()  # the courier may have all of the group by now, and a slow server
-            settled_at = office.clock()
+    try:
+        for answers in office.courier.send(hand, hand.on_wire):
+            hand.heard(answers)
+            if abs(office.clock() - settled_at) > _SETTLE_EVERY:  # abs: clocks jump, back too
+                stop = _worse(stop, _settle(run, hand.results()))
+                run.ours()  # the courier may have all of the group by now, and a slow server
+                settled_at = office.clock()
+    except UnavailableError:  # the journal: what servers have said until then is known all the same
+        _settle(run, hand.results())
+        raise
     return _worse(stop, _settle(run, [*hand.results(), *hand.unasked()]))
 
 
@@ -265,8 +269,8 @@ class _Hand:
 
     def heard(self, answers: Answers) -> None:
         results = [(self._handed[index], outcome) for index, outcome in answers]
-        self._run.journal.heard((mail.turn.subscription_id, outcome) for mail, outcome in results)
         self._results += results
+        self._run.journal.heard((mail.turn.subscription_id, outcome) for mail, outcome in results)
 
     def results(self) -> list[tuple[Mail, Outcome]]:
         """What has come since the last call."""

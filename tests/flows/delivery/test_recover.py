@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from digest.flows.delivery import deliver, recover
 from digest.flows.issues import operate, publish, selection
 from digest.outcomes import Envelope, Outcome
 from digest.smtp.courier import Answers, OnWire
+from digest.smtp.journal import Journal
 from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store.content import schedules
 from digest.store.ledger import batches, deliveries
@@ -94,6 +96,34 @@ def test_its_journal_narrows_the_doubt_to_what_was_in_flight(world: World) -> No
     world.deliver(courier)
     assert courier.recipients == line[5:]
     assert world.subscription(line[0]).covered_until == issue.covers_until
+
+
+@pytest.mark.parametrize("method", ["wire", "heard"])
+def test_where_the_journal_can_not_be_written_what_was_read_is_settled(
+    world: World, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    world.articles(draft(1))
+    world.readers(*READERS)
+    rules = world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})
+    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    issue = world.publish()
+    line, calls, write = in_line(world), count(1), getattr(Journal, method)
+
+    def full_at_the_fourth(journal: Journal, said: Any) -> None:
+        if next(calls) == 4:
+            raise UnavailableError("the disk is full", "make room")
+        write(journal, said)
+
+    monkeypatch.setattr(Journal, method, full_at_the_fourth)
+    courier = ToldCourier()
+    with pytest.raises(UnavailableError):
+        world.deliver(courier)
+    known = 4 if method == "heard" else 3
+    assert world.counts(issue) == {"accepted": known, "sending": 7 - known}
+    assert world.app.replay_journals() == 1
+    assert world.counts(issue) == {"accepted": known, "deferred": 7 - known}, "nothing is in doubt"
+    world.deliver(courier)
+    assert sorted(courier.recipients) == sorted(line)
 
 
 def test_a_journal_that_can_not_be_settled_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
