@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import make_url
 
 from digest.codec import codec
-from digest.configuration import load
+from digest.configuration import keep_private, load
 from digest.errors import InputError, StateError
 from digest.outcomes import Envelope
 from digest.readers.fields import FieldType
@@ -59,7 +59,9 @@ class App:
 
     @classmethod
     def from_file(cls, path: Path) -> App:
-        return cls(load(path))
+        settings = load(path)
+        keep_private(settings.state_dir)
+        return cls(settings)
 
     def now(self) -> datetime:
         """The time that all processes on this database agree on."""

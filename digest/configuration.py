@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from digest.errors import ConfigError, NotFoundError
+from digest.errors import ConfigError, NotFoundError, UnavailableError
 from digest.settings import Settings, SmtpSettings
 
 _ENVIRONMENT = "the environment"
@@ -46,6 +46,22 @@ def load(path: Path) -> Settings:
         fault = f"{variable or 'templates_dir'}: there is no folder {settings.templates_dir}"
         raise ConfigError(_ENVIRONMENT if variable else str(path), [fault], "make it, or leave it out")
     return settings
+
+
+def keep_private(state_dir: Path) -> None:
+    """Make ``state_dir``, where readers' addresses lie in the database, in mails and in journals, and close it to
+    strangers of this machine. A group that was let in stays."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = state_dir.stat().st_mode & 0o777
+        if mode & 0o007:
+            state_dir.chmod(mode & ~0o007)
+    except PermissionError:  # somebody else's: it is theirs to close, and what we write there is private all the same
+        return
+    except OSError as error:
+        raise UnavailableError(
+            f"the folder {state_dir} can't be made ({error.strerror})", "make it, or set another state_dir"
+        ) from None
 
 
 def _variable(place: Sequence[int | str]) -> str:

@@ -22,6 +22,7 @@ _INTERRUPTED = 130
 
 def main(arguments: list[str]) -> int:
     name, config = arguments
+    os.umask(0o077)  # database, mails and journals hold readers' addresses
     logging.basicConfig(
         level=os.environ.get("DIGEST_LOG", "INFO"), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
     )

@@ -7,6 +7,7 @@ help otherwise. Names and summaries stand here for that reason.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from importlib import import_module
 from inspect import cleandoc
@@ -144,6 +145,7 @@ for _name, (_, _summary) in COMMANDS.items():
 
 def main() -> None:
     """The console script."""
+    os.umask(0o077)  # exports, previews and the database hold readers' addresses
     gc.disable()  # until the command is imported: nothing of that is garbage
     if _STAYING.isdisjoint(sys.argv):
         gc.set_threshold(_OBJECTS)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from digest.cli.common import Door, get_app, say
-from digest.configuration import load
+from digest.configuration import keep_private, load
 from digest.errors import ConfigError, InputError, StateError
 from digest.settings import Settings
 from digest.store.database import Database
@@ -93,7 +93,7 @@ def init(
         settings = _write(path, answers)
         if sample:
             _write_samples(path.parent)
-        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        keep_private(settings.state_dir)
         _migrate(settings)
     except OSError as error:
         raise InputError(f"can't write {error.filename}: {error.strerror}", "choose another folder") from None

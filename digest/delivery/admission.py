@@ -17,7 +17,7 @@ ADDRESS = "sign-ups of one address"
 DOMAIN = "sign-ups to one domain"
 WHOLE = "sign-ups"
 SHARED = (DOMAIN, WHOLE)
-_MINUTE, _HOUR = 60, 3600
+_MINUTE, _HOUR, _WEEK = 60, 3600, 7 * 86_400
 
 
 def visitor(ip: str) -> str:
@@ -30,13 +30,17 @@ def network(ip: str) -> str:
     return _within(ip, 24, 48)
 
 
-def concerned(settings: SignUpSettings, ip: str, address_key: bytes) -> tuple[Limit, ...]:
-    """The limits of who asks and for whom."""
+def concerned(settings: SignUpSettings, ip: str, mailbox_key: bytes, tagged: bool = False) -> tuple[Limit, ...]:
+    """The limits of who asks and for whom. ``tagged``: the address is one of many that lead to this mailbox. The mails
+    of a week are counted with the address; those to all the other addresses of a mailbox are counted here."""
     found = [
         _per_hour("sign-ups from one visitor", f"sign-up:visitor:{visitor(ip)}", settings.visitor_per_hour),
         _per_hour("sign-ups from one network", f"sign-up:network:{network(ip)}", settings.network_per_hour),
-        _per_hour(ADDRESS, f"sign-up:address:{address_key.hex()}", settings.address_per_hour),
+        _per_hour(ADDRESS, f"sign-up:address:{mailbox_key.hex()}", settings.address_per_hour),
     ]
+    if tagged:
+        week, name = settings.mails_per_week, f"sign-up:mailbox:{mailbox_key.hex()}"
+        found.append(Limit(ADDRESS, name, float(week), week / _WEEK, 1))
     return tuple(limit for limit in found if limit)
 
 

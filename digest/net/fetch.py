@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import SocketKind, gaierror, getaddrinfo
 
 import httpcore
@@ -32,6 +32,14 @@ _ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, app
 _GLOBAL_V6 = IPv6Network("2000::/3")  # the only block IANA hands out; leaves out NAT64 and all special ranges
 _TUNNELS = (IPv6Network("2001::/32"), IPv6Network("2002::/16"))  # Teredo and 6to4: IPv4 in disguise
 _DOCUMENTATION = IPv6Network("3fff::/20")
+# What Python takes for public, and is not: protocol assignments (RFC 6890), 6to4 relays (RFC 7526), where Azure and
+# others serve a machine's own data. Those at 169.254.169.254, 100.100.100.200 and fd00:ec2::254 are in private ranges.
+_NOT_PUBLIC = tuple(
+    map(
+        IPv4Network,
+        ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24"),
+    )
+)
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -155,7 +163,7 @@ def is_public(address: str) -> bool:
     if isinstance(ip, IPv6Address):
         odd = ip in _DOCUMENTATION or any(ip in tunnel for tunnel in _TUNNELS)
         return ip in _GLOBAL_V6 and ip.is_global and not odd
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)
 
 
 class _Guarded(httpcore.NetworkBackend):

@@ -18,6 +18,7 @@ _ANY = re.compile(r"(?<![^\s<>()\[\]\"',;:])[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"'
 _WORD = re.compile(r"(?<![^\s@<>()\[\]\",;:|])[^\s@<>()\[\]\",;:|]+@[^\s@<>()\[\]\"',;:|]+")
 _BEFORE = re.compile(r"^|['=/*`]")  # what may stand before an address, and in one
 _UNKEPT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # PostgreSQL takes no NUL, UTF-8 no surrogate
+_GMAIL = frozenset({"gmail.com", "googlemail.com"})  # where dots in the local part count for nothing
 _MOST_LOCAL, _MOST = 64, 254  # characters (RFC 5321 4.5.3.1)
 
 
@@ -43,6 +44,17 @@ def key(address: str) -> bytes:
     """What a normalised address is compared and remembered by, 16 bytes: case does not count, in the local part
     neither, since no provider of note tells ``Ann@`` from ``ann@`` and a reader types both."""
     return blake2b(normalize("NFC", address.casefold()).encode(), digest_size=KEY_BYTES).digest()
+
+
+def mailbox(address: str) -> str:
+    """Where mail to a normalised address ends up, for limits only: the address in lower case without its ``+tag``, at
+    Gmail without dots too. One person can write their address in endless ways; many providers know no tags, so this
+    never says whether two readers are one."""
+    local, _, domain = address.casefold().rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in _GMAIL:
+        local, domain = local.replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}"
 
 
 def spellings(address: str) -> frozenset[str]:

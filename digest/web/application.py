@@ -30,7 +30,8 @@ def create_app(app: App) -> FastAPI:
     """Every page and the health check. Endpoints are plain functions: they run in the thread pool, so a slow database
     holds up nobody else."""
     pages = Pages(app.template_folders)
-    web = FastAPI(title="digest", docs_url=None, redoc_url=None, openapi_url=None)
+    # No redirect to the address with or without a slash: it would be made from the Host header, which anybody writes.
+    web = FastAPI(title="digest", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     https = app.settings.base_url.startswith("https://")
     web.add_middleware(Guard, https=https, framers=app.settings.web.embed_origins)
     web.include_router(reader_routes(app, pages))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 64 * 1024
+BODY_SECONDS = 20.0  # for a form: a slow phone needs three, and who drips holds a connection no longer
 _NOTHING_ELSE = (
     "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -42,25 +46,34 @@ def protect(headers: MutableHeaders, https: bool) -> None:
 
 
 class Guard:
-    """ASGI middleware: adds the headers and ends a request whose body passes ``BODY_LIMIT`` with 413. Pages of
-    ``framers`` may put the sign-up form, and what it answers, into a frame; nobody may frame anything else."""
+    """ASGI middleware: adds the headers; ends a request whose body passes ``BODY_LIMIT`` with 413, and one whose body
+    has not come after ``body_seconds`` with 408. Pages of ``framers`` may put the sign-up form, and what it answers, into a
+    frame; nobody may frame anything else."""
 
-    def __init__(self, app: ASGIApp, https: bool, framers: Sequence[str] = ()) -> None:
-        self._app, self._https = app, https
+    def __init__(
+        self, app: ASGIApp, https: bool, framers: Sequence[str] = (), body_seconds: float = BODY_SECONDS
+    ) -> None:
+        self._app, self._https, self._body_seconds = app, https, body_seconds
         self._framers = f"frame-ancestors {' '.join(framers)}" if framers else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        size = 0
+        loop = asyncio.get_running_loop()
+        size, until, whole = 0, loop.time() + self._body_seconds, False
 
         async def measured() -> Message:
-            nonlocal size
-            message = await receive()
+            nonlocal size, whole
+            try:
+                async with asyncio.timeout_at(None if whole else until):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408) from None
             size += len(message.get("body", b""))
             if size > BODY_LIMIT:
                 raise HTTPException(413)
+            whole = not message.get("more_body", False)
             return message
 
         async def protected(message: Message) -> None:
@@ -73,4 +86,5 @@ class Guard:
                     del headers["X-Frame-Options"]  # it knows no list of origins
             await send(message)
 
-        await self._app(scope, measured, protected)
+        with suppress(ClientDisconnect):  # in the middle of the form: there is nobody to tell, and nothing was done
+            await self._app(scope, measured, protected)

@@ -14,7 +14,8 @@ from digest.readers import addresses
 def refused(app: App, address: str, ip: str) -> Refused | None:
     """Whether a mail for a normalised ``address``, asked for by a visitor at ``ip``, is one too many."""
     turnstile, settings, domain = app.turnstile, app.settings.sign_up, address.rpartition("@")[2]
-    own = admission.concerned(settings, ip, addresses.key(address))
+    mailbox = addresses.mailbox(address)
+    own = admission.concerned(settings, ip, addresses.key(mailbox), tagged=mailbox != address.casefold())
     found = turnstile.admit([*own, *admission.common(settings, domain)])
     if found and found.limit.name in admission.SHARED and (kept := admission.newcomers(settings, ip, domain)):
         return turnstile.admit([*own, *kept])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from digest.app import App
 from digest.cli import init
 from digest.configuration import load
 from digest.settings import Settings
@@ -115,3 +116,11 @@ def _told(given: dict[str, Any], holds: BaseModel) -> list[str]:
         elif default and name != "secret_keys" and value != (str(default) if isinstance(default, Path) else default):
             wrong.append(f"{name} is {default}, not {value}")
     return wrong
+
+
+def test_what_holds_addresses_is_closed_to_strangers_of_the_machine(ready: Path) -> None:
+    state = load(ready / "digest.toml").state_dir
+    assert state.stat().st_mode & 0o077 == 0
+    state.chmod(0o755)  # as versions before left it
+    App.from_file(ready / "digest.toml")
+    assert state.stat().st_mode & 0o777 == 0o750, "a group that was let in stays"

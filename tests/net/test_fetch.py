@@ -121,6 +121,25 @@ def test_what_a_server_may_do_wrong_is_said_in_a_line(web: WebServer, page: Page
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "192.0.0.8",  # protocol assignments
+        "192.0.0.192",  # where one cloud serves a machine's own data
+        "192.88.99.1",  # 6to4 relay
+        "168.63.129.16",  # Azure's own
+        "169.254.169.254",
+        "100.100.100.200",
+        "fd00:ec2::254",
+        "::ffff:168.63.129.16",
+        "64:ff9b::a83f:8110",
+    ],
+)
+def test_what_clouds_and_networks_keep_for_themselves_is_not_public(address: str) -> None:
+    assert not is_public(address)
+    assert is_public("168.63.129.17") and is_public("192.0.1.1")
+
+
+@pytest.mark.parametrize(
     "url", ["ftp://x.example/", "file:///etc/passwd", "http://", "//x", "http://[::1/", "http://a:b@x/"]
 )
 def test_addresses_that_are_none_are_refused(url: str) -> None:

@@ -109,3 +109,18 @@ def test_what_only_looks_like_an_address_is_not_taken_for_it(text: str) -> None:
 
 def test_what_is_kept_of_strangers_words_can_be_kept() -> None:
     assert addresses.hidden("no \0 user \ud800 here") == "no \ufffd user \ufffd here"
+
+
+@pytest.mark.parametrize(
+    ("address", "mailbox"),
+    [
+        ("Ann.Lee+news@example.org", "ann.lee@example.org"),
+        ("a.n.n+1+2@gmail.com", "ann@gmail.com"),
+        ("Ann@googlemail.com", "ann@gmail.com"),
+        ("+tag@example.org", "+tag@example.org"),
+        ("...@gmail.com", "...@gmail.com"),
+        ("ann@example.org", "ann@example.org"),
+    ],
+)
+def test_limits_count_the_mailbox_behind_an_address(address: str, mailbox: str) -> None:
+    assert addresses.mailbox(address) == mailbox

@@ -6,6 +6,7 @@ import httpx
 
 from digest.settings import WebSettings
 from tests.conftest import on_sqlite
+from tests.support.morning import form_mark
 from tests.support.served import served
 from tests.support.world import World, draft
 from tests.web.test_archive import told, world
@@ -30,3 +31,16 @@ def test_searching_has_limits_and_reading_has_none(world: World) -> None:
         codes = [ask("/a/tide?q=event1", f"198.51.100.{n}").status_code for n in range(4)]
         assert codes == [200, 200, 200, 429], "over all"
         assert [ask(path).status_code for path in ("/a/tide", "/a/tide?q=%20", "/a/tide/feed.atom")] == [200] * 3
+
+
+@on_sqlite
+def test_a_mailbox_is_not_flooded_by_other_spellings_of_its_address(world: World) -> None:
+    with served(world.app, "127.0.0.1") as site:
+        asked = [
+            site.post(
+                "/s/tide",
+                data={"address": f"a.n.n+{number}@gmail.com", "cadence": "daily", "mark": form_mark(world.app)},
+            ).status_code
+            for number in range(6)
+        ]
+    assert asked.count(200) <= world.app.settings.sign_up.mails_per_week and asked[-1] == 429
