@@ -47,8 +47,8 @@ def protect(headers: MutableHeaders, https: bool) -> None:
 
 class Guard:
     """ASGI middleware: adds the headers; ends a request whose body passes ``BODY_LIMIT`` with 413, and one whose body
-    has not come after ``body_seconds`` with 408. Pages of ``framers`` may put the sign-up form, and what it answers, into a
-    frame; nobody may frame anything else."""
+    has not come after ``body_seconds`` with 408. Pages of ``framers`` may put the sign-up form, and what it answers,
+    into a frame; nobody may frame anything else."""
 
     def __init__(
         self, app: ASGIApp, https: bool, framers: Sequence[str] = (), body_seconds: float = BODY_SECONDS
