@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from sqlalchemy import func, select
 
-from digest.settings import WebSettings
+from digest.settings import SignUpSettings, WebSettings
 from digest.store import schema
 from tests.conftest import on_sqlite
 from tests.support.morning import form_mark
@@ -36,11 +37,14 @@ def test_searching_has_limits_and_reading_has_none(world: World) -> None:
 
 
 @on_sqlite
-def test_a_mailbox_is_not_flooded_by_other_spellings_of_its_address(world: World) -> None:
+@pytest.mark.parametrize(("per_hour", "most"), [(5, 2), (0, 3)], ids=["in an hour", "in a week"])
+def test_a_mailbox_is_not_flooded_by_other_spellings_of_its_address(world: World, per_hour: int, most: int) -> None:
+    rules = SignUpSettings(address_per_hour=per_hour, mails_per_week=3)
+    world.app.settings = world.app.settings.model_copy(update={"sign_up": rules})
     with served(world.app, "127.0.0.1") as site:
         for number in range(6):
             form = {"address": f"a.n.n+{number}@gmail.com", "cadence": "daily", "mark": form_mark(world.app)}
             assert site.post("/s/tide", data=form).status_code == 200, "all get the same answer"
     with world.app.database.read() as connection:
         kept = connection.scalar(select(func.count()).select_from(schema.sign_up_requests))
-    assert kept == world.app.settings.sign_up.mails_per_week
+    assert kept == most
