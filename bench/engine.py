@@ -136,6 +136,11 @@ class Site:
 
     def down(self) -> None:
         end(self._up)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what this process holds of it."""
+        self.app.queue.close()
         self.app.database.dispose()
 
     def workers(self) -> list[int]:

@@ -47,8 +47,8 @@ def _issue(count: int) -> IssueContent:
 
 
 def variants(counts: Sequence[int], readers: int, runs: int) -> dict[int, float]:
-    """Microseconds to choose for one reader and write his mail, if so many kinds of readers come mixed. Every kind gets
-    a mail of much the same length: six to nine sections of fifteen."""
+    """Microseconds to choose for one reader and write their mail, if so many kinds of readers come mixed. Every kind
+    gets a mail of much the same length: six to nine sections of fifteen."""
     app, now = mail.app(), datetime.now(UTC)
     compiled = app.compiled(_sectioned())
     keys = [section.key for section in compiled.content.edition.sections if section.optional]
@@ -81,7 +81,7 @@ def _with(edition: Edition, sections: Sequence[Section]) -> Edition:
     return replace(edition, sections=tuple(sections))
 
 
-def bare_signatures(workers: int, seconds: float = 2.0) -> float:
+def bare_signatures(workers: int, seconds: float) -> float:
     """RSA-2048 signatures a second that ``workers`` processes make which do nothing else."""
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         return sum(pool.map(_sign_for, [seconds] * workers))

@@ -74,24 +74,30 @@ def main() -> int:
         return 0
     load = os.getloadavg()[0]
     with TemporaryDirectory(prefix="bench-import-") as folder, postgres() as server:
-        file = Path(folder) / "readers.csv"
-        with file.open("w", encoding="utf-8", newline="") as out:
-            csv.writer(out).writerows(lines(chosen.rows))
-        urls = {"PostgreSQL": psycopg_url(database(server)), "SQLite": f"sqlite:///{folder}/digest.db"}
-        found = {
-            "PostgreSQL": {"ceiling: COPY into a bare table": copied(database(server), file, chosen.rows)},
-            "SQLite": {"ceiling: executemany into a bare table": inserted(Path(folder) / "bare.db", file, chosen.rows)},
-        }
-        for name, url in urls.items():
-            prepare(url)
-            for run in ("all new", "all known"):
-                found[name][run] = in_a_process(url, file)
-                print(name, run, found[name][run], flush=True)
+        found = measured(Path(folder), server, chosen.rows)
     print(json.dumps(found, indent=1))
     if chosen.write:
         about = {"rows": chosen.rows, "load": load, "processors": os.cpu_count()}
         RESULT.write_text(json.dumps({**about, "found": found}, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def measured(folder: Path, server: str, rows: int) -> dict[str, dict[str, dict[str, float]]]:
+    """The figures of each run by database: the ceiling, all readers new, all known."""
+    file = folder / "readers.csv"
+    with file.open("w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows(lines(rows))
+    urls = {"PostgreSQL": psycopg_url(database(server)), "SQLite": f"sqlite:///{folder}/digest.db"}
+    found = {
+        "PostgreSQL": {"ceiling: COPY into a bare table": copied(database(server), file, rows)},
+        "SQLite": {"ceiling: executemany into a bare table": inserted(folder / "bare.db", file, rows)},
+    }
+    for name, url in urls.items():
+        prepare(url)
+        for run in ("all new", "all known"):
+            found[name][run] = in_a_process(url, file)
+            print(name, run, found[name][run], flush=True)
+    return found
 
 
 def section() -> list[str]:

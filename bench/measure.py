@@ -28,7 +28,8 @@ RTT_MS = 20
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much is done. ``count`` messages for the quick senders, fewer for the slow ones, in ``rounds`` rounds,
-    fewer where a contest would take more than ``seconds``."""
+    fewer where a contest would take more than ``seconds``. ``signatures`` are kinds of DKIM keys, the first of them
+    none; bare ones are made for ``signing`` seconds."""
 
     rounds: int
     seconds: float
@@ -41,6 +42,11 @@ class Plan:
     subscribers: tuple[int, ...]
     growth_runs: int
     readers: int
+    ledgers: tuple[str, ...] = ("PostgreSQL", "SQLite")
+    signatures: tuple[str, ...] = ("", "rsa", "ed25519")
+    signing: float = 2.0
+    articles: tuple[int, ...] = (10, 20, 40, 80, 100, 160)
+    variants: tuple[int, ...] = (1, 10, 100, 1_000, 20_000)
 
 
 FULL = Plan(5, 3_600, 20_000, (5, 20), 2_000, 200, (1, 4, 8, 20), 6_000, (1_000, 10_000, 100_000, 1_000_000), 7, 20_000)
@@ -83,8 +89,20 @@ class Bench:
         self.results.problems += take_turns(contestants, self.plan.rounds, seconds, self.say)
         self.results.contestants += contestants
 
-    def site(self, sink: Sink, database_url: str, dkim: str = "", smtp: str = "") -> Site:
-        return Site(self.folder / f"site-{secrets.token_hex(4)}", sink, database_url, dkim, smtp)
+    @contextmanager
+    def sites(self) -> Iterator[Callable[..., Site]]:
+        """Makes sites, each in a folder of its own, and closes them in the end."""
+        made: list[Site] = []
+
+        def site(sink: Sink, database_url: str, dkim: str = "") -> Site:
+            made.append(Site(self.folder / f"site-{secrets.token_hex(4)}", sink, database_url, dkim))
+            return made[-1]
+
+        try:
+            yield site
+        finally:
+            for each in made:
+                each.close()
 
 
 # -------------------------------------------------------------------------------------------- the parts
@@ -92,7 +110,7 @@ class Bench:
 
 def speed(bench: Bench) -> None:
     """Everybody, at both sinks, without a wire and without signatures."""
-    with postgres() as server, Processes() as processes:
+    with postgres() as server, Processes() as processes, bench.sites() as site:
         fast = fast_sink(processes, bench.tools, bench.folder)
         sinks = [smtp_sink(processes, bench.tools, bench.folder), fast] if bench.tools.smtp_sink else [fast]
         contestants: list[Contestant] = []
@@ -101,8 +119,9 @@ def speed(bench: Bench) -> None:
             contestants += _source(bench, sink, bench.plan.sessions, ready)
             alone = partial(courier_alone, bench.folder, sink, ready)
             contestants.append(Contestant("courier alone", sink.name, alone))
-            for url in (database(server), "sqlite:///var/digest.db"):
-                contestants.append(_engine(processes, bench.site(sink, url), bench.plan.count))
+            for ledger in bench.plan.ledgers:
+                url = database(server) if ledger == "PostgreSQL" else "sqlite:///var/digest.db"
+                contestants.append(_engine(processes, site(sink, url), bench.plan.count))
             contestants.append(Contestant("usual Celery way", sink.name, _usual(bench, processes, sink)))
             if bench.tools.nodemailer:
                 for connections in bench.plan.pools:
@@ -121,7 +140,7 @@ def wire(bench: Bench) -> None:
             far = behind_wire(processes, bench.tools, bench.folder, near, RTT_MS)
             offered = "CHUNKING" if chunking else "no CHUNKING"
             if not chunking:
-                contestants += _source(bench, far, (1,), max(20, bench.plan.far // 100))
+                contestants += _source(bench, far, (1,), max(1, bench.plan.far // 100))
                 contestants += _source(bench, far, (100,), bench.plan.far)
             for connections, count in ((1, bench.plan.far // (4 if chunking else 20)), (100, bench.plan.far * 2)):
                 smtp = f"connections = {connections}"
@@ -133,26 +152,25 @@ def wire(bench: Bench) -> None:
 
 def signed(bench: Bench) -> None:
     """With DKIM, at the fast sink, with the ledger on PostgreSQL; and what the processor could sign at most."""
-    with postgres() as server, Processes() as processes:
+    with postgres() as server, Processes() as processes, bench.sites() as site:
         sink = fast_sink(processes, bench.tools, bench.folder)
-        count = max(1_500, bench.plan.count // 2)
-        unsigned, *_ = contestants = [
-            _engine(processes, bench.site(sink, database(server), dkim), count) for dkim in ("", "rsa", "ed25519")
-        ]
+        count = bench.plan.count // 2
+        contestants = [_engine(processes, site(sink, database(server), dkim), count) for dkim in bench.plan.signatures]
         bench.compete(contestants, 0.4)
-        if not unsigned.fault:
-            bench.results.contestants.remove(unsigned)  # it has its row from another part
+        for one in contestants:
+            if not one.dkim and not one.fault:
+                bench.results.contestants.remove(one)  # it has its row from another part
     rates = {one.dkim or "none": round(one.rate, 1) for one in contestants if one.runs}
     bench.results.figures["dkim"] = {f"{name}: messages/s": rate for name, rate in rates.items()} | {
-        "bare RSA-2048 signatures/s": round(growth.bare_signatures(WORKERS), 1)
+        "bare RSA-2048 signatures/s": round(growth.bare_signatures(WORKERS, bench.plan.signing), 1)
     }
 
 
 def grow(bench: Bench) -> None:
     """Articles and variants, in this process."""
     runs = bench.plan.growth_runs
-    articles = growth.articles((10, 20, 40, 80, 100, 160), runs)
-    variants = growth.variants((1, 10, 100, 1_000, 20_000), bench.plan.readers, runs)
+    articles = growth.articles(bench.plan.articles, runs)
+    variants = growth.variants(bench.plan.variants, bench.plan.readers, runs)
     bench.results.figures["compile: ms by articles"] = {f"{n:,}": round(ms, 2) for n, ms in articles.items()}
     bench.results.figures["write: µs by variants"] = {f"{n:,}": round(us, 2) for n, us in variants.items()}
 
@@ -163,12 +181,11 @@ def subscribers(bench: Bench) -> None:
     table: dict[str, dict[str, float]] = {}
     with postgres() as server:
         for count in bench.plan.subscribers:
-            with Processes() as processes:
+            with Processes() as processes, bench.sites() as site:
                 sink = fast_sink(processes, bench.tools, bench.folder)
-                site = bench.site(sink, database(server))
-                site.up(processes)
-                sent = site.send(count)
-                site.down()
+                fresh = site(sink, database(server))
+                fresh.up(processes)
+                sent = fresh.send(count)
             table[f"{count:,}"] = {
                 "seconds to the first batch": round(sent.publish_seconds, 2),
                 "messages/s": round(count / sent.seconds, 1),
@@ -180,9 +197,9 @@ def subscribers(bench: Bench) -> None:
         bench.results.figures[f"subscribers: {name}"] = {count: line[name] for count, line in table.items()}
 
 
-def cost(_bench: Bench) -> None:
+def cost(bench: Bench) -> None:
     """What an issue costs once, and what each reader's mail costs then."""
-    compile.main()
+    compile.main(bench.plan.growth_runs, min(bench.plan.readers, 2_000))
 
 
 PARTS: dict[str, Callable[[Bench], None]] = {

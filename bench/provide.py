@@ -28,15 +28,15 @@ class Tools:
     missing: tuple[str, ...]
 
 
-def provide() -> Tools:
-    """Fetch and build what is not there yet."""
+def provide(fetch: bool = True) -> Tools:
+    """Build what is not there yet, and ``fetch`` what others have built."""
     BUILD.mkdir(parents=True, exist_ok=True)
     missing: list[str] = []
-    postfix, environment = unpacked_postfix(missing)
+    postfix, environment = unpacked_postfix(missing, fetch)
     return Tools(
         smtp_source=(str(postfix / "usr/sbin/smtp-source"),) if postfix else (),
         smtp_sink=(str(postfix / "usr/sbin/smtp-sink"),) if postfix else (),
-        nodemailer=_nodemailer(missing),
+        nodemailer=_nodemailer(missing, fetch),
         sink=built("sink", missing),
         delay=built("delay", missing),
         environment=environment,
@@ -44,13 +44,13 @@ def provide() -> Tools:
     )
 
 
-def unpacked_postfix(missing: list[str]) -> tuple[Path | None, dict[str, str]]:
+def unpacked_postfix(missing: list[str], fetch: bool = True) -> tuple[Path | None, dict[str, str]]:
     """Debian's postfix unpacked, not installed: where it lies and the environment its programs need. Where it can't be
-    had, ``missing`` says why."""
+    had, ``missing`` says why; without ``fetch`` it can be had only if it is there."""
     BUILD.mkdir(parents=True, exist_ok=True)
     root = BUILD / "postfix"
     environment = os.environ | {"LD_LIBRARY_PATH": str(root / "usr/lib/postfix")}
-    if not (root / "usr/sbin/smtp-sink").exists():
+    if fetch and not (root / "usr/sbin/smtp-sink").exists():
         if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
             missing.append("smtp-source and smtp-sink: no apt-get and dpkg-deb here")
             return None, environment
@@ -72,9 +72,9 @@ def unpacked_postfix(missing: list[str]) -> tuple[Path | None, dict[str, str]]:
     return root, environment
 
 
-def _nodemailer(missing: list[str]) -> tuple[str, ...]:
+def _nodemailer(missing: list[str], fetch: bool) -> tuple[str, ...]:
     package = BUILD / "node_modules" / "nodemailer"
-    if not package.is_dir() and shutil.which("npm"):
+    if fetch and not package.is_dir() and shutil.which("npm"):
         _run(["npm", "install", "--no-save", "--silent", "--prefix", str(BUILD), "nodemailer"], BUILD)
     if not package.is_dir() or not shutil.which("node"):
         missing.append("nodemailer: needs node and npm")
