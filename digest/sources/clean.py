@@ -12,6 +12,7 @@ import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
+import idna
 import nh3
 
 URL_LENGTH = 2000
@@ -45,16 +46,22 @@ def plain(text: str, markup: bool = True) -> str:
 
 
 def web_url(url: str, base: str = "") -> str:
-    """``url`` made absolute, or "" unless that gives an http(s) URL with a host, no credentials and a sane length."""
+    """``url`` made absolute, its host as A-labels (RFC 5890): mail programs show others in ways that deceive, or not at
+    all. "" unless that gives an http(s) URL with a host, no credentials and a sane length."""
     reference = visible(url).replace(" ", "%20")
     if not reference:  # which would mean the base itself
         return ""
     try:
         absolute = urljoin(base, reference)
         parts = urlsplit(absolute)
-        fine = parts.scheme in {"http", "https"} and parts.hostname and parts.username is None
+        fine = (
+            parts.scheme in {"http", "https"} and parts.hostname and parts.username is None and "%" not in parts.netloc
+        )
         _ = parts.port  # raises ValueError when it is no number
-    except ValueError:
+        if fine and not parts.netloc.isascii():
+            host = idna.encode(parts.hostname or "", uts46=True).decode()
+            absolute = parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host).geturl()
+    except ValueError:  # IDNAError is one
         return ""
     return absolute if fine and len(absolute) <= URL_LENGTH else ""
 

@@ -202,6 +202,11 @@ def test_strangers_words_come_out_harmless() -> None:
     assert visible("a\x00\x1b[31m\u202eb\u2066c\u2028d\u2029e\ud800f\ufeff") == "a[31mbc d ef"
     assert visible("क्‍ष 👩‍🚀") == "क्‍ष 👩‍🚀"
     assert shorten("one two three", 9) == "one two…" and len(shorten("x" * 500, 300)) == 300
+    assert web_url("https://новости.рф:8080/а?б=в", URL) == "https://xn--b1amnebsh.xn--p1ai:8080/а?б=в"
+    assert web_url("https://BÜCHER.example/x") == "https://xn--bcher-kva.example/x"
+    assert (
+        web_url("https://a\u2024b\uff0eexample/") in {"", "https://a.b.example/"} and web_url("https://\u2028/") == ""
+    )
     assert web_url("//X.example/a b", URL) == "https://X.example/a%20b" and web_url("", URL) == ""
 
 

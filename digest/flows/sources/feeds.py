@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from digest.errors import InputError, StateError
 from digest.sources.clean import web_url
 from digest.store.content import feeds
@@ -17,8 +19,10 @@ def declare(database: Database, spec: FeedSpec) -> tuple[Feed, bool]:
     for a name or address that can't be one."""
     if not spec.name or spec.name != "".join(spec.name.split()) or len(spec.name) > _NAME_LENGTH:
         raise InputError(f"{spec.name!r} can't name a feed", f"use up to {_NAME_LENGTH} characters without spaces")
-    if spec.url and web_url(spec.url) != spec.url:
+    address = web_url(spec.url)
+    if spec.url and (not address or (spec.url.isascii() and address != spec.url)):
         raise InputError(f"{spec.url!r} is no address to read", "give it with https:// and without a password")
+    spec = replace(spec, url=address)
     with database.write() as connection:
         known = any(feed.name == spec.name for feed in feeds.every(connection))
         return feeds.by_id(connection, feeds.ensure(connection, spec)), not known
