@@ -20,6 +20,9 @@ from digest.values import Rejected
 
 _MOST_LINES = 200  # of one quoted record; beyond, a quote was opened by mistake
 _LONGEST_LINE = 1_000_000  # characters
+_LOOKED_AT = 1000  # bytes that tell UTF-16 without a mark
+_NOT_WINDOWS = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")  # no characters of cp1252
+_SEPARATOR_LINE = re.compile(r'"?sep=([,;\t|])"?\s*', re.IGNORECASE)  # how Excel is told, before the header
 _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -57,6 +60,31 @@ def decoded(chunks: Iterable[bytes], encoding: str = "utf-8") -> Iterator[str]:
         yield from lines
 
 
+def encoding_of(chunks: Iterable[bytes]) -> str:
+    """The encoding of a file read in binary, for ``decoded``: UTF-8 or UTF-16 where it is one of them, else what
+    Windows or Unix writes in western Europe. A UTF-8 file with a few wrong bytes stays one: ``decoded`` names them.
+
+    Raises ``InputError`` for a file that is no text but a spreadsheet or an archive.
+    """
+    decoder, good, bad, unused, first = codecs.getincrementaldecoder("utf-8")("replace"), 0, 0, False, True
+    for chunk in chain(chunks, [b""]):
+        if first and chunk.startswith(b"PK\x03\x04"):
+            raise InputError("this is a spreadsheet or a ZIP archive", "unpack it, or save the sheet as CSV")
+        if first and b"\0" in chunk[:_LOOKED_AT] and not chunk.startswith(_WIDE_BOMS):
+            even, odd = (chunk[start:_LOOKED_AT:2].count(b"\0") for start in (0, 1))
+            return "utf-16-be" if even > odd else "utf-16-le"
+        if first and chunk.startswith(_WIDE_BOMS):
+            return "utf-16"
+        first = False
+        text = decoder.decode(chunk, final=not chunk)
+        if text.isascii():
+            continue
+        wrong = text.count("\ufffd")
+        good, bad = good + sum(not char.isascii() for char in text) - wrong, bad + wrong
+        unused = unused or bool(_NOT_WINDOWS.search(chunk))
+    return "utf-8" if good >= bad else "latin-1" if unused else "cp1252"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A CSV file that is being read: its first line as it stands, what separates values, the columns' names, and the
@@ -83,7 +111,7 @@ def open_csv(
 ) -> Table:
     """Read the header line and make ready for the records under it. Columns are named in lower case with ``_`` for
     blanks, or as ``names`` has it (the file's name: ours); values are stripped, missing ones at a line's end are
-    ``""``; comma, semicolon or tab separate, whichever the header uses.
+    ``""``; comma, semicolon or tab separate, whichever the header uses or a line ``sep=;`` before it says.
 
     A quote that is never closed costs its own line only. Raises ``InputError`` at once when there is no header, a
     column stands twice or is named and not there, or one of ``required`` is missing (``"address|email"``: one of both);
@@ -93,7 +121,11 @@ def open_csv(
     header = source.next_filled()
     if header is None:
         raise InputError("the file is empty", "its first line must name the columns")
-    separator = _separator(header)
+    separator = ""
+    if told := _SEPARATOR_LINE.fullmatch(header):
+        separator = told[1]
+        header = source.next_filled() or header
+    separator = separator or _separator(header)
     columns = [_column(cell) for cell in _cells([header], separator) or ()]
     columns = _renamed(columns, {_column(theirs): _column(ours) for theirs, ours in names.items()})
     _check_columns(columns, required, advice)

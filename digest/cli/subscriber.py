@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from digest.cli import subscriber_files, subscriber_stats
+from digest.cli import subscriber_files, subscriber_import, subscriber_stats
 from digest.cli.common import Json, get_app, local, say, show_json, show_table, warn
 from digest.cli.subscriber_files import hour_word
 from digest.editions.schedule import ALL_DAYS
@@ -24,6 +24,7 @@ from digest.store.readers.subscribers import Subscription
 from digest.tables import Row
 
 app = typer.Typer()
+subscriber_import.register(app)
 subscriber_files.register(app)
 subscriber_stats.register(app)
 

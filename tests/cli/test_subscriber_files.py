@@ -173,7 +173,7 @@ def test_an_import_of_which_nothing_can_be_taken_fails(door: App, tmp_path: Path
     failed = _run(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
     assert isinstance(failed.exception, InputError) and failed.exception.exit_code == 65
     file.write_bytes("address,name\na@example.org,A\nb@example.org,Zoë\n".encode("latin-1"))
-    failed = _run(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT)
+    failed = _run(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT, "--encoding", "utf-8")
     assert "line 3 is not utf-8" in str(failed.exception)
     assert json.loads(_done(door, "subscriber", "list", "--json")) == []
     _done(door, "subscriber", "import", str(file), "-e", "morning", *CONSENT, "--encoding", "latin-1")

@@ -19,6 +19,8 @@ from digest.errors import InputError, NotFoundError
 from digest.flows.readers import choices
 from digest.flows.readers.rows import RowReader
 from digest.readers import addresses
+from digest.readers.exports.reading import Plan, plan
+from digest.readers.exports.standing import Standing
 from digest.readers.fields import FieldType
 from digest.store.content import editions
 from digest.store.database import Database
@@ -32,7 +34,13 @@ from digest.values import Rejected
 
 CHUNK = 10_000
 _SHOWN = 10
-_FIGURES = {Verdict.NEW: "added", Verdict.CHANGED: "changed", Verdict.SAME: "unchanged"}
+_FIGURES = {
+    Verdict.NEW: "added",
+    Verdict.BARRED: "added",
+    Verdict.CHANGED: "changed",
+    Verdict.SAME: "unchanged",
+}
+_UNCONFIRMED = "has not confirmed in the list they come from, so is not mailed; only the reader can sign up"
 _REASONS = {
     Verdict.SUPPRESSED: "is suppressed",
     Verdict.ERASED: "was erased, so nothing of the line is kept",
@@ -53,7 +61,8 @@ def no_questions(_: Collection[str]) -> Mapping[str, str]:
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import came to: ``read`` = added + changed + unchanged + rejected, always. ``number`` names its record, 0
-    if there is none; ``first_rejected`` are some of the rejected rows."""
+    if there is none; ``states`` counts the rows that could be read by what they say of their readers;
+    ``first_rejected`` are some of the rejected rows."""
 
     number: int = 0
     read: int = 0
@@ -61,15 +70,18 @@ class Imported:
     changed: int = 0
     unchanged: int = 0
     rejected: int = 0
+    states: Mapping[Standing, int] = field(default_factory=dict)
     first_rejected: tuple[Rejected, ...] = field(default=())
 
-    def plus(self, figures: Mapping[str, int], rejects: Sequence[Reject]) -> Imported:
+    def plus(self, figures: Mapping[str, int], rejects: Sequence[Reject], states: Mapping[Standing, int]) -> Imported:
         shown = [
             Rejected(f"line {one.line}", one.reason, one.row) for one in rejects[: _SHOWN - len(self.first_rejected)]
         ]
         sums = {name: getattr(self, name) + number for name, number in figures.items()}
         read = self.read + sum(figures.values())
-        return replace(self, read=read, first_rejected=(*self.first_rejected, *shown), **sums)
+        counted = {one: self.states.get(one, 0) + states.get(one, 0) for one in Standing}
+        kept = {one: number for one, number in counted.items() if number}
+        return replace(self, read=read, states=kept, first_rejected=(*self.first_rejected, *shown), **sums)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,36 +129,30 @@ def import_table(
     source: str,
     agreed: str,
     declared: Mapping[str, FieldType] = MappingProxyType({}),
+    how: Plan | None = None,
     dry_run: bool = False,
     refused: Refused = no_questions,
     on_progress: Callable[[int], object] = int,
 ) -> Imported:
     """import: file | record | rows as ``import_subscribers`` has them. Rejected rows are kept with the record.
 
-    A ``dry_run`` comes to the same figures and leaves nothing behind. ``refused`` is asked for each chunk's domains.
+    ``how`` says what the table's columns mean, ``None``: as they are called. A ``dry_run`` comes to the same figures
+    and leaves nothing behind. ``refused`` is asked for each chunk's domains.
     """
+    records = (how or plan(table.columns, declared)).rows(table.records)
     with database.read() as connection:
         edition_id, spec = editions.require(connection, edition)
     task = _Task(edition_id, RowReader(spec, declared), now, source, agreed, refused=refused)
     if dry_run:
         with database.read() as connection:
             rehearsed = replace(task, begin=lambda _: None, prepare=rehearse(connection, edition_id))
-            return _run(rehearsed, table.records, lambda store: store(connection), on_progress)
+            return _run(rehearsed, records, lambda store: store(connection), on_progress)
     with database.write() as connection:
         number = imports.begin(connection, edition_id, source, agreed, table.header, table.separator, now)
-    done = _run(replace(task, number=number), table.records, database.persist, on_progress)
+    done = _run(replace(task, number=number), records, database.persist, on_progress)
     with database.write() as connection:
         imports.end(connection, number, now)
     return done
-
-
-def unused_columns(
-    database: Database, edition: str, columns: tuple[str, ...], declared: Mapping[str, FieldType]
-) -> list[str]:
-    """The columns of a file that an import passes over. Raises ``NotFoundError`` for an unknown edition."""
-    with database.read() as connection:
-        _, spec = editions.require(connection, edition)
-    return RowReader(spec, declared).unused(columns)
 
 
 def past(database: Database, limit: int = 20) -> list[Import]:
@@ -177,11 +183,11 @@ def _run(
 ) -> Imported:
     done, source = Imported(task.number), iter(rows)
     while chunk := list(islice(source, CHUNK)):
-        faulty: list[Reject] = []
-        rounds = _rounds(task, chunk, faulty)
+        faulty, states = list[Reject](), Counter[Standing]()
+        rounds = _rounds(task, chunk, faulty, states)
         raw = {row.line: row.raw for row in chunk if isinstance(row, Row)}
         figures, rejected = persist(partial(_store_chunk, task=task, rounds=rounds, raw=raw, faulty=faulty))
-        done = done.plus(figures, sorted(rejected, key=lambda one: one.line))
+        done = done.plus(figures, sorted(rejected, key=lambda one: one.line), states)
         on_progress(len(chunk))
     return done
 
@@ -214,14 +220,20 @@ def _without_erased(connection: Connection, rejected: Sequence[Reject]) -> list[
     ]
 
 
-def _rounds(task: _Task, chunk: Sequence[Row | Rejected], rejected: list[Reject]) -> list[dict[bytes, Incoming]]:
-    """The rows that make sense by themselves, in rounds with each address once: a file that names one twice is taken
-    at its later word."""
+def _rounds(
+    task: _Task, chunk: Sequence[Row | Rejected], rejected: list[Reject], states: Counter[Standing]
+) -> list[dict[bytes, Incoming]]:
+    """The rows that make sense by themselves, in rounds with each address once: of a file that names one twice, the
+    last row wins."""
     entries = [(row, entry) for row in chunk if (entry := _entry(task.reader, row, rejected))]
+    states.update({Standing(state): number for state, number in Counter(one.state for _, one in entries).items()})
     refused = task.refused({_domain(entry) for _, entry in entries})
     rounds: list[dict[bytes, Incoming]] = []
     times = Counter[bytes]()
     for row, entry in entries:
+        if entry.state == Standing.UNCONFIRMED:
+            rejected.append(Reject(entry.number, _UNCONFIRMED, row.raw))
+            continue
         if reason := refused.get(_domain(entry)):
             rejected.append(Reject(entry.number, f"{_domain(entry)} {reason}", row.raw))
             continue
@@ -260,7 +272,10 @@ def _store(
         Reject(line, _REASONS[verdict], "" if verdict is Verdict.ERASED else raw[line])
         for line, verdict in done.refused
     ]
-    return Counter({name: done.counts.get(verdict, 0) for verdict, name in _FIGURES.items()})
+    figures = Counter[str]()
+    for verdict, name in _FIGURES.items():
+        figures[name] += done.counts.get(verdict, 0)
+    return figures
 
 
 def _prove(connection: Connection, chosen: Sequence[Chosen], task: _Task) -> None:

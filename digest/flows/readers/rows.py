@@ -11,10 +11,10 @@ from digest.editions.schedule import ALL_DAYS
 from digest.errors import InputError
 from digest.flows.readers import choices
 from digest.readers import addresses, fields
+from digest.readers.exports.standing import OWN
 from digest.readers.fields import FieldType
-from digest.states import SubscriptionState
 from digest.store.readers import subscribers
-from digest.store.readers.bulk import CHOICE, FIELDS, PERSON, SAYS, Incoming
+from digest.store.readers.bulk import FIELDS, SAYS, Incoming
 from digest.store.readers.subscribers import Choice
 from digest.tables import Row, unguarded
 from digest.values import Edition
@@ -23,10 +23,6 @@ ADDRESSES = ("address", "email", "e-mail", "mail", "email_address", "e-mail_addr
 NOTHING = "-"  # as a blank means: as it was
 ALL_SECTIONS = "*"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-COLUMNS = (*ADDRESSES, "state", *PERSON, *CHOICE)
-NOTES = ("reason",)  # columns of our own rejects files, to be passed over
-_STATES = {"": SubscriptionState.ACTIVE, "active": SubscriptionState.ACTIVE, "subscribed": SubscriptionState.ACTIVE}
-_STATES |= {"unsubscribed": SubscriptionState.UNSUBSCRIBED}
 _KEPT = 20_000  # combinations of words, which many readers share
 
 
@@ -38,19 +34,15 @@ class RowReader:
         self._choice = lru_cache(maxsize=_KEPT)(self._checked_choice)
         self._place = lru_cache(maxsize=_KEPT)(self._checked_place)
 
-    def unused(self, columns: tuple[str, ...]) -> list[str]:
-        """The columns of a file that mean nothing here."""
-        known = {*COLUMNS, *NOTES, *self._declared}
-        return [name for name in columns if name and name not in known]
-
     def read(self, row: Row) -> Incoming:
         """The row, ready to be stored. A blank leaves what is known as it is, ``-`` takes it back. Raises
         ``InputError``."""
         said = row.values
         address = addresses.normalise(unguarded(next(filter(None, map(said.get, ADDRESSES)), "")))
-        state = _STATES.get(said.get("state", "").lower())
-        if state is None:
-            raise InputError(f"no state {said['state']!r}", "give active or unsubscribed")
+        try:
+            state = OWN.says(said.get("state", ""))
+        except LookupError:
+            raise InputError(f"no state {said['state']!r}", "give active or unsubscribed") from None
         name = said.get("name", "")
         locale, zone, says_place = self._place(said.get("locale", ""), said.get("time_zone", ""))
         chosen, says_choice = self._choice(
@@ -61,7 +53,7 @@ class RowReader:
             number=row.line,
             address_key=addresses.key(address),
             address=address,
-            state=state.value,
+            state=str(state),
             name="" if name == NOTHING else choices.one_line(unguarded(name)),
             locale=locale,
             time_zone=zone,
@@ -70,6 +62,8 @@ class RowReader:
             hour=chosen.hour,
             days=chosen.days,
             fields=own,
+            proof=said.get("proof", ""),
+            ip=said.get("ip", ""),
             says=says_place | says_choice | (SAYS["name"] if name else 0) | (SAYS[FIELDS] if own != "{}" else 0),
         )
 

@@ -1,5 +1,8 @@
 """Many readers at once: what a file says is laid beside what is known, judged row by row and written, in a handful of
-statements that are the same however many rows there are. ``store/rehearsal.py`` lets them be tried out.
+statements that are the same however many rows there are. ``store/readers/rehearsal.py`` lets them be tried out.
+
+Rows that are new get their numbers while they are judged, so that storing them joins nothing: what a database knows of
+its tables' sizes may be hours old, and a join planned by it takes a thousand times as long.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -34,9 +38,11 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.dialects.postgresql import REGCLASS
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from digest import states
+from digest.readers.exports import standing
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.database import OvertakenError
 from digest.store.merged import merged
@@ -58,20 +64,22 @@ class Verdict(StrEnum):
     """What becomes of a row."""
 
     NEW = "new"
+    BARRED = "barred"  # not suppressed before
     CHANGED = "changed"
     SAME = "same"
     SUPPRESSED = "suppressed"
-    ERASED = "erased"  # suppressed, and nothing else is to be kept of him
-    LEFT = "left"  # who unsubscribed comes back by his own doing only
-    EXPIRED = "expired"  # and so who never confirmed
+    ERASED = "erased"  # suppressed, and nothing else is to be kept of them
+    LEFT = "left"  # a reader who unsubscribed is not brought back by others
+    EXPIRED = "expired"  # nor is one who never confirmed
 
 
 REFUSED = (Verdict.SUPPRESSED, Verdict.ERASED, Verdict.LEFT, Verdict.EXPIRED)
 
 
 class Incoming(NamedTuple):
-    """A row as it is laid beside what is known. ``number`` tells it from others; ``fields`` is a JSON object in which
-    ``null`` takes a field away; ``says`` the sum of ``SAYS`` of what the row says itself."""
+    """A row as it is laid beside what is known. ``number`` tells it from others; ``state`` is a ``Standing`` (not
+    unconfirmed); ``fields`` is a JSON object in which ``null`` takes a field away; ``proof`` and ``ip`` tell when and
+    from where the reader agreed; ``says`` is the sum of ``SAYS`` of what the row says itself."""
 
     number: int
     address_key: bytes
@@ -85,6 +93,8 @@ class Incoming(NamedTuple):
     hour: int | None
     days: int
     fields: str
+    proof: str
+    ip: str
     says: int
 
 
@@ -117,6 +127,8 @@ def _columns() -> Iterator[Column[Any]]:
     yield from (Column(name, subscribers.c[name].type) for name in PERSON)
     yield from (Column(name, subscriptions.c[name].type) for name in CHOICE)
     yield Column(FIELDS, subscribers.c.fields.type)
+    yield Column("proof", Text)
+    yield Column("ip", String(45))
     yield Column("says", SmallInteger)
 
 
@@ -129,6 +141,7 @@ _judged = _temporary(
     "judged",
     *_columns(),
     Column("verdict", String(12)),
+    Column("known", SmallInteger),  # 1: from this edition or another
     Column("subscriber_id", BigInteger),
     Column("subscription_id", BigInteger),
 )
@@ -147,21 +160,26 @@ def apply(
     the proof of consent. Nobody who unsubscribed, never confirmed or is suppressed is brought back. ``prepare`` is
     called when the rows lie in the table ``incoming``. Raises ``OvertakenError`` when somebody else is adding one of
     them."""
-    if connection.dialect.name == "postgresql":  # by index: to scan all readers costs the more the more they are
-        connection.exec_driver_sql("SET LOCAL enable_hashjoin = off")
-        connection.exec_driver_sql("SET LOCAL enable_mergejoin = off")
+    if connection.dialect.name == "postgresql":
+        # By index, whatever is thought of the tables' sizes: to read all readers costs the more the more they are, and
+        # a table that was small when it was last looked at is read again for each row, by the checks of references too.
+        for way in ("hashjoin", "mergejoin", "seqscan"):
+            connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
     for table in (incoming, _judged):
         connection.execute(CreateTable(table, if_not_exists=True))
         connection.execute(delete(table))
     _load(connection, rows)
     prepare(connection)
-    connection.execute(insert(_judged).from_select(_judged.columns.keys(), _judgement(edition_id)))
-    count = select(_judged.c.verdict, func.count(), func.count(_judged.c.subscriber_id)).group_by(_judged.c.verdict)
+    connection.execute(insert(_judged).from_select(_judged.columns.keys(), _judgement(connection, edition_id)))
+    count = select(_judged.c.verdict, func.count(), func.sum(_judged.c.known)).group_by(_judged.c.verdict)
     figures = {Verdict(verdict): (number, known) for verdict, number, known in connection.execute(count)}
     counts = {verdict: number for verdict, (number, _) in figures.items()}
-    if Verdict.NEW in counts:
-        _add(connection, edition_id, now, source, agreed, *figures[Verdict.NEW])
-    if Verdict.NEW in counts or Verdict.CHANGED in counts:
+    new, elsewhere = figures.get(Verdict.NEW, (0, 0))
+    if Verdict.BARRED in counts:
+        _bar(connection, now, source)
+    if new:
+        _add(connection, edition_id, now, source, agreed, new, elsewhere)
+    if elsewhere or Verdict.CHANGED in counts:
         _change_people(connection)
     chosen = _change(connection, now, source, agreed) if Verdict.CHANGED in counts else []
     return Applied(counts, _refused(connection) if counts.keys() & set(REFUSED) else [], chosen)
@@ -182,25 +200,48 @@ def _load(connection: Connection, rows: Sequence[Incoming]) -> None:
 # --------------------------------------------------------------------------------------------- judging
 
 
-def _judgement(edition_id: int) -> Select[Any]:
-    """Every incoming row with its verdict and the ids of what is known."""
+def _judgement(connection: Connection, edition_id: int) -> Select[Any]:
+    """Every incoming row with its verdict and the ids of what is known or will be."""
     theirs = and_(subscriptions.c.subscriber_id == subscribers.c.id, subscriptions.c.edition_id == edition_id)
     source = (
         incoming.outerjoin(suppressions, suppressions.c.address_key == incoming.c.address_key)
         .outerjoin(subscribers, subscribers.c.address_key == incoming.c.address_key)
         .outerjoin(subscriptions, theirs)
     )
-    comes = incoming.c.state == _ACTIVE
+    comes, barred = incoming.c.state == _ACTIVE, suppressions.c.address_key.is_not(None)
     verdict = case(
-        (and_(suppressions.c.address_key.is_not(None), suppressions.c.address.is_(None)), Verdict.ERASED),
-        (suppressions.c.address_key.is_not(None), Verdict.SUPPRESSED),
+        (and_(barred, suppressions.c.address.is_(None)), Verdict.ERASED),
+        (and_(barred, incoming.c.state.in_(standing.SUPPRESSED)), Verdict.SAME),
+        (incoming.c.state.in_(standing.SUPPRESSED), Verdict.BARRED),
+        (barred, Verdict.SUPPRESSED),
         (subscriptions.c.id.is_(None), Verdict.NEW),
         (and_(comes, subscriptions.c.state == _LEFT), Verdict.LEFT),
         (and_(comes, subscriptions.c.state == SubscriptionState.EXPIRED), Verdict.EXPIRED),
         (or_(_person_differs(incoming), _choice_differs(incoming), *_moves(incoming)), Verdict.CHANGED),
         else_=Verdict.SAME,
     )
-    return select(*incoming.c, verdict, subscribers.c.id, subscriptions.c.id).select_from(source)
+    known = case((subscribers.c.id.is_(None), 0), else_=1)
+    found = select(
+        *incoming.c,
+        verdict.label("verdict"),
+        known.label("known"),
+        subscribers.c.id,
+        subscriptions.c.id.label("theirs"),
+    )
+    rows = found.select_from(source).subquery()
+    new = rows.c.verdict == Verdict.NEW
+    person = case((and_(new, rows.c.known == 0), _next_id(connection, subscribers)), else_=rows.c.id)
+    subscription = case((new, _next_id(connection, subscriptions)), else_=rows.c.theirs)
+    return select(*(rows.c[column.name] for column in incoming.c), rows.c.verdict, rows.c.known, person, subscription)
+
+
+def _next_id(connection: Connection, table: Table) -> ColumnElement[int]:
+    """A number of its own for a new row of ``table``, as the database would give it: one that never was another's."""
+    if connection.dialect.name == "postgresql":
+        return func.nextval(cast(literal(f"{table.name}_id_seq"), REGCLASS))
+    query = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = ?), 0)"
+    last = connection.exec_driver_sql(query, (table.name,)).scalar_one()
+    return literal(last, BigInteger) + func.row_number().over()
 
 
 def _says(rows: Table, name: str) -> ColumnElement[bool]:
@@ -232,6 +273,17 @@ def _refused(connection: Connection) -> list[tuple[int, Verdict]]:
 # --------------------------------------------------------------------------------------------- writing
 
 
+def _bar(connection: Connection, now: datetime, source: str) -> None:
+    """Suppress those of whom their list says that they bounced, complained or are blocked."""
+    reason = case(*((_judged.c.state == state, why) for state, why in standing.SUPPRESSED.items()))
+    moment = literal(now, suppressions.c.at.type)
+    rows = select(_judged.c.address_key, _judged.c.address, reason, literal(source), moment)
+    rows = rows.where(_judged.c.verdict == Verdict.BARRED).order_by(_judged.c.address_key)
+    statement = insert_into(connection, suppressions)
+    columns = ["address_key", "address", "reason", "note", "at"]
+    connection.execute(statement.from_select(columns, rows).on_conflict_do_nothing())
+
+
 def _add(
     connection: Connection, edition_id: int, now: datetime, source: str, agreed: str, wanted: int, elsewhere: int
 ) -> None:
@@ -239,23 +291,22 @@ def _add(
     one order for all, so that two writers can't wait for each other."""
     new = _judged.c.verdict == Verdict.NEW
     moment = literal(now, subscribers.c.created_at.type)
-    fields = merged(_NO_FIELDS, _judged.c.fields)
-    known = [_judged.c[name] for name in ("address_key", "address", *PERSON)]
-    people = select(*known, fields, moment).where(new, _judged.c.subscriber_id.is_(None)).order_by(known[0])
-    columns = [column.name for column in known] + [FIELDS, "created_at"]
+    told = [_judged.c[name] for name in ("address_key", "address", *PERSON)]
+    people = select(_judged.c.subscriber_id, *told, merged(_NO_FIELDS, _judged.c.fields), moment)
+    people = people.where(new, _judged.c.known == 0).order_by(_judged.c.address_key)
+    columns = ["id", *(column.name for column in told), FIELDS, "created_at"]
     _insert(connection, insert_into(connection, subscribers).from_select(columns, people), wanted - elsewhere)
-    joined = _judged.join(subscribers, subscribers.c.address_key == _judged.c.address_key)
     given = [_judged.c[name] for name in ("state", *CHOICE)]
-    theirs = select(subscribers.c.id, literal(edition_id), *given, moment).select_from(joined).where(new)
-    columns = ["subscriber_id", "edition_id", *(column.name for column in given), "created_at"]
-    statement = insert_into(connection, subscriptions).from_select(columns, theirs.order_by(subscribers.c.id))
+    theirs = select(_judged.c.subscription_id, _judged.c.subscriber_id, literal(edition_id), *given, moment).where(new)
+    columns = ["id", "subscriber_id", "edition_id", *(column.name for column in given), "created_at"]
+    statement = insert_into(connection, subscriptions).from_select(columns, theirs.order_by(_judged.c.subscriber_id))
     _insert(connection, statement, wanted)
-    mine = and_(subscriptions.c.subscriber_id == subscribers.c.id, subscriptions.c.edition_id == edition_id)
     kind = case((_judged.c.state == _ACTIVE, "imported"), else_="unsubscribed")
-    proof = select(subscriptions.c.id, kind, moment, literal(source), literal(agreed))
-    proof = proof.select_from(joined.join(subscriptions, mine)).where(new).order_by(subscriptions.c.id)
-    columns = ["subscription_id", "kind", "at", "source", "detail"]
-    connection.execute(insert(consent_events).from_select(columns, proof))
+    detail = case((_judged.c.proof == "", agreed), else_=literal(f"{agreed}; " if agreed else "") + _judged.c.proof)
+    proof = select(_judged.c.subscription_id, kind, moment, literal(source), detail, _judged.c.ip)
+    columns = ["subscription_id", "kind", "at", "source", "detail", "ip"]
+    ordered = proof.where(new).order_by(_judged.c.subscription_id)
+    connection.execute(insert(consent_events).from_select(columns, ordered))
 
 
 def _insert(connection: Connection, statement: Any, wanted: int) -> None:
@@ -272,7 +323,9 @@ def _change_people(connection: Connection) -> None:
     values[FIELDS] = case(
         (_says(_judged, FIELDS), merged(subscribers.c.fields, _judged.c.fields)), else_=subscribers.c.fields
     )
-    theirs = and_(_judged.c.subscriber_id == subscribers.c.id, _judged.c.verdict.in_((Verdict.NEW, Verdict.CHANGED)))
+    written = and_(_judged.c.known == 1, _judged.c.verdict.in_((Verdict.NEW, Verdict.CHANGED)))
+    theirs = and_(_judged.c.subscriber_id == subscribers.c.id, written)
+    _index(connection, "subscriber_id")
     held = select(subscribers.c.id).where(theirs, _person_differs(_judged)).order_by(subscribers.c.id)
     connection.execute(held.with_for_update(of=subscribers, key_share=True))  # in one order, as in _change
     connection.execute(update(subscribers).where(theirs, _person_differs(_judged)).values(values))
@@ -281,6 +334,7 @@ def _change_people(connection: Connection) -> None:
 def _change(connection: Connection, now: datetime, source: str, agreed: str) -> list[Chosen]:
     """Change choices and states of those known, each by one guarded statement."""
     theirs = and_(subscriptions.c.id == _judged.c.subscription_id, _judged.c.verdict == Verdict.CHANGED)
+    _index(connection, "subscription_id")
     held = select(subscriptions.c.id).where(theirs).order_by(subscriptions.c.id)
     connection.execute(held.with_for_update(of=subscriptions))  # in the order in which workers take them
     values = {name: case((_says(_judged, name), _judged.c[name]), else_=subscriptions.c[name]) for name in CHOICE}
@@ -290,5 +344,23 @@ def _change(connection: Connection, now: datetime, source: str, agreed: str) -> 
     for moves, state, kind in zip(_moves(_judged), (_ACTIVE, _LEFT), ("imported", "unsubscribed"), strict=True):
         moved = update(subscriptions).where(theirs, moves).values(state=state, confirm_due_at=None)
         ids = list(connection.execute(moved.returning(subscriptions.c.id)).scalars())
-        consent.record(connection, ids, kind, now, source, agreed)
+        _record(connection, ids, kind, now, source, agreed)
     return changed
+
+
+def _index(connection: Connection, column: str) -> None:
+    """Let the rows be found by a column: whichever table is read first, the other is not read once for each row."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(CreateIndex(Index(f"ix_judged_{column}", _judged.c[column]), if_not_exists=True))
+
+
+def _record(connection: Connection, ids: Sequence[int], kind: str, now: datetime, source: str, agreed: str) -> None:
+    """Prove that these became active or left, with what the rows say of their consent."""
+    query = select(_judged.c.subscription_id, _judged.c.proof, _judged.c.ip)
+    query = query.where(_judged.c.verdict == Verdict.CHANGED, or_(_judged.c.proof != "", _judged.c.ip != ""))
+    more = {row.subscription_id: row for row in connection.execute(query)} if ids else {}
+    consent.record(connection, [one for one in ids if one not in more], kind, now, source, agreed)
+    for one in ids:
+        if one in more:
+            detail = "; ".join(filter(None, (agreed, more[one].proof)))
+            consent.record(connection, [one], kind, now, source, detail, more[one].ip)

@@ -9,11 +9,16 @@ from typing import Any
 from sqlalchemy import Column, Connection, Identity, MetaData, Table, UniqueConstraint, func, select
 
 from digest.store.readers.bulk import incoming
-from digest.store.schema import consent_events, subscribers, subscriptions
+from digest.store.schema import consent_events, subscribers, subscriptions, suppressions
 from digest.store.upsert import insert_into
 
 _FIRST_ID = 2**40  # of new rows in the copies: beyond all that are copied
-_UNIQUE = {subscribers: ("address_key",), subscriptions: ("subscriber_id", "edition_id"), consent_events: ()}
+_UNIQUE = {
+    subscribers: ("address_key",),
+    subscriptions: ("subscriber_id", "edition_id"),
+    consent_events: (),
+    suppressions: ("address_key",),
+}
 
 
 def rehearse(connection: Connection, edition_id: int) -> partial[None]:
@@ -23,7 +28,7 @@ def rehearse(connection: Connection, edition_id: int) -> partial[None]:
     copies = MetaData()
     for table in _UNIQUE:
         _copy_of(table, copies).create(connection, checkfirst=False)
-        if connection.dialect.name == "sqlite":
+        if connection.dialect.name == "sqlite" and "id" in table.c:
             _number_from(connection, table)
     return partial(_copy_known, edition_id=edition_id, home=home)
 
@@ -37,15 +42,17 @@ def _home(connection: Connection) -> str:
 
 def _copy_of(table: Table, copies: MetaData) -> Table:
     """The table without references, for those to real tables are not allowed, and without rows."""
-    columns: list[Any] = [Column("id", table.c.id.type, Identity(start=_FIRST_ID), primary_key=True)]
+    columns: list[Any] = []
+    if "id" in table.c:
+        columns = [Column("id", table.c.id.type, Identity(start=_FIRST_ID), primary_key=True)]
     for column in table.columns:
-        if not column.primary_key:
+        if column.name != "id":
             default: Any = column.server_default
             columns.append(
                 Column(column.name, column.type, nullable=column.nullable, server_default=default and default.arg)
             )
     columns += [UniqueConstraint(*_UNIQUE[table])] if _UNIQUE[table] else []
-    return Table(table.name, copies, *columns, prefixes=["TEMPORARY"], sqlite_autoincrement=True)
+    return Table(table.name, copies, *columns, prefixes=["TEMPORARY"], sqlite_autoincrement="id" in table.c)
 
 
 def _number_from(connection: Connection, table: Table) -> None:
@@ -61,9 +68,12 @@ def _copy_known(connection: Connection, *, edition_id: int, home: str) -> None:
     metadata = MetaData()
     people = subscribers.to_metadata(metadata, schema=home)
     theirs = subscriptions.to_metadata(metadata, schema=home)
-    named = people.c.address_key.in_(select(incoming.c.address_key))
+    barred = suppressions.to_metadata(metadata, schema=home)
+    given = select(incoming.c.address_key)
+    named = people.c.address_key.in_(given)
     joined = theirs.join(people, people.c.id == theirs.c.subscriber_id)
     for table, rows in (
+        (suppressions, select(barred).where(barred.c.address_key.in_(given))),
         (subscribers, select(people).where(named)),
         (subscriptions, select(theirs).select_from(joined).where(named, theirs.c.edition_id == edition_id)),
     ):
