@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import make_url
 
@@ -29,7 +30,7 @@ from digest.values import CompiledIssue, IssueContent, Reader, Variant
 
 if TYPE_CHECKING:  # what most commands don't need and takes long to import: Celery and Redis half a second
     from dns.resolver import Resolver
-    from jinja2 import Environment
+    from jinja2 import BytecodeCache, Environment
 
     from digest.flows.delivery.deliver import PostOffice
     from digest.flows.feedback.returned_mail import Box, Rules
@@ -50,11 +51,22 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What was compiled once and several applications in one process may share: SQL and templates."""
+
+    sql: MutableMapping[Any, Any] | None = None
+    templates: BytecodeCache | None = None
+
+
+_OWN = Compiled()  # each its own
+
+
 class App:
     """Settings and the things made from them. Doors (CLI, web, workers) own one; flows get its parts as arguments."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, shared: Compiled = _OWN) -> None:
+        self.settings, self.shared = settings, shared
         self.load = lru_cache(maxsize=_ISSUES_KEPT)(self._load)
 
     @classmethod
@@ -77,7 +89,7 @@ class App:
     @cached_property
     def database(self) -> Database:
         """The database, checked: it exists and is at this version."""
-        database = Database(self.settings.database_url)
+        database = Database(self.settings.database_url, self.shared.sql)
         database.check()
         return database
 
@@ -197,7 +209,7 @@ class App:
     def _mailroom(self) -> Mailroom:
         from digest.mailroom import Mailroom
 
-        return Mailroom(self.settings, self.template_folders)
+        return Mailroom(self.settings, self.template_folders, self.shared.templates)
 
     @property
     def templates(self) -> Environment:

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from jinja2 import Environment
+from jinja2 import BytecodeCache, Environment
 
 from digest.errors import NotFoundError
 from digest.flows.readers.errands import Kind
@@ -34,9 +34,9 @@ _PRESSES = 4  # kept by a process: the issues it sends at a time
 class Mailroom:
     """Makes mails as the settings say, with the templates in ``folders``, of which the first that has one counts."""
 
-    def __init__(self, settings: Settings, folders: Sequence[Path]) -> None:
+    def __init__(self, settings: Settings, folders: Sequence[Path], compiled: BytecodeCache | None = None) -> None:
         self._settings = settings
-        self.templates: Environment = themes.environment(folders)
+        self.templates: Environment = themes.environment(folders, compiled)
         self._press = lru_cache(maxsize=_PRESSES)(self._made_press)
 
     @cached_property

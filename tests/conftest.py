@@ -8,22 +8,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hypothesis
-import jinja2
 import psycopg
 import pytest
-from jinja2.bccache import Bucket
-from sqlalchemy import create_engine
 
 from digest.app import App
 from digest.settings import Settings
-from digest.store import database as database_module
 from digest.store.database import Database
+from tests.support import compiled
 from tests.support import postgres as postgres_server
 
 if TYPE_CHECKING:
@@ -31,37 +27,6 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # machines are busy; no test asserts a time
 hypothesis.settings.load_profile("untimed")
-
-
-class _CompiledOnce(jinja2.BytecodeCache):
-    """Templates are compiled once in a process, not by each application that a test makes."""
-
-    def __init__(self) -> None:
-        self._kept: dict[tuple[str, str, type], Any] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._kept.get((bucket.key, bucket.checksum, type(bucket.environment)))
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key, bucket.checksum, type(bucket.environment)] = bucket.code
-
-
-_COMPILED = _CompiledOnce()
-jinja2.Environment.bytecode_cache = property(lambda _: _COMPILED, lambda _, given: None)  # type: ignore[assignment]
-
-
-class _Statements(dict[tuple[Any, ...], Any]):
-    """SQL is compiled once in a process for each kind of database, not by each engine that a test makes."""
-
-    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
-        return super().get((type(key[0]), *key[1:]), default)
-
-    def __setitem__(self, key: tuple[Any, ...], compiled: Any) -> None:
-        super().__setitem__((type(key[0]), *key[1:]), compiled)
-
-
-_STATEMENTS = {"compiled_cache": _Statements()}
-setattr(database_module, "create_engine", partial(create_engine, execution_options=_STATEMENTS))  # noqa: B010
 
 
 def pytest_collection_finish() -> None:
@@ -141,7 +106,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
+    database = Database(database_url, compiled.SHARED.sql)
     yield database
     database.dispose()
 
@@ -158,7 +123,7 @@ def settings(database_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[App]:
-    app = App(settings)
+    app = App(settings, compiled.SHARED)
     yield app
     app.database.dispose()
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from jinja2 import (
     BaseLoader,
+    BytecodeCache,
     Environment,
     FileSystemLoader,
     StrictUndefined,
@@ -45,16 +46,18 @@ from digest.values import Edition
 BASE = "classic"
 
 
-def environment(folders: Sequence[Path]) -> Environment:
+def environment(folders: Sequence[Path], compiled: BytecodeCache | None = None) -> Environment:
     """The Jinja environment for mails: ``folders`` are searched in order. Templates are named ``theme/file``; without
     a theme, that of the template which names them, else ``classic``. Sandboxed, since a publisher's own are not our
-    code; autoescaping, but in ``.txt`` and ``.subject`` templates."""
+    code; autoescaping, but in ``.txt`` and ``.subject`` templates. ``compiled`` keeps templates that were compiled, for
+    several environments of one process."""
     env = _Environment(
         loader=_Loader(folders),
         autoescape=lambda name: not (name or "").endswith((".txt.j2", ".subject.j2")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=compiled,
     )
     env.globals["texts"] = lambda locale: _texts(_strings(folders), locale)
     env.globals["dressed"] = dresser(folders)

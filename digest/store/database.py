@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from digest.errors import DigestError, NotFoundError, StateError, UnavailableError
+from digest.store.checkpoints import OPTION, Watchers
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _KEPT_BY_ALEMBIC = table("alembic_version", column("version_num"))
@@ -28,11 +30,16 @@ T = TypeVar("T")
 class Database:
     """Opens transactions. ``write()`` commits at the end of its block and rolls back when it raises; ``read()``
     never commits. On SQLite a write takes the write lock at its start (``BEGIN IMMEDIATE``): a transaction that reads
-    and then writes can't fail half-way for another's sake. Engines must not cross a fork: make one per process."""
+    and then writes can't fail half-way for another's sake. Engines must not cross a fork: make one per process.
 
-    def __init__(self, url: str) -> None:
+    ``compiled`` holds SQL that was compiled, so that several of one process can share it; ``watchers`` are called at
+    their checkpoints."""
+
+    def __init__(self, url: str, compiled: MutableMapping[Any, Any] | None = None) -> None:
         self.url = make_url(url)
-        self.engine = _engine(url)
+        self.watchers: Watchers = {}
+        shared = {} if compiled is None else {"compiled_cache": compiled}
+        self.engine = _engine(url, {OPTION: self.watchers, **shared})
         self.dialect = self.engine.dialect.name
 
     @contextmanager
@@ -134,12 +141,13 @@ def _clear(error: DBAPIError, shown: str) -> DigestError:
     return UnavailableError(f"the database {shown} can't be used ({cause})", "check database_url and the server")
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, options: Mapping[str, Any]) -> Engine:
+    make = partial(create_engine, url, hide_parameters=True, execution_options=options)
     if not url.startswith("sqlite"):
-        engine = create_engine(url, pool_size=2, connect_args={"connect_timeout": 10}, hide_parameters=True)
+        engine = make(pool_size=2, connect_args={"connect_timeout": 10})
         _ask_idle_connections(engine)
         return engine
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
+    engine = make(poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _connect(raw: sqlite3.Connection, _record: Any) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 from fastapi.responses import HTMLResponse
-from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, FileSystemLoader, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
@@ -32,13 +32,14 @@ class Pages:
     """Renders ``templates/web``; the publisher's folder is looked at first. Every ``strings/<locale>.toml`` there is a
     language: what it lacks is said in English."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], compiled: BytecodeCache | None = None) -> None:
         self._environment = SandboxedEnvironment(
             loader=FileSystemLoader([str(folder) for folder in folders]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            bytecode_cache=compiled,
         )
         self._strings = wording.read(folders)
         self._dressed = themes.dresser(folders)

@@ -29,6 +29,7 @@ from digest.store.readers.subscribers import Subscription
 from digest.tables import read_csv
 from digest.values import Article, ArticleDraft, CompiledIssue, Edition, FeedSpec, Rule, Section, Story
 from tests.conftest import NOW
+from tests.support.compiled import SHARED
 from tests.support.served import served
 
 ADDRESS = "ann@example.org"
@@ -109,7 +110,7 @@ def put_issue(app: App) -> None:
         article = Article(number, number, "desk", number, NOW, draft)
         stories.append(Story(number, number, NOW, article, (article,)))
     content = compose.compose(ON_PAGES, "daily", NOW, stories, 0, 3, {0}, NOW)
-    environment = themes.environment(app.template_folders)
+    environment = themes.environment(app.template_folders, SHARED.templates)
     compiled = render.compile_issue(content, environment, app.settings.base_url, "n0nce17", "news.example.org")
     with app.database.write() as connection:
         row = {"id": 7, "edition_id": 1, "cadence": "daily", "slot": NOW, "state": "sent", "created_at": NOW}

@@ -26,6 +26,7 @@ from digest.values import (
     Section,
     Story,
 )
+from tests.support.compiled import SHARED
 
 NOW = datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
 NONCE = "n0nce4tests"
@@ -171,7 +172,7 @@ def content(
 
 def compiled(issue: IssueContent | None = None, folders: Sequence[Path] = ()) -> CompiledIssue:
     """The sample issue compiled with the packaged templates, under those of ``folders``."""
-    environment = themes.environment([*folders, *template_folders(None)])
+    environment = themes.environment([*folders, *template_folders(None)], SHARED.templates)
     return render.compile_issue(issue or content(), environment, BASE_URL, NONCE, LIST_DOMAIN)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 
-from digest.app import App
+from digest.app import App, Compiled
 from digest.editions import file as edition_files
 from digest.flows.delivery import deliver
 from digest.flows.issues import editions as edition_flow
@@ -22,6 +22,7 @@ from digest.store.readers import subscribers
 from digest.tables import Row
 from digest.values import ArticleDraft, Issue, Kind
 from tests.conftest import NOW
+from tests.support.compiled import SHARED
 
 EDITION = """
 [edition]
@@ -135,8 +136,8 @@ class ToldCourier:
 class WorldApp(App):
     """An application whose clock the test sets."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, shared: Compiled = SHARED) -> None:
+        super().__init__(settings, shared)
         self.time = NOW
 
     def now(self) -> datetime:

@@ -22,6 +22,7 @@ from digest.states import SubscriptionState
 from digest.store import schema
 from digest.store.readers.subscribers import Choice
 from tests.conftest import NOW, on_sqlite
+from tests.support.compiled import SHARED
 from tests.support.morning import ON_PAGES, find, publish_edition, put_issue, reader, token
 from tests.support.served import served
 from tests.web.test_preferences import evening
@@ -51,7 +52,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def app(settings: Settings) -> Iterator[App]:
     """One whose form may be filled in as fast as a program does."""
-    app = App(settings.model_copy(update={"sign_up": SignUpSettings(form_seconds=0)}))
+    app = App(settings.model_copy(update={"sign_up": SignUpSettings(form_seconds=0)}), SHARED)
     yield app
     app.database.dispose()
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, exists, func, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueState
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.ledger.deliveries import move_where
 from digest.store.schema import batches, deliveries, issues
 
@@ -89,6 +90,7 @@ def release(connection: Connection, lease: Lease, failures: int, not_before: dat
     due_at = connection.execute(select(first_due).where(open_ones)).scalar_one()
     if due_at and not_before:
         due_at = max(due_at, not_before)
+    reached(connection, Checkpoint.RELEASE_BATCH)
     connection.execute(
         update(batches)
         .where(_batch(lease.issue_id, lease.batch))

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from digest.feedback.clicks import Click
 from digest.states import DeliveryState
 from digest.store.among import among
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import articles, clicks, deliveries, editions, issues, subscriptions, updates
 
 ACCEPTED = (DeliveryState.ACCEPTED, DeliveryState.BOUNCED, DeliveryState.COMPLAINED)
@@ -76,6 +77,7 @@ def put(connection: Connection, issue_id: int, subscription_id: int, judged: Seq
 
 def by_story(connection: Connection, story_ids: Collection[int]) -> dict[int, int]:
     """How many subscriptions followed each of these stories, in whatever issue; those nobody followed are left out."""
+    reached(connection, Checkpoint.COUNT_CLICKS)
     statement = (
         select(clicks.c.story_id, func.count(distinct(clicks.c.subscription_id)))
         .where(among(clicks.c.story_id, story_ids), _COUNTED)

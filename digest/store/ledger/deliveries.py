@@ -27,6 +27,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from digest import states
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
 from digest.store.among import among
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import batches, deliveries, issues, subscribers, subscriptions, suppressions
 from digest.values import Issue
 
@@ -204,6 +205,7 @@ def move_where(
     connection: Connection, where: ColumnElement[bool], event: DeliveryEvent, now: datetime, **values: Any
 ) -> int:
     """Take one transition for the deliveries that ``where`` selects and whose state allows it."""
+    reached(connection, Checkpoint.MOVE_DELIVERIES)
     return connection.execute(_moved(where, event).values(at=now, **values)).rowcount
 
 
@@ -264,6 +266,7 @@ def serve(connection: Connection, issue: Issue, ids: Sequence[int]) -> None:
     if not ids:
         return
     behind = or_(subscriptions.c.covered_until.is_(None), subscriptions.c.covered_until < issue.covers_until)
+    reached(connection, Checkpoint.SERVE_READERS)
     connection.execute(
         update(subscriptions).where(among(subscriptions.c.id, ids), behind).values(covered_until=issue.covers_until)
     )

@@ -29,6 +29,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from digest.editions.schedule import ALL_DAYS, Wish
 from digest.feedback.trials import Trial, takes_part
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.ledger import trials
 from digest.store.ledger.batches import rest
 from digest.store.ledger.deliveries import move_where
@@ -87,6 +88,7 @@ def expand(
     _wished.create(connection)
     if dues:
         connection.execute(insert(_wished), _rows(dues, moments))
+    reached(connection, Checkpoint.CREATE_DELIVERIES)
     connection.execute(insert(deliveries).from_select(columns, numbered))
     _wished.drop(connection)
     if trial:
@@ -98,6 +100,7 @@ def expand(
         for due_at in (moments[number // _PER_MOMENT],)
     ]
     if rows:
+        reached(connection, Checkpoint.CREATE_BATCHES)
         connection.execute(insert(batches), rows)
     return len(rows)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, inse
 
 from digest import states
 from digest.states import IssueEvent, IssueState, SubscriptionState
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import batches, editions, issue_content, issues, stories, subscriptions
 from digest.store.upsert import insert_into
 from digest.values import Issue
@@ -88,7 +89,10 @@ def move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime
     if state is IssueState.SENDING:
         values["ended_at"] = None  # of an issue opened again: it is not to be swept away as old
     guard = and_(issues.c.id == issue_id, issues.c.state.in_(states.sources(states.ISSUE, event)))
-    return connection.execute(update(issues).where(guard).values(state=state, **values)).rowcount == 1
+    reached(connection, Checkpoint.MOVE_ISSUE)
+    moved = connection.execute(update(issues).where(guard).values(state=state, **values)).rowcount == 1
+    reached(connection, Checkpoint.ISSUE_HAS_MOVED)
+    return moved
 
 
 def note(connection: Connection, issue_id: int, reason: str) -> None:

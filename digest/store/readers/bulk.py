@@ -44,6 +44,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from digest import states
 from digest.readers.exports import standing
 from digest.states import SubscriptionEvent, SubscriptionState
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.database import OvertakenError
 from digest.store.merged import merged
 from digest.store.readers import consent
@@ -295,6 +296,7 @@ def _add(
     people = select(_judged.c.subscriber_id, *told, merged(_NO_FIELDS, _judged.c.fields), moment)
     people = people.where(new, _judged.c.known == 0).order_by(_judged.c.address_key)
     columns = ["id", *(column.name for column in told), FIELDS, "created_at"]
+    reached(connection, Checkpoint.ADD_READERS)
     _insert(connection, insert_into(connection, subscribers).from_select(columns, people), wanted - elsewhere)
     given = [_judged.c[name] for name in ("state", *CHOICE)]
     theirs = select(_judged.c.subscription_id, _judged.c.subscriber_id, literal(edition_id), *given, moment).where(new)
@@ -306,6 +308,7 @@ def _add(
     proof = select(_judged.c.subscription_id, kind, moment, literal(source), detail, _judged.c.ip)
     columns = ["subscription_id", "kind", "at", "source", "detail", "ip"]
     ordered = proof.where(new).order_by(_judged.c.subscription_id)
+    reached(connection, Checkpoint.RECORD_CONSENT)
     connection.execute(insert(consent_events).from_select(columns, ordered))
 
 

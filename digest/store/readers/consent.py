@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, insert, select, update
 
 from digest.states import DeliveryState
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import consent_events, deliveries, feedback_events, issue_content, issues, subscriptions
 
 NEW_ADDRESS = "a new address"
@@ -33,6 +34,7 @@ def record(
             {"subscription_id": one, "kind": kind, "at": now, "source": source, "detail": detail, "ip": ip}
             for one in ids
         ]
+        reached(connection, Checkpoint.RECORD_CONSENT)
         connection.execute(insert(consent_events), rows)
 
 

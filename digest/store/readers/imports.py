@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import editions, import_rejects, imports
 
 _MOST_KEPT = 10_000  # characters of a rejected row
@@ -60,6 +61,7 @@ def advance(connection: Connection, import_id: int, figures: Mapping[str, int], 
             {"import_id": import_id, "line": one.line, "reason": _kept(one.reason), "row": _kept(one.row)}
             for one in rejects
         ]
+        reached(connection, Checkpoint.NOTE_REJECTS)
         connection.execute(insert(import_rejects), rows)
 
 

@@ -29,6 +29,7 @@ from digest.editions.schedule import ALL_DAYS
 from digest.readers import addresses
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.among import among, chosen_once
+from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import (
     consent_events,
     editions,
@@ -95,6 +96,7 @@ def put_people(connection: Connection, people: Iterable[Person], now: datetime) 
         }
         for key, person in sorted(rows.items())  # one order for all, so that two writers can't wait for each other
     ]
+    reached(connection, Checkpoint.ADD_READERS)
     _insert_new(connection, subscribers, values)
 
 
@@ -168,6 +170,7 @@ def of_subscriber(connection: Connection, subscriber_id: int) -> list[Subscripti
 def change_address(connection: Connection, subscriber_id: int, address: str) -> None:
     """Give a person another normalised address, which must not be anybody else's."""
     values = {"address": address, "address_key": addresses.key(address)}
+    reached(connection, Checkpoint.CHANGE_ADDRESS)
     connection.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
 
 

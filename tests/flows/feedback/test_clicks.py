@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
+from functools import partial
 from typing import Any
 
 import httpx
@@ -30,11 +31,12 @@ from digest.outcomes import Envelope
 from digest.readers.tokens import ReaderToken
 from digest.settings import RetentionSettings
 from digest.store import schema
+from digest.store.checkpoints import Checkpoint
 from digest.store.ledger import clicks as store
 from digest.values import Reader
 from tests.conftest import NOW
-from tests.store.ledger.test_races import when
 from tests.support import samples
+from tests.support.between import elsewhere, when
 from tests.support.served import served
 from tests.support.world import EDITION, ToldCourier, World, WorldApp, draft
 
@@ -326,15 +328,7 @@ def test_what_is_followed_ranks_higher_for_who_gets_it_later(site: httpx.Client,
 
 def test_articles_are_stored_while_an_issue_s_clicks_are_counted(world: World) -> None:
     world.articles(draft(1))
-    with (
-        ThreadPoolExecutor() as pool,
-        when(
-            world.app.database,
-            "before",
-            "SELECT clicks.story_id",
-            lambda: pool.submit(world.articles, draft(2)).result(10),
-        ),
-    ):
+    with when(world.app.database, Checkpoint.COUNT_CLICKS, partial(elsewhere, world.articles, draft(2))):
         world.publish()
 
 

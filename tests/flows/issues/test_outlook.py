@@ -15,13 +15,14 @@ from digest.flows.issues import editions, operate, publish, review, schedules
 from digest.flows.readers import audience
 from digest.settings import Settings
 from digest.states import IssueState
+from digest.store.checkpoints import Checkpoint
 from digest.store.content import archive
 from digest.store.ledger import issues
 from digest.store.readers.subscribers import Choice
 from digest.values import Issue, IssueContent, ScheduleSpec
 from tests.conftest import NOW
 from tests.flows.issues.test_review import APPROVED, EVERY_MORNING, HEAD, change, drafted, sent, stories, story, tick
-from tests.store.ledger.test_races import MOMENT, when
+from tests.support.between import meanwhile
 from tests.support.world import EDITION, World, draft, headlines, small_world
 
 EVERY_EVENING = ScheduleSpec("daily", "UTC", "0 18 * * *")
@@ -330,17 +331,9 @@ def test_of_two_that_go_out_at_once_one_sees_what_became_of_the_other(world: Wor
     world.articles(draft(3, "land"))
     evening = drafted(world)
     review.approve(world.app.database, evening.id, None, "ana", NOW)
-    other = []
-    with ThreadPoolExecutor() as pool:
-
-        def together() -> None:
-            other.append(pool.submit(send_now, world, evening))
-            with pytest.raises(TimeoutError):
-                other[0].result(MOMENT)
-
-        with when(world.app.database, "before", "INSERT INTO deliveries", together):
-            send_now(world, morning)
-        assert other[0].result(10).state is IssueState.SENDING
+    with meanwhile(world.app.database, Checkpoint.CREATE_DELIVERIES, send_now, world, evening) as other:
+        send_now(world, morning)
+    assert other.result().state is IssueState.SENDING
     assert headlines(sent(world)["a@x.example"]) == {"Number1", "Number2", "Number3"}
 
 

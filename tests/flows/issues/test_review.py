@@ -18,9 +18,10 @@ from digest.flows.readers import audience
 from digest.outcomes import Envelope
 from digest.settings import Settings
 from digest.states import DeliveryEvent, IssueState
+from digest.store.checkpoints import Checkpoint
 from digest.values import Issue, IssueContent, ScheduleSpec
 from tests.conftest import NOW
-from tests.store.ledger.test_races import MOMENT, when
+from tests.support.between import meanwhile
 from tests.support.world import EDITION, GREYLISTED, LOST, ToldCourier, World, draft, headlines, small_world, told
 
 EVERY_MORNING = ScheduleSpec("daily", "UTC", "0 7 * * *")  # NOW is 06:00
@@ -300,18 +301,11 @@ def test_an_edit_waits_for_an_expansion_that_has_begun_and_is_too_late(world: Wo
         pytest.skip("one writes at a time")
     issue = drafted(world)
     world.later(hours=1)
-    late = []
-    with ThreadPoolExecutor() as pool:
-
-        def hold() -> None:
-            late.append(pool.submit(review.hold, world.app.database, issue.id, "ana", NOW))
-            with pytest.raises(TimeoutError):
-                late[0].result(MOMENT)
-
-        with when(world.app.database, "before", "INSERT INTO deliveries", hold):
-            tick(world)
-        with pytest.raises(StateError, match="is sending"):
-            late[0].result(10)
+    database = world.app.database
+    with meanwhile(database, Checkpoint.CREATE_DELIVERIES, review.hold, database, issue.id, "ana", NOW) as late:
+        tick(world)
+    with pytest.raises(StateError, match="is sending"):
+        late.result()
     assert len(sent(world)) == 2
 
 

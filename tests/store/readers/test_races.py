@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from io import StringIO
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select, update
@@ -19,12 +18,13 @@ from digest.flows.readers import importing as audience_import
 from digest.readers import addresses
 from digest.settings import RetentionSettings, Settings, SignUpSettings
 from digest.store import schema
+from digest.store.checkpoints import Checkpoint
 from digest.store.database import Database
 from digest.store.readers import consent, subscribers, suppressions
 from digest.store.readers import errands as errand_store
 from digest.tables import Row, open_csv
 from tests.conftest import NOW
-from tests.store.ledger.test_races import MOMENT, when
+from tests.support.between import elsewhere, meanwhile, until_waiting, when
 from tests.support.world import ToldCourier, World, draft, small_world
 
 ANN, BOB = "ann@x.example", "bob@x.example"
@@ -78,9 +78,8 @@ def test_two_imports_that_name_the_same_readers_in_other_orders_do_not_block_eac
             pool.submit(_import, world, *({"address": one, "name": name} for one in order))
             for name, order in (("Ann", readers), ("Bob", readers[::-1]))
         ]
-        for one in both:
-            with pytest.raises(TimeoutError):
-                one.result(MOMENT / 2)
+        until_waiting(world.app.database, 2)
+        assert not any(one.done() for one in both)
     assert [one.result(20).changed for one in both] == [5, 5]
     assert len({world.subscription(address).person.name for address in readers}) == 1
 
@@ -101,8 +100,7 @@ def test_who_is_ended_for_anothers_sake_begins_again(
     with world.app.database.write() as connection:
         connection.execute(select(schema.subscriptions).with_for_update())
         done = pool.submit(does, world)
-        with pytest.raises(TimeoutError):  # it holds the person, and waits for his subscription
-            done.result(MOMENT / 2)
+        until_waiting(world.app.database, 1)  # it holds the person, and waits for their subscription
         connection.exec_driver_sql("SET LOCAL deadlock_timeout = '1min'")  # so that it is not we who end
         connection.execute(update(schema.subscribers).values(locale="en"))
     done.result(20)
@@ -116,9 +114,8 @@ def test_two_who_suppress_the_same_addresses_in_other_orders_do_not_block_each_o
     with world.app.database.write() as connection:
         suppressions.suppress(connection, named[2][1], "operator", NOW)
         both = [pool.submit(audience.suppress_all, world.app.database, order, NOW) for order in (named, named[::-1])]
-        for one in both:
-            with pytest.raises(TimeoutError):
-                one.result(MOMENT / 2)
+        until_waiting(world.app.database, 2)
+        assert not any(one.done() for one in both)
     assert sum(one.result(20)[0] for one in both) == 4
 
 
@@ -136,22 +133,6 @@ def test_what_another_writes_is_left_to_the_next_round(world: World) -> None:
     assert signup.expire_pending(database, later) == 1
 
 
-@contextmanager
-def meanwhile(
-    world: World, pool: ThreadPoolExecutor, beginning: str, does: Callable[[], Any]
-) -> Iterator[list[Future[Any]]]:
-    """Before the first statement that begins so, somebody begins to do something else, and has to wait."""
-    done = list[Future[Any]]()
-
-    def begin() -> None:
-        done.append(pool.submit(does))
-        with pytest.raises(TimeoutError):
-            done[0].result(MOMENT)
-
-    with when(world.app.database, "before", beginning, begin):
-        yield done
-
-
 def _sign_up(world: World, address: str = ANN, at: datetime = NOW) -> None:
     wish = signup.SignUp(choices.person(address), subscribers.Choice("daily"))
     signup.sign_up(world.app.database, SignUpSettings(), "tide", wish, at)
@@ -163,7 +144,7 @@ def test_who_is_imported_twice_at_once_is_added_once(world: World) -> None:
     def other() -> None:
         _import(world, {"address": ANN, "cadence": "weekly"})
 
-    with when(database, "before", "INSERT INTO subscribers", lambda: _elsewhere(other)):
+    with when(database, Checkpoint.ADD_READERS, partial(elsewhere, other)):
         done = _import(world, {"address": ANN, "hour": "9"}, {"address": BOB})
     assert (done.added, done.changed) == (1, 1)
     found = world.subscription(ANN)
@@ -173,72 +154,67 @@ def test_who_is_imported_twice_at_once_is_added_once(world: World) -> None:
 
 
 def test_who_signs_up_while_he_is_imported_is_active(world: World) -> None:
-    with when(world.app.database, "before", "INSERT INTO subscribers", lambda: _elsewhere(lambda: _sign_up(world))):
+    with when(world.app.database, Checkpoint.ADD_READERS, partial(elsewhere, _sign_up, world)):
         done = _import(world, {"address": ANN})
     assert (done.added, done.changed) == (0, 1)
     assert world.subscription(ANN).state == "active"
 
 
-def _elsewhere(does: Callable[[], object]) -> None:
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(does).result(10)
-
-
-@pytest.mark.parametrize("before", ["INSERT INTO subscribers", "INSERT INTO consent_events"])
+@pytest.mark.parametrize("before", [Checkpoint.ADD_READERS, Checkpoint.RECORD_CONSENT])
 @pytest.mark.parametrize(
     "writes", [_sign_up, lambda world: _import(world, {"address": ANN})], ids=["sign-up", "import"]
 )
 def test_who_is_erased_while_somebody_writes_about_him_is_gone(
-    world: World, pool: ThreadPoolExecutor, writes: Callable[[World], object], before: str
+    world: World, writes: Callable[[World], object], before: Checkpoint
 ) -> None:
-    with meanwhile(world, pool, before, lambda: _erase(world)) as erased:
+    with meanwhile(world.app.database, before, _erase, world) as erased:
         writes(world)
-    assert erased[0].result(10).known
+    assert erased.result().known
     assert not _known(world)
 
 
-def test_a_rejected_line_of_somebody_who_is_erased_meanwhile_is_gone(world: World, pool: ThreadPoolExecutor) -> None:
+def test_a_rejected_line_of_somebody_who_is_erased_meanwhile_is_gone(world: World) -> None:
     table = open_csv(StringIO(f"address,hour\n{ANN},99\n"))
-    with meanwhile(world, pool, "INSERT INTO import_rejects", lambda: _erase(world)) as erased:
+    with meanwhile(world.app.database, Checkpoint.NOTE_REJECTS, _erase, world) as erased:
         audience_import.import_table(world.app.database, "tide", table, NOW, source="x", agreed="y")
-    erased[0].result(10)
+    erased.result()
     with world.app.database.read() as connection:
         assert connection.execute(select(schema.import_rejects.c.row)).scalars().all() == []
 
 
-def test_a_move_to_an_address_that_is_erased_meanwhile_leaves_nothing_of_it(
-    world: World, pool: ThreadPoolExecutor
-) -> None:
+def _asked_to_move(world: World) -> errand_store.Errand:
+    """The errand of Bob, who wants to have Ann's address."""
     world.readers(BOB)
     errands.ask(world.app.database, errands.Kind.MOVE, world.subscription(BOB).id, NOW, ANN)
     with world.app.database.read() as connection:
         errand = errand_store.get(connection, connection.execute(select(schema.errands.c.id)).scalar_one())
     assert errand
-    with meanwhile(world, pool, "UPDATE subscribers", lambda: _erase(world)) as erased:
+    return errand
+
+
+def test_a_move_to_an_address_that_is_erased_meanwhile_leaves_nothing_of_it(world: World) -> None:
+    errand = _asked_to_move(world)
+    with meanwhile(world.app.database, Checkpoint.CHANGE_ADDRESS, _erase, world) as erased:
         errands.move(world.app.database, errand, NOW)
-    erased[0].result(10)
+    erased.result()
     assert not _known(world)
 
 
 def test_who_signs_up_at_the_address_he_moves_to_is_one_reader(world: World) -> None:
-    world.readers(BOB)
-    errands.ask(world.app.database, errands.Kind.MOVE, world.subscription(BOB).id, NOW, ANN)
-    with world.app.database.read() as connection:
-        errand = errand_store.get(connection, connection.execute(select(schema.errands.c.id)).scalar_one())
-    assert errand
-    with when(world.app.database, "before", "UPDATE subscribers", lambda: _elsewhere(lambda: _sign_up(world))):
+    errand = _asked_to_move(world)
+    with when(world.app.database, Checkpoint.CHANGE_ADDRESS, partial(elsewhere, _sign_up, world)):
         assert errands.move(world.app.database, errand, NOW)
     assert (world.subscription(ANN).state, world.subscription(BOB).state) == ("active", "unsubscribed")
 
 
-def test_who_signs_up_again_while_his_past_is_swept_away_stays(world: World, pool: ThreadPoolExecutor) -> None:
+def test_who_signs_up_again_while_his_past_is_swept_away_stays(world: World) -> None:
     _sign_up(world)
     signup.expire_pending(world.app.database, NOW + timedelta(days=8))
     later = NOW + timedelta(days=100)
     sweep = partial(retention.sweep, world.app.database, RetentionSettings(), later)
-    with meanwhile(world, pool, "INSERT INTO consent_events", sweep) as swept:
+    with meanwhile(world.app.database, Checkpoint.RECORD_CONSENT, sweep) as swept:
         _sign_up(world, at=later)
-    assert swept[0].result(10)["subscriptions"] == 0
+    assert swept.result()["subscriptions"] == 0
     assert world.subscription(ANN).state == "pending"
 
 
@@ -256,8 +232,7 @@ def test_erasing_and_a_worker_who_takes_the_readers_mail_do_not_block_each_other
     with world.app.database.write() as connection:
         connection.execute(select(schema.subscriptions).with_for_update())
         erased = pool.submit(_erase, world)
-        with pytest.raises(TimeoutError):
-            erased.result(MOMENT / 2)
+        until_waiting(world.app.database, 1)
         connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
         connection.execute(deliveries)
     assert erased.result(10).known and not _known(world)
@@ -265,7 +240,7 @@ def test_erasing_and_a_worker_who_takes_the_readers_mail_do_not_block_each_other
 
 
 def test_erasing_and_a_worker_who_settles_do_not_block_each_other(
-    world: World, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("digest.store.database._SECOND_TRIES", 0)
     world.readers(ANN, BOB)
@@ -273,7 +248,7 @@ def test_erasing_and_a_worker_who_settles_do_not_block_each_other(
     issue = world.publish()
     with world.app.database.write() as connection:
         connection.execute(update(schema.deliveries).values(reason="server's words"))
-    with meanwhile(world, pool, "UPDATE subscriptions SET covered_until", lambda: _erase(world)) as erased:
+    with meanwhile(world.app.database, Checkpoint.SERVE_READERS, _erase, world) as erased:
         world.deliver(ToldCourier())
-    assert erased[0].result(10).known and not _known(world)
+    assert erased.result().known and not _known(world)
     assert world.counts(issue) == {"accepted": 2}
