@@ -17,15 +17,15 @@ from digest.codec import codec
 from digest.configuration import keep_private, load
 from digest.errors import InputError, StateError
 from digest.outcomes import Envelope
+from digest.readers.errands import Errand
 from digest.readers.fields import FieldType
+from digest.readers.subscriptions import Subscription
 from digest.settings import DkimSettings, Settings
 from digest.store.clock import DatabaseClock
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.ledger import issues
 from digest.store.readers import subscribers
-from digest.store.readers.errands import Errand
-from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, IssueContent, Reader, Variant
 
 if TYPE_CHECKING:  # what most commands don't need and takes long to import: Celery and Redis half a second

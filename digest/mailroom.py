@@ -16,16 +16,15 @@ from pathlib import Path
 from jinja2 import BytecodeCache, Environment
 
 from digest.errors import NotFoundError
-from digest.flows.readers.errands import Kind
 from digest.mail import dkim, render, themes
 from digest.mail.dkim import PrivateKey, Signer
 from digest.mail.letter import letter
 from digest.mail.personalise import Press
 from digest.outcomes import Envelope
 from digest.readers import tokens
+from digest.readers.errands import Errand, Kind
+from digest.readers.subscriptions import Subscription
 from digest.settings import DkimSettings, Settings
-from digest.store.readers.errands import Errand
-from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, Edition, IssueContent, Reader, Variant
 
 _PRESSES = 4  # kept by a process: the issues it sends at a time

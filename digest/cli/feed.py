@@ -12,7 +12,7 @@ from digest.cli.common import Json, get_app, printable, progress, say, show_json
 from digest.flows.sources import feeds as flow
 from digest.flows.sources.collect import CollectReport
 from digest.flows.sources.collect import collect as collect_feeds
-from digest.store.content.feeds import Feed
+from digest.sources.feeds import Feed
 from digest.values import FeedSpec, Kind
 
 app = typer.Typer()

@@ -11,6 +11,7 @@ from digest.cli import review, trial
 from digest.cli.common import Json, Number, get_app, local, local_time, plain, say, show_json, show_table
 from digest.cli.why import show_why, why_as_json
 from digest.editions.outlook import outlook
+from digest.editorial.changes import Kind
 from digest.errors import InputError
 from digest.flows.delivery import trials
 from digest.flows.feedback import clicks
@@ -18,7 +19,6 @@ from digest.flows.feedback.clicks import Following
 from digest.flows.issues import operate
 from digest.flows.issues.operate import Contents, Progress
 from digest.states import DeliveryEvent, DeliveryState
-from digest.store.ledger.changes import Kind
 from digest.values import Item
 
 app = typer.Typer()

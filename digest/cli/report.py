@@ -13,12 +13,12 @@ import typer
 from digest.cli import issue as issues
 from digest.cli.common import Json, Number, get_app, local, local_time, plain, say, show_json, show_table, stream_json
 from digest.cli.trial import show_trial
+from digest.delivery.account import Entry
 from digest.flows.delivery import trials
 from digest.flows.feedback import clicks
 from digest.flows.issues import operate
 from digest.flows.issues.operate import Account
 from digest.states import DeliveryState
-from digest.store.ledger.account import Entry
 from digest.tables import guarded
 
 _IN_DOUBT_SHOWN = 50

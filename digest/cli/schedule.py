@@ -9,10 +9,10 @@ import typer
 from digest.app import App
 from digest.cli.common import Json, get_app, local, local_time, say, show_json, show_table, warn
 from digest.editions import schedule as slots
+from digest.editions.schedule import Schedule
 from digest.errors import InputError
 from digest.flows.issues import schedules as flow
 from digest.flows.issues.editions import show as show_edition
-from digest.store.content.schedules import Schedule
 from digest.values import ScheduleSpec
 
 app = typer.Typer()

@@ -12,15 +12,14 @@ import typer
 from digest.cli import subscriber_files, subscriber_import, subscriber_stats
 from digest.cli.common import Json, get_app, local, say, show_json, show_table, warn
 from digest.cli.subscriber_files import hour_word
-from digest.editions.schedule import ALL_DAYS
 from digest.errors import InputError
 from digest.flows.readers import audience, choices, erasure, signup
 from digest.flows.readers import lists as audience_lists
 from digest.flows.readers.importing import import_subscribers
 from digest.flows.readers.rows import day_numbers, day_words
 from digest.readers import addresses, fields
+from digest.readers.subscriptions import ALL_DAYS, Subscription
 from digest.states import SubscriptionState
-from digest.store.readers.subscribers import Subscription
 from digest.tables import Row
 
 app = typer.Typer()

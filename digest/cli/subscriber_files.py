@@ -21,8 +21,8 @@ from digest.flows.readers import lists as audience_lists
 from digest.flows.readers.lists import Filters
 from digest.flows.readers.rows import NOTHING, day_words
 from digest.readers import fields
+from digest.readers.subscriptions import Choice, Subscription
 from digest.states import SubscriptionState
-from digest.store.readers.subscribers import Choice, Subscription
 from digest.tables import guarded
 
 _COLUMNS = ("address", "name", "sections", "cadence", "hour", "days", "time_zone", "locale", "state")

@@ -9,7 +9,7 @@ import typer
 
 from digest.cli.common import Json, get_app, plain, show_json, show_table
 from digest.flows.readers import lists as audience_lists
-from digest.store.readers.statistics import Month
+from digest.readers.subscriptions import Month
 
 _WIDTH = 30  # of the longest bar, in characters
 

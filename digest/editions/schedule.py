@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import takewhile
 from typing import NamedTuple
@@ -16,12 +17,11 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from digest.errors import InputError
+from digest.readers.subscriptions import ALL_DAYS
+from digest.values import ScheduleSpec
 
 _CRON_FIELDS = 5
 _CRON_LENGTH = 80
-
-
-ALL_DAYS = 0b1111111
 
 
 class Wish(NamedTuple):
@@ -31,6 +31,28 @@ class Wish(NamedTuple):
     zone: str = ""
     hour: int | None = None
     days: int = ALL_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A stored schedule. ``declared`` by the edition's file rather than by hand; ``next_slot_at`` is ``None`` once it
+    has run its course. ``time_zone`` is its own, ``edition_zone`` that of its edition."""
+
+    id: int
+    edition_id: int
+    edition: str
+    cadence: str
+    cron: str
+    at: datetime | None
+    time_zone: str
+    declared: bool
+    paused: bool
+    next_slot_at: datetime | None
+    edition_zone: str
+
+    @property
+    def spec(self) -> ScheduleSpec:
+        return ScheduleSpec(self.cadence, self.time_zone, self.cron, self.at)
 
 
 def zone(name: str) -> ZoneInfo:

@@ -10,11 +10,10 @@ from starlette.exceptions import HTTPException
 
 from digest.app import App
 from digest.flows.readers import audience, errands
-from digest.flows.readers.errands import Kind
 from digest.mail.personalise import masked
 from digest.readers import tokens
-from digest.store.readers.errands import Errand
-from digest.store.readers.subscribers import Subscription
+from digest.readers.errands import Errand, Kind
+from digest.readers.subscriptions import Subscription
 from digest.web.door import READ, Door, client_ip
 from digest.web.pages import Pages
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from digest.editions import schedule
 from digest.flows.readers import choices
 from digest.public.embed import SHORT
-from digest.store.readers.subscribers import Choice, Person, Subscription
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.values import Edition
 from digest.web.forms import Form
 

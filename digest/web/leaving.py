@@ -15,9 +15,9 @@ from digest.app import App
 from digest.flows.readers import audience
 from digest.flows.readers.audience import Leaver
 from digest.readers import tokens
+from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import ReaderToken
 from digest.states import SubscriptionState
-from digest.store.readers.subscribers import Subscription
 from digest.values import Edition
 from digest.web.door import READ, Door, client_ip
 from digest.web.forms import Form, Posted

@@ -15,13 +15,13 @@ from digest.editorial import variants
 from digest.errors import InputError
 from digest.flows.issues import timetable
 from digest.flows.readers import audience, blocklist, choices, errands
-from digest.flows.readers.errands import Kind
 from digest.language import dates
 from digest.language.wording import Words, language
 from digest.mail.personalise import masked
 from digest.readers import addresses
+from digest.readers.errands import Kind
+from digest.readers.subscriptions import Subscription
 from digest.states import SubscriptionState
-from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, Edition
 from digest.web import leaving
 from digest.web.door import READ, Door, client_ip

@@ -15,8 +15,8 @@ from digest.editorial import variants
 from digest.flows.readers import audience, signup
 from digest.mail import personalise
 from digest.readers import tokens
+from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import ReaderToken
-from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, Edition
 from digest.web.door import READ, Door, client_ip
 from digest.web.guard import POLICY_WITH_IMAGES

@@ -21,8 +21,8 @@ from digest.flows.readers import audience, blocklist, choices, signup
 from digest.flows.readers.signup import SignUp
 from digest.public.embed import HONEYPOT, SHORT
 from digest.readers import addresses, tokens
+from digest.readers.subscriptions import Person
 from digest.settings import SignUpSettings
-from digest.store.readers.subscribers import Person
 from digest.values import Edition
 from digest.web import captcha
 from digest.web.door import READ, client_ip

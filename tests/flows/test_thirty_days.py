@@ -20,11 +20,11 @@ from sqlalchemy import event
 from digest.flows.readers.importing import import_subscribers
 from digest.flows.sources import collect
 from digest.outcomes import Envelope, Outcome, Result, Stage
+from digest.readers.subscriptions import Choice, Person
 from digest.settings import DeliverSettings, Settings
 from digest.states import IssueState
 from digest.store.content import feeds
 from digest.store.readers import subscribers
-from digest.store.readers.subscribers import Choice, Person
 from digest.tables import Row
 from tests.conftest import on_sqlite
 from tests.support.press import DAYS, START, Told, press

@@ -19,13 +19,13 @@ from digest.flows.readers.importing import import_subscribers
 from digest.look import Colours, Look
 from digest.mail import render, themes
 from digest.readers import addresses, tokens
+from digest.readers.subscriptions import Subscription
 from digest.states import SubscriptionState
 from digest.store import schema
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.ledger import issues
 from digest.store.readers import subscribers
-from digest.store.readers.subscribers import Subscription
 from digest.tables import read_csv
 from digest.values import Article, ArticleDraft, CompiledIssue, Edition, FeedSpec, Rule, Section, Story
 from tests.conftest import NOW

@@ -15,6 +15,7 @@ from digest.flows.issues import operate, publish
 from digest.flows.readers import importing as audience_import
 from digest.flows.sources import articles
 from digest.outcomes import Envelope, Outcome, Result, Stage
+from digest.readers.subscriptions import Subscription
 from digest.settings import DeliverSettings, Settings
 from digest.smtp.courier import Answers, Courier, OnWire
 from digest.states import DeliveryState
@@ -159,7 +160,7 @@ class World:
         report = audience_import.import_subscribers(self.app.database, "tide", rows, self.app.now(), source="test")
         assert not report.rejected
 
-    def subscription(self, address: str) -> subscribers.Subscription:
+    def subscription(self, address: str) -> Subscription:
         from digest.readers import addresses
 
         with self.app.database.read() as connection:

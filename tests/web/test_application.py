@@ -16,10 +16,10 @@ from digest.app import App
 from digest.flows.readers import erasure
 from digest.look import Look
 from digest.readers import tokens
+from digest.readers.subscriptions import Choice, Subscription
 from digest.settings import Settings
 from digest.states import SubscriptionState
 from digest.store import schema
-from digest.store.readers.subscribers import Choice, Subscription
 from digest.web.guard import BODY_LIMIT
 from digest.web.pages import Pages
 from tests.conftest import NOW, on_sqlite

@@ -15,9 +15,9 @@ from digest.app import App
 from digest.flows.readers import signup
 from digest.flows.readers.signup import SignUp
 from digest.readers import tokens
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.states import SubscriptionState
 from digest.store import schema
-from digest.store.readers.subscribers import Choice, Person, Subscription
 from tests.support.morning import ADDRESS, find, reader, site, token
 from tests.web.test_preferences import evening, states
 

@@ -18,9 +18,9 @@ from digest.errors import ConfigError
 from digest.flows.readers import audience, blocklist, signup
 from digest.gate.turnstile import Turnstile
 from digest.readers import tokens
+from digest.readers.subscriptions import Choice, Subscription
 from digest.settings import CaptchaSettings, Settings, SignUpSettings
 from digest.states import SubscriptionState
-from digest.store.readers.subscribers import Choice, Subscription
 from digest.web import captcha, limits
 from tests.conftest import NOW, on_sqlite
 from tests.support.gates import Server

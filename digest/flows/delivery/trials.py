@@ -8,13 +8,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from digest.editions import checks
+from digest.editorial.changes import Change, Kind
 from digest.errors import InputError, NotFoundError, StateError
 from digest.feedback.trials import Arm, Tally, Trial, decision
 from digest.states import IssueState
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.ledger import batches, changes, issues, trials
-from digest.store.ledger.changes import Change, Kind
 from digest.values import Issue
 
 _LONGEST = 200  # characters of a subject

@@ -23,13 +23,13 @@ from digest.feedback.refusals import Grade
 from digest.flows.delivery.refused import Refusal, remember
 from digest.flows.readers import audience
 from digest.readers import addresses
+from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import Keys
 from digest.settings import DeliverSettings
 from digest.states import DeliveryEvent, DeliveryState, SubscriptionEvent, SubscriptionState
 from digest.store.database import Database
 from digest.store.ledger import deliveries, returned
 from digest.store.readers import consent, forgetting, subscribers, suppressions
-from digest.store.readers.subscribers import Subscription
 
 _log = logging.getLogger(__name__)
 

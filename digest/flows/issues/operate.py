@@ -9,7 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from digest.codec import codec
+from digest.delivery.account import Entry, Pace, Waiting
 from digest.editions import subjects
+from digest.editorial.changes import Change
 from digest.editorial.variants import choose
 from digest.editorial.why import Placed, explained
 from digest.errors import NotFoundError, StateError
@@ -19,8 +21,6 @@ from digest.store.content import archive, editions
 from digest.store.database import Database
 from digest.store.ledger import account as ledger
 from digest.store.ledger import batches, changes, deliveries, issues
-from digest.store.ledger.account import Entry, Pace, Waiting
-from digest.store.ledger.changes import Change
 from digest.values import CompiledIssue, Issue, Item
 
 _BEFORE = frozenset({IssueState.SCHEDULED, IssueState.COMPOSED})

@@ -17,13 +17,13 @@ from digest.errors import NotFoundError
 from digest.flows.issues import selection, timetable
 from digest.flows.issues.timetable import NextMail
 from digest.readers import addresses
+from digest.readers.subscriptions import Subscription
 from digest.settings import DeliverSettings
 from digest.states import IssueState, SubscriptionState
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.ledger import issues
 from digest.store.readers import consent, subscribers, suppressions
-from digest.store.readers.subscribers import Subscription
 from digest.values import CompiledIssue, Edition, IssueContent
 
 _HAD = 10  # stories named that he has had

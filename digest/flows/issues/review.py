@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from digest.codec import codec
 from digest.editions import schedule
 from digest.editorial import edits as editing
+from digest.editorial.changes import Change, Kind
 from digest.editorial.compose import is_empty
 from digest.editorial.edits import Edit
 from digest.errors import InputError, NotFoundError, StateError
@@ -27,7 +28,6 @@ from digest.states import IssueState
 from digest.store.content import editions, schedules
 from digest.store.database import Database
 from digest.store.ledger import changes, issues
-from digest.store.ledger.changes import Change, Kind
 from digest.values import CompiledIssue, Issue, IssueContent
 
 _TRIES = 20

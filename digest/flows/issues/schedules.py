@@ -8,11 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from digest.editions.schedule import next_slot
+from digest.editions.schedule import Schedule, next_slot
 from digest.errors import InputError, NotFoundError, StateError
 from digest.flows.issues.editions import first_slot
 from digest.store.content import editions, schedules
-from digest.store.content.schedules import Schedule
 from digest.store.database import Database
 from digest.store.ledger import issues
 from digest.values import Issue, ScheduleSpec

@@ -11,12 +11,12 @@ from itertools import chain, groupby, islice, pairwise
 from sqlalchemy import Connection
 
 from digest.editions import schedule
-from digest.editions.schedule import Wish
+from digest.editions.schedule import Schedule, Wish
+from digest.readers.subscriptions import Subscription
 from digest.states import IssueState, SubscriptionState
 from digest.store.content import editions, schedules
 from digest.store.database import Database
 from digest.store.ledger import deliveries, issues
-from digest.store.readers.subscribers import Subscription
 from digest.values import Edition, Issue
 
 _SLOTS = 400  # looked at for one that reaches him: two weeks of an hourly edition
@@ -97,7 +97,7 @@ def _away(reader: Subscription, due: datetime) -> bool:
     return reader.choice.paused_until is not None and reader.choice.paused_until > due
 
 
-def _slots(plan: schedules.Schedule, after: datetime) -> Iterator[datetime]:
+def _slots(plan: Schedule, after: datetime) -> Iterator[datetime]:
     slot = plan.next_slot_at
     if slot and slot <= after and plan.cron:
         slot = schedule.next_slot(plan.cron, plan.time_zone, after)

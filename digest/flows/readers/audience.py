@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from digest.errors import InputError, NotFoundError
 from digest.flows.readers import choices
 from digest.readers import addresses
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.ledger import clicks, deliveries, issues, trials
 from digest.store.readers import consent, forgetting, subscribers, suppressions
-from digest.store.readers.subscribers import Choice, Person, Subscription
 from digest.store.readers.suppressions import Suppression
 from digest.values import Edition
 

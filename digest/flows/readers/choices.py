@@ -9,10 +9,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from babel import Locale, UnknownLocaleError
 
 from digest.editions import schedule
-from digest.editions.schedule import ALL_DAYS
 from digest.editorial.variants import arranged
 from digest.errors import InputError
-from digest.store.readers.subscribers import Choice, Person
+from digest.readers.subscriptions import ALL_DAYS, Choice, Person
 from digest.values import Edition, Section
 
 _NAME_LENGTH = 200

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,24 +25,15 @@ from digest.flows.delivery import letters
 from digest.flows.readers import audience, erasure
 from digest.outcomes import Envelope
 from digest.readers import addresses
+from digest.readers.errands import Errand, Kind
+from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import CONFIRM_WITHIN
 from digest.smtp.courier import Courier
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.database import Database
 from digest.store.readers import consent, errands, forgetting, subscribers, suppressions
-from digest.store.readers.errands import Errand
-from digest.store.readers.subscribers import Subscription
 
 COOLDOWN = timedelta(minutes=10)
-
-
-class Kind(StrEnum):
-    """``MOVED`` is what the old address is told after a move, kept for ``CONFIRM_WITHIN``."""
-
-    MOVE = "move"
-    DATA = "data"
-    ERASE = "erase"
-    MOVED = "moved"
 
 
 def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, address: str = "") -> str:

@@ -22,13 +22,14 @@ from digest.readers import addresses
 from digest.readers.exports.reading import Plan, plan
 from digest.readers.exports.standing import Standing
 from digest.readers.fields import FieldType
+from digest.readers.subscriptions import Choice
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.readers import bulk, consent, forgetting, imports, suppressions
 from digest.store.readers.bulk import Chosen, Incoming, Verdict
 from digest.store.readers.imports import Import, Reject
 from digest.store.readers.rehearsal import rehearse
-from digest.store.readers.subscribers import Choice, sections_of
+from digest.store.readers.subscribers import sections_of
 from digest.tables import Row, Table
 from digest.values import Rejected
 

@@ -13,13 +13,12 @@ from digest.readers import fields
 from digest.readers import segments as language
 from digest.readers.fields import FieldType
 from digest.readers.segments import Every, Node, Question
+from digest.readers.subscriptions import Month, Subscription
 from digest.states import SubscriptionState
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.readers import statistics, subscribers
 from digest.store.readers.segments import condition
-from digest.store.readers.statistics import Month
-from digest.store.readers.subscribers import Subscription
 
 _PAGE = 1000
 _TOP = 10

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from digest.editions.schedule import ALL_DAYS
 from digest.errors import InputError
 from digest.flows.readers import choices
 from digest.readers import addresses, fields
 from digest.readers.exports.standing import OWN
 from digest.readers.fields import FieldType
+from digest.readers.subscriptions import ALL_DAYS, Choice
 from digest.store.readers import subscribers
 from digest.store.readers.bulk import FIELDS, SAYS, Incoming
-from digest.store.readers.subscribers import Choice
 from digest.tables import Row, unguarded
 from digest.values import Edition
 

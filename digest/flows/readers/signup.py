@@ -26,13 +26,13 @@ from digest.flows.delivery import letters
 from digest.flows.readers import choices
 from digest.outcomes import Envelope
 from digest.readers import addresses, tokens
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.settings import SignUpSettings
 from digest.smtp.courier import Courier
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.readers import consent, forgetting, sign_ups, subscribers, suppressions
-from digest.store.readers.subscribers import Choice, Person, Subscription
 
 COOLDOWN = timedelta(minutes=10)
 _WEEK = timedelta(days=7)

@@ -16,10 +16,10 @@ from digest.errors import DigestError, InputError, NotFoundError
 from digest.net.fetch import Fetched, Network, RefusedByServerError, fetch
 from digest.settings import FetchSettings, Settings
 from digest.sources import intake
+from digest.sources.feeds import Feed
 from digest.sources.intake import Keyed
 from digest.sources.parse import ParsedFeed, parse
 from digest.store.content import articles, feeds
-from digest.store.content.feeds import Feed
 from digest.store.database import Database
 from digest.values import Article, ArticleDraft, FeedSpec, Kind, Rejected
 

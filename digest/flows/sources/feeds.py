@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from digest.errors import InputError, StateError
 from digest.sources.clean import web_url
+from digest.sources.feeds import Feed
 from digest.store.content import feeds
-from digest.store.content.feeds import Feed
 from digest.store.database import Database
 from digest.values import FeedSpec
 

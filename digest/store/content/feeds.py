@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from digest.errors import NotFoundError
+from digest.sources.feeds import Feed
 from digest.store import schema
 from digest.values import FeedSpec, Kind
 
@@ -21,30 +21,6 @@ _POLLED = (
     .where(_feeds.c.active == 1, _feeds.c.url != "")
     .order_by(_feeds.c.next_poll_at.asc().nulls_first(), _feeds.c.id)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A feed and how polling it goes. ``failures`` counts those since the last success; ``spec.url`` is "" for a desk,
-    which is never polled."""
-
-    id: int
-    spec: FeedSpec
-    active: bool
-    etag: str
-    last_modified: str
-    next_poll_at: datetime | None
-    last_ok_at: datetime | None
-    failures: int
-    last_error: str
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def is_desk(self) -> bool:
-        return not self.spec.url
 
 
 def _feed(row: Row[Any]) -> Feed:

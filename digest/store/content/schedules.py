@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, delete, insert, select, update
 
+from digest.editions.schedule import Schedule
 from digest.store.schema import editions, schedules
 from digest.values import ScheduleSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A stored schedule. ``declared`` by the edition's file rather than by hand; ``next_slot_at`` is ``None`` once it
-    has run its course. ``time_zone`` is its own, ``edition_zone`` that of its edition."""
-
-    id: int
-    edition_id: int
-    edition: str
-    cadence: str
-    cron: str
-    at: datetime | None
-    time_zone: str
-    declared: bool
-    paused: bool
-    next_slot_at: datetime | None
-    edition_zone: str
-
-    @property
-    def spec(self) -> ScheduleSpec:
-        return ScheduleSpec(self.cadence, self.time_zone, self.cron, self.at)
 
 
 def add(

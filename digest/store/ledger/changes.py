@@ -4,44 +4,17 @@ subjects was decided stands here, too."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from digest.editorial import edits
-from digest.editorial.edits import Edit, Verb
+from digest.editorial.changes import Change, Kind
+from digest.editorial.edits import Verb
 from digest.states import IssueState
 from digest.store.schema import issue_changes, issues
 from digest.values import Issue
-
-
-class Kind(StrEnum):
-    """What sort of change."""
-
-    EDIT = "edit"
-    UNDO = "undo"
-    REDRAFT = "redraft"
-    HOLD = "hold"
-    RELEASE = "release"
-    APPROVE = "approve"
-    TRIAL = "trial"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change of an issue: ``revision`` is its number, ``told`` says it in words. ``edit``: of an edit, which may
-    have been ``undone``."""
-
-    revision: int
-    at: datetime
-    by: str
-    kind: Kind
-    told: str
-    edit: Edit | None = None
-    undone: bool = False
 
 
 def of_issue(connection: Connection, issue_id: int) -> list[Change]:

@@ -26,8 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
-from digest.editions.schedule import ALL_DAYS, Wish
+from digest.editions.schedule import Wish
 from digest.feedback.trials import Trial, takes_part
+from digest.readers.subscriptions import ALL_DAYS
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
 from digest.store.checkpoints import Checkpoint, reached
 from digest.store.ledger import trials

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, delete, select, update
 
 from digest.readers import addresses
+from digest.readers.errands import Errand
 from digest.store.among import chosen_once
 from digest.store.schema import errands
 from digest.store.upsert import insert_into
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """One errand. ``subscription_id`` is the one whose page it was asked for on; ``address`` where its mail goes."""
-
-    id: int
-    subscriber_id: int
-    subscription_id: int
-    kind: str
-    address: str
-    asked_at: datetime
 
 
 def put(

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, extract, func, or_, select
 
+from digest.readers.subscriptions import Month
 from digest.states import SubscriptionState
 from digest.store.schema import consent_events, subscribers, subscriptions
 
 SHARES = ("cadence", "sections", "hour", "time_zone", "locale")
 _JOINED = ("imported", "confirmed")
-
-
-@dataclass(frozen=True, slots=True)
-class Month:
-    """What a calendar month (UTC) did to an audience: who became active, who left, how many were active at its end.
-    Of who was erased nothing is known."""
-
-    month: str
-    joined: int
-    left: int
-    active: int
-
-    @property
-    def churn(self) -> float:
-        """The share of those active at its beginning who left, in per cent."""
-        began = self.active - self.joined + self.left
-        return round(100 * self.left / began, 2) if began > 0 else 0.0
 
 
 def mentions(text: str) -> ColumnElement[bool]:

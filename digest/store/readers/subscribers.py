@@ -6,7 +6,6 @@ A subscription changes state by one guarded UPDATE: of two who try, one is told 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +24,8 @@ from sqlalchemy import (
 )
 
 from digest import states
-from digest.editions.schedule import ALL_DAYS
 from digest.readers import addresses
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.among import among, chosen_once
 from digest.store.checkpoints import Checkpoint, reached
@@ -37,47 +36,6 @@ from digest.store.schema import (
     subscriptions,
 )
 from digest.store.upsert import insert_into
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """The owner of an address. ``locale`` and ``time_zone`` are "" where the edition's count."""
-
-    address: str
-    name: str = ""
-    locale: str = ""
-    time_zone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What a reader chose of an edition. ``sections`` are keys in his order, ``None`` for all in the edition's order;
-    ``hour`` the local hour of day, ``None`` for when the issue comes out; ``days`` the days of the week he takes it on,
-    a bit each, Monday the first; ``paused_until`` when his holiday ends, ``None`` for no holiday."""
-
-    cadence: str
-    sections: tuple[str, ...] | None = None
-    hour: int | None = None
-    days: int = ALL_DAYS
-    paused_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """One subscription with its owner. ``edition`` is the edition's name."""
-
-    id: int
-    subscriber_id: int
-    edition: str
-    state: SubscriptionState
-    person: Person
-    choice: Choice
-    covered_until: int | None
-    confirm_due_at: datetime | None
-    created_at: datetime
-    confirm_mails: int = 0
-    fields: Mapping[str, Any] = field(default_factory=dict)
-
 
 # ------------------------------------------------------------------------------------------------ people
 

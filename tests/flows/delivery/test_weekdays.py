@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select, true
 
-from digest.editions.schedule import ALL_DAYS, Wish
+from digest.editions.schedule import Wish
 from digest.flows.issues import publish, review
 from digest.flows.readers import audience
 from digest.outcomes import Envelope, Outcome
+from digest.readers.subscriptions import ALL_DAYS
 from digest.store import schema
 from digest.store.database import Database
 from digest.store.ledger import expansion

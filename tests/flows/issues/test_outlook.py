@@ -13,12 +13,12 @@ from digest.editorial.edits import Edit, Verb
 from digest.errors import InputError, StateError
 from digest.flows.issues import editions, operate, publish, review, schedules
 from digest.flows.readers import audience
+from digest.readers.subscriptions import Choice
 from digest.settings import Settings
 from digest.states import IssueState
 from digest.store.checkpoints import Checkpoint
 from digest.store.content import archive
 from digest.store.ledger import issues
-from digest.store.readers.subscribers import Choice
 from digest.values import Issue, IssueContent, ScheduleSpec
 from tests.conftest import NOW
 from tests.flows.issues.test_review import APPROVED, EVERY_MORNING, HEAD, change, drafted, sent, stories, story, tick

@@ -11,11 +11,11 @@ import pytest
 from digest.errors import NotFoundError
 from digest.flows.readers import audience, choices, signup
 from digest.flows.readers.importing import Imported, import_subscribers
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.settings import SignUpSettings
 from digest.states import SubscriptionState
 from digest.store.database import Database
 from digest.store.readers import consent
-from digest.store.readers.subscribers import Choice, Person, Subscription
 from digest.tables import read_csv
 from tests.conftest import NOW
 from tests.support.morning import ADDRESS, EDITION, find, publish_edition

@@ -19,11 +19,12 @@ from digest.cli.common import Door
 from digest.flows.readers import audience, choices, erasure, errands, signup
 from digest.flows.readers import importing as audience_import
 from digest.readers import addresses
+from digest.readers.errands import Kind
+from digest.readers.subscriptions import Choice
 from digest.settings import Settings, SmtpSettings
 from digest.smtp.courier import SmtpCourier
 from digest.states import DeliveryState
 from digest.store.readers import suppressions
-from digest.store.readers.subscribers import Choice
 from digest.tables import open_csv
 from tests.support.smtp_server import Script, SmtpServer
 from tests.support.world import World, draft, small_world
@@ -96,7 +97,7 @@ def _live(world: World, file: Path) -> None:
     assert previewed.exit_code == 0, previewed.output
     ann = choices.person(addresses.normalise(ANN))
     signup.ask(app.database, "tide", signup.SignUp(ann, Choice("daily")), app.now())
-    errands.ask(app.database, errands.Kind.MOVE, world.subscription(OTHERS[1]).id, app.now(), ann.address)
+    errands.ask(app.database, Kind.MOVE, world.subscription(OTHERS[1]).id, app.now(), ann.address)
     audience.suppress(app.database, ANN, app.now(), note=f"{ANN} called")
 
 

@@ -25,13 +25,13 @@ from digest.flows.readers import lists as audience_lists
 from digest.flows.readers.importing import Imported, import_subscribers, import_table
 from digest.readers import addresses
 from digest.readers.fields import FieldType
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.settings import SignUpSettings
 from digest.states import SubscriptionState
 from digest.store import schema
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.readers import consent, subscribers
-from digest.store.readers.subscribers import Choice, Person, Subscription
 from digest.tables import open_csv, read_csv
 from tests.conftest import NOW
 from tests.support.morning import ADDRESS, EDITION

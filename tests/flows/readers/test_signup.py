@@ -16,6 +16,7 @@ from digest.flows import retention
 from digest.flows.readers import audience, blocklist, erasure, signup
 from digest.outcomes import Envelope, Outcome, Result
 from digest.readers import addresses
+from digest.readers.subscriptions import Choice, Person, Subscription
 from digest.settings import RetentionSettings, SignUpSettings
 from digest.smtp.courier import Answers, OnWire
 from digest.states import SubscriptionState
@@ -23,7 +24,6 @@ from digest.store import schema
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.readers import consent, subscribers
-from digest.store.readers.subscribers import Choice, Person, Subscription
 from tests.conftest import NOW
 from tests.flows.readers.test_audience import _active, _consent, _must, _sign_up, _wish, edition
 from tests.support.morning import ADDRESS, find

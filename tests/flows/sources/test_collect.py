@@ -20,6 +20,7 @@ from digest.cli.common import Door
 from digest.errors import InputError, NotFoundError
 from digest.flows.sources.collect import CollectReport, collect, store_drafts
 from digest.settings import FetchSettings, Settings
+from digest.sources.feeds import Feed
 from digest.store import schema
 from digest.store.content import articles, feeds
 from digest.store.database import Database
@@ -67,7 +68,7 @@ def counted(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(schema.articles)).scalar_one()
 
 
-def feed_of(database: Database, name: str) -> feeds.Feed:
+def feed_of(database: Database, name: str) -> Feed:
     with database.read() as connection:
         return feeds.by_name(connection, name)
 

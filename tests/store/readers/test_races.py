@@ -16,6 +16,8 @@ from digest.flows import retention
 from digest.flows.readers import audience, choices, erasure, errands, signup
 from digest.flows.readers import importing as audience_import
 from digest.readers import addresses
+from digest.readers.errands import Errand, Kind
+from digest.readers.subscriptions import Choice
 from digest.settings import RetentionSettings, Settings, SignUpSettings
 from digest.store import schema
 from digest.store.checkpoints import Checkpoint
@@ -85,7 +87,7 @@ def test_two_imports_that_name_the_same_readers_in_other_orders_do_not_block_eac
 
 
 def _save(world: World) -> object:
-    person, choice = choices.person(ANN, "N"), subscribers.Choice("daily", hour=9)
+    person, choice = choices.person(ANN, "N"), Choice("daily", hour=9)
     id_ = world.subscription(ANN).id
     return audience.change_preferences(world.app.database, id_, person, choice, NOW, source="page")
 
@@ -134,7 +136,7 @@ def test_what_another_writes_is_left_to_the_next_round(world: World) -> None:
 
 
 def _sign_up(world: World, address: str = ANN, at: datetime = NOW) -> None:
-    wish = signup.SignUp(choices.person(address), subscribers.Choice("daily"))
+    wish = signup.SignUp(choices.person(address), Choice("daily"))
     signup.sign_up(world.app.database, SignUpSettings(), "tide", wish, at)
 
 
@@ -182,10 +184,10 @@ def test_a_rejected_line_of_somebody_who_is_erased_meanwhile_is_gone(world: Worl
         assert connection.execute(select(schema.import_rejects.c.row)).scalars().all() == []
 
 
-def _asked_to_move(world: World) -> errand_store.Errand:
+def _asked_to_move(world: World) -> Errand:
     """The errand of Bob, who wants to have Ann's address."""
     world.readers(BOB)
-    errands.ask(world.app.database, errands.Kind.MOVE, world.subscription(BOB).id, NOW, ANN)
+    errands.ask(world.app.database, Kind.MOVE, world.subscription(BOB).id, NOW, ANN)
     with world.app.database.read() as connection:
         errand = errand_store.get(connection, connection.execute(select(schema.errands.c.id)).scalar_one())
     assert errand
