@@ -18,8 +18,8 @@ import typer
 from digest.cli.common import Door, get_app, say
 from digest.configuration import keep_private, load
 from digest.errors import ConfigError, InputError, StateError
+from digest.flows import setup
 from digest.settings import Settings
-from digest.store.database import Database
 
 _CONFIG = Path(__file__).with_name("digest.sample.toml")
 _SAMPLES = {"edition.toml": "edition.sample.toml", "stories.jsonl": "stories.sample.jsonl"}
@@ -187,9 +187,4 @@ def _write_samples(folder: Path) -> None:
 
 
 def _migrate(settings: Settings) -> None:
-    database = Database(settings.database_url)
-    try:
-        database.migrate()
-    finally:
-        database.dispose()
-    say(f"the database {database.shown} is ready")
+    say(f"the database {setup.migrate(settings.database_url)} is ready")
