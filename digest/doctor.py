@@ -154,14 +154,16 @@ def _broker(app: App) -> Iterator[Finding]:
     app.queue.check()
     yield Finding("broker", Verdict.OK, "answers")
     workers = app.queue.workers()
-    if not workers:
-        yield Finding("workers", Verdict.FAIL, "none answers", "start one: `digest up` or `digest worker`")
-        return
-    yield Finding("workers", Verdict.OK, f"{workers} at work")
-    if app.queue.ticks():
-        yield Finding("beat", Verdict.OK, "its rounds are made")
+    if workers:
+        yield Finding("workers", Verdict.OK, f"{workers} at work")
     else:
-        yield Finding("beat", Verdict.FAIL, "no round of it came to a worker", "start it: `digest up` or `digest beat`")
+        yield Finding("workers", Verdict.FAIL, "none answers", "start one: `digest up` or `digest worker`")
+    if not app.queue.beats():
+        yield Finding("beat", Verdict.FAIL, "is not there", "start it: `digest up` or `digest beat`")
+    elif not workers or app.queue.ticks():
+        yield Finding("beat", Verdict.OK, "is there")
+    else:
+        yield Finding("beat", Verdict.WARN, "is there, but no worker takes its rounds", "look at the workers' log")
 
 
 def _pages(app: App) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from digest.settings import Settings
 _SOCKET_NAME = "broker.sock"
 _LEAST_WAIT, _TIMES_THE_FIRST = 0.1, 4  # for the other workers, in seconds and by how long the first took
 _TICKED = "digest:ticked"
+_BEAT = "digest:beat"
 _LAST = 9  # with Redis 0, the default, goes first: beat's tick must not wait behind hours of mail
 _PATIENCE = {"max_retries": 3, "interval_start": 0.2, "interval_step": 0.4}  # who pokes waits 2 s for a broker, not 6
 _SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 104 bytes or more, everywhere
@@ -104,18 +105,32 @@ class Queue:
             raise self._unavailable(error) from error
 
     def tell_tick(self, seconds: float) -> None:
-        """Let it be seen for so many seconds that a round of beat came to a worker."""
-        try:
-            with self._celery.connection_for_write() as connection:
-                connection.default_channel.client.set(_TICKED, 1, ex=max(1, round(seconds)))
-        except (OperationalError, RedisError, OSError) as error:
-            raise self._unavailable(error) from error
+        """Let it be seen for so many seconds that a round of beat came to a worker. Raises ``UnavailableError``."""
+        self._tell(_TICKED, seconds)
 
     def ticks(self) -> bool:
         """Whether beat's rounds come to a worker. Raises ``UnavailableError``."""
+        return self._told(_TICKED)
+
+    def tell_beat(self, seconds: float) -> None:
+        """Let it be seen for so many seconds that beat is there. Raises ``UnavailableError``."""
+        self._tell(_BEAT, seconds)
+
+    def beats(self) -> bool:
+        """Whether beat is there. Raises ``UnavailableError``."""
+        return self._told(_BEAT)
+
+    def _tell(self, key: str, seconds: float) -> None:
         try:
             with self._celery.connection_for_write() as connection:
-                return bool(connection.default_channel.client.exists(_TICKED))
+                connection.default_channel.client.set(key, 1, ex=max(1, round(seconds)))
+        except (OperationalError, RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _told(self, key: str) -> bool:
+        try:
+            with self._celery.connection_for_write() as connection:
+                return bool(connection.default_channel.client.exists(key))
         except (OperationalError, RedisError, OSError) as error:
             raise self._unavailable(error) from error
 

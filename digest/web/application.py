@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from digest.app import App
@@ -15,6 +13,7 @@ from digest.errors import DigestError
 from digest.web.archive import archive_routes
 from digest.web.errands import errand_routes
 from digest.web.guard import Guard, protect
+from digest.web.health import health_routes
 from digest.web.leaving import leaving_routes
 from digest.web.links import link_routes
 from digest.web.pages import Pages
@@ -41,21 +40,9 @@ def create_app(app: App) -> FastAPI:
     web.include_router(signup_routes(app, pages))
     web.include_router(link_routes(app))
     web.include_router(archive_routes(app, pages))
-    _health(web, app)
+    web.include_router(health_routes(app))
     _errors(web, pages, https)
     return web
-
-
-def _health(web: FastAPI, app: App) -> None:
-    @web.api_route("/healthz", methods=["GET", "HEAD"])
-    def healthz() -> JSONResponse:
-        try:
-            with app.database.read() as connection:
-                connection.execute(text("SELECT 1"))
-        except (DigestError, SQLAlchemyError) as error:
-            _log.error("health: %s", error)
-            return JSONResponse({"status": "unavailable", "database": "does not answer"}, 503)
-        return JSONResponse({"status": "ok", "database": "answers"})
 
 
 def _errors(web: FastAPI, pages: Pages, https: bool) -> None:

@@ -22,7 +22,7 @@ from digest.settings import Settings
 from digest.states import DeliveryState
 from digest.store.database import Database
 from digest.store.ledger import issues
-from tests.conftest import KEY
+from tests.conftest import KEY, on_sqlite
 from tests.support.ports import free_port
 from tests.support.smtp_server import Script, SmtpServer
 from tests.support.world import World, WorldApp, draft
@@ -47,6 +47,13 @@ class Site:
         command = [sys.executable, "-m", "digest", "--config", str(self.config), *words]
         with (self.folder / f"{words[0]}.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+        self.processes.append(process)
+        return process
+
+    def start_broker(self) -> subprocess.Popen[bytes]:
+        """The embedded one, which has no command of its own."""
+        command = [sys.executable, "-m", "workers", "broker", str(self.config)]
+        process = subprocess.Popen(command, cwd=self.folder, start_new_session=True)
         self.processes.append(process)
         return process
 
@@ -158,6 +165,32 @@ def _healthy(site: Site) -> bool:
     except httpx.TransportError:
         return False
     return bool(answer == {"status": "ok", "database": "answers"})
+
+
+def _ready(site: Site) -> dict[str, str]:
+    answer = httpx.get(f"{site.settings.base_url}/readyz", timeout=PATIENCE)
+    told: dict[str, str] = answer.json()
+    assert (answer.status_code == 200) == (told["status"] == "ok")
+    return told
+
+
+@on_sqlite
+def test_a_dead_beat_is_told_from_dead_workers(site: Site, world: World) -> None:
+    broker, web = site.start_broker(), site.start("web")
+    await_that(lambda: _healthy(site), site)
+    worker, beat = site.start("worker"), site.start("beat")
+    await_that(lambda: _ready(site)["status"] == "ok", site)
+    beat.kill()
+    await_that(lambda: _ready(site)["beat"] == "not seen", site)
+    assert _ready(site)["workers"] == "seen"
+    beat = site.start("beat")
+    worker.send_signal(signal.SIGTERM)
+    worker.wait(PATIENCE)
+    await_that(lambda: _ready(site)["beat"] == "seen", site)
+    assert _ready(site)["workers"] == "not seen"
+    for process in (beat, web, broker):
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
 
 
 def test_after_kill_9_of_the_worker_every_reader_is_accounted_for(site: Site, world: World, server: SmtpServer) -> None:
