@@ -182,7 +182,7 @@ class CaptchaSettings(_Part):
 
 class SignUpSettings(_Part):
     """What holds robots off the sign-up form. Sign-ups an hour from one visitor (an IPv4 address, an IPv6 /64), from
-    his network (/24, /48), of one address, of one recipient domain, and over all (of these two a quarter is kept for
+    their network (/24, /48), of one address, of one recipient domain, and over all (of these two a quarter is kept for
     networks nobody signed up from in the last hour); 0: no limit. ``mails_per_week``: sign-ups of one address in seven
     days that lead to a mail. ``remind_after_hours``: one reminder to who did not confirm (0: none). ``form_seconds``:
     who fills the form in faster is asked to press once more (0: not looked at)."""

@@ -295,7 +295,7 @@ class IssueContent:
     """What an issue holds, frozen. For each section (same order as ``edition.sections``) the ids of its candidate
     stories, best first. There are more than ``section.count`` of them: what a reader has seen already, or sees in an
     earlier section, makes room for the next. ``subjects``, ``preheader`` and ``intro`` (Markdown) are an editor's,
-    where he wrote any. ``reasons``: per section, in rank order, what a reader of everything gets and the next few."""
+    where they wrote any. ``reasons``: per section, in rank order, what a reader of everything gets and the next few."""
 
     edition: Edition
     cadence: str
@@ -362,9 +362,9 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """One recipient of an issue, as the ledger knows him at the moment of sending. ``sections`` are those he chose, in
-    his order, ``None`` for all in the edition's; ``covered_until`` the intake he has been served up to, ``None`` if
-    never; ``subject`` the one that a trial gives him."""
+    """One recipient of an issue, as the ledger knows them at the moment of sending. ``sections`` are those they chose,
+    in their order, ``None`` for all in the edition's; ``covered_until`` the intake they have been served up to,
+    ``None`` if never; ``subject`` the one that a trial gives them."""
 
     issue_id: int
     subscription_id: int

@@ -95,8 +95,8 @@ def _worker(app: App, _config: Path) -> None:
 
 
 def _say_if_root() -> None:
-    """In a line, and not at all to who has said that he means it. Celery's own warning comes with a stack and an option
-    that we don't have; what it fears for, pickled tasks, no worker of ours takes."""
+    """In a line, and not at all where C_FORCE_ROOT says that it is meant. Celery's own warning comes with a stack and
+    an option that we don't have; what it fears for, pickled tasks, no worker of ours takes."""
     from celery.exceptions import SecurityWarning
 
     warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser", SecurityWarning)

@@ -112,7 +112,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
 
 def local(moment: datetime | None, time_zone: str) -> datetime | None:
     """The same moment in the zone it is to be shown in: an edition's for what belongs to the edition, a reader's for
-    what belongs to him."""
+    what belongs to them."""
     return moment.astimezone(ZoneInfo(time_zone)) if moment else None
 
 

@@ -158,7 +158,7 @@ def _waiting(progress: Progress) -> str:
 
 
 def show_contents(contents: Contents, all_: bool, time_zone: str) -> None:
-    """What an issue holds, for an editor: every story with the number he names it by."""
+    """What an issue holds, for an editor: every story with the number that names it."""
     frame = [("subject", contents.subject), ("preheader", contents.preheader), ("introduction", contents.intro)]
     if contents.subject:
         show_table(("what a reader of everything sees", ""), [(name, text) for name, text in frame if text])

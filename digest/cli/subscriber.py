@@ -220,7 +220,7 @@ def erase(
 
 
 def _show_subscription(data: dict[str, Any], edition_zone: str) -> None:
-    """A reader's times stand in his own zone, or the edition's where he named none; a slot in the edition's."""
+    """A reader's times are shown in their own zone, or the edition's if they named none; a slot in the edition's."""
     one = data["subscription"]
     person, choice = one["person"], one["choice"]
     zone = person["time_zone"] or edition_zone

@@ -10,7 +10,7 @@ from digest.states import DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What became of an issue for one reader. ``address`` is "" once he is erased; ``at`` is of the last change,
+    """What became of an issue for one reader. ``address`` is "" once they are erased; ``at`` is of the last change,
     ``due_at`` of the next try while there is one to come; ``came_back``: kinds of feedback."""
 
     subscription_id: int

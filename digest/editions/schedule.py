@@ -25,8 +25,8 @@ _CRON_LENGTH = 80
 
 
 class Wish(NamedTuple):
-    """What a reader wishes of an issue's time: his zone ("": the edition's), the hour (``None``: as it comes out), and
-    the days of the week he takes it on, a bit each, Monday the first."""
+    """What a reader wishes of an issue's time: their zone ("": the edition's), the hour (``None``: as it comes out),
+    and the days of the week they take it on, a bit each, Monday the first."""
 
     zone: str = ""
     hour: int | None = None

@@ -73,8 +73,8 @@ def compose(
 
 
 def _reasons(edition: Edition, ranked: Mapping[str, Ranked], cutoff: int) -> tuple[tuple[Reason, ...], ...]:
-    """Per section, best first: what somebody at ``cutoff`` gets who chose everything, what he got in an earlier section
-    already, and the next few."""
+    """Per section, best first: what a reader at ``cutoff`` gets who chose everything, what they got in an earlier
+    section already, and the next few."""
     told = set[int]()
     return tuple(_reached(ranked[section.key], section.count, cutoff, told) for section in edition.sections)
 
@@ -94,7 +94,7 @@ def _reached(ranked: Ranked, count: int, cutoff: int, told: set[int]) -> tuple[R
 
 
 def _caught_up(story: Story, lowest: int) -> Story:
-    """Who stands below the lowest cut-off catches up from there: he gets the updates of what came before."""
+    """A reader below the lowest cut-off catches up from there: they get the updates of what came before."""
     return replace(story, told=LONG_AGO) if 0 < story.told <= lowest else story
 
 

@@ -172,7 +172,7 @@ def _lost(shared: Iterable[_Shared], above: Mapping[_Shared, int]) -> float:
 
 
 def first_pictured(ranked: Sequence[tuple[Story, Score]]) -> Ranked:
-    """What has a picture before what has none: who opens an issue must be able to show his face."""
+    """What has a picture before what has none: the first story of an issue should have one."""
     return sorted(ranked, key=lambda pair: pair[0].lead.draft.image is None)
 
 

@@ -14,25 +14,25 @@ _NAMED = 8  # sections, in a reason
 
 
 def arranged(offered: Sequence[Section], chosen: Collection[str] | None) -> tuple[int, ...]:
-    """The places, among the sections an edition offers, of those a reader gets, in the order he gets them. ``chosen``
-    are keys in his order; ``None``: all, as the edition has them.
+    """The places, among the sections an edition offers, of those a reader gets, in the order they get them. ``chosen``
+    are keys in their order; ``None``: all, as the edition has them.
 
-    A section that can't be switched off and that he does not name keeps its place; those he named fill the others."""
+    A section that can't be switched off and that they do not name keeps its place; those they named fill the others."""
     if chosen is None:
         return tuple(range(len(offered)))
     by_key = {section.key: place for place, section in enumerate(offered)}
     named = [by_key[key] for key in dict.fromkeys(chosen) if key in by_key]
-    his = set(named)
-    in_his_order = iter(named)
+    own = set(named)
+    in_own_order = iter(named)
     return tuple(
-        next(in_his_order) if place in his else place
+        next(in_own_order) if place in own else place
         for place, section in enumerate(offered)
-        if place in his or not section.optional
+        if place in own or not section.optional
     )
 
 
 def nothing_new(offered: Sequence[Section], chosen: Collection[str] | None) -> str:
-    """Why a reader gets no mail, with the keys of his sections; in the edition's order, so that readers of the same
+    """Why a reader gets no mail, with the keys of their sections; in the edition's order, so that readers of the same
     sections have the same reason."""
     keys = [offered[place].key for place in sorted(arranged(offered, chosen))]
     if len(keys) == len(offered):
@@ -55,11 +55,11 @@ class Chooser:
 
     def choose(self, sections: tuple[str, ...] | None, covered_until: int | None) -> Variant:
         """What a reader gets who chose ``sections`` (as ``arranged`` says) and was served up to the intake
-        ``covered_until`` (``None``: never, so he gets what everybody gets). Sections without stories are left out.
+        ``covered_until`` (``None``: never, so they get what everybody gets). Sections without stories are left out.
 
-        In which section a story stands follows the edition's order, whatever his: the candidates are as deep as that
+        In which section a story stands follows the edition's order, whatever theirs: the candidates are as deep as that
         needs. Where that makes a thin mail the edition's fallback section comes behind, with what is left of it for
-        him; alone it makes none."""
+        them; alone it makes none."""
         cutoff = self._content.covers_from if covered_until is None else covered_until
         return self._all(cutoff) if sections is None else self._chosen(sections, cutoff)
 

@@ -154,7 +154,7 @@ def _report(message: Message, names: ReaderToken | None) -> Feedback | None:
         return Feedback(Kind.AUTOMATIC, names)
     told = " ".join(_told(message)) if len(failed) == 1 else ""
     judged = [_judged(block, told) for block in failed]
-    # Of several, to which he forwards his mail, the one that harms least: he may still read the others.
+    # Of several, to which a reader forwards their mail, the one that harms least: they may still read the others.
     grade, status, said = max(judged, key=lambda one: list(Grade).index(one[0]))
     return Feedback(Kind.BOUNCE, names, grade, status, _kept(said))
 

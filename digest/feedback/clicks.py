@@ -6,8 +6,8 @@ Nothing in a request proves that a person made it, so the rules are few, said al
 - nothing within ``SETTLING`` of the mail's acceptance counts, nor before it;
 - two different links followed within ``APART`` of each other don't count, neither of them.
 
-A scanner that waits for minutes and fetches one link is counted; a person who opens five stories in a row as fast as he
-can press is not. A click that did not count is no stain: the same link, followed again later, is judged anew.
+A scanner that waits for minutes and fetches one link is counted; a person who opens five stories in a row as fast as
+they can press is not. A click that did not count is no stain: the same link, followed again later, is judged anew.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Click:
 
 def judged(story_id: int, at: datetime, accepted_at: datetime | None, before: Sequence[Click]) -> list[Click]:
     """What is to be written when a reader's link is followed: the click, and those ``before`` it that it shows to be a
-    scanner's. ``accepted_at``: when his mail was accepted, ``None`` if it is not known to be. A click that counts
+    scanner's. ``accepted_at``: when their mail was accepted, ``None`` if it is not known to be. A click that counts
     already is not written again."""
     if any(click.story_id == story_id and click.counts for click in before):
         return []

@@ -74,7 +74,7 @@ class Tally:
 
 
 def half_percent(issue_id: int, subscription_id: Any) -> Any:
-    """Which of the audience's 200 half per cents a reader belongs to: another one in each issue, unlike his
+    """Which of the audience's 200 half per cents a reader belongs to: another one in each issue, unlike their
     neighbours'. Of a number a number; of a column the expression for it, since it needs no more than ``*``, ``+`` and
     ``%``. Nothing in between passes 62 bits."""
     mixed = (subscription_id % _PRIME * 1_103_515_245 + issue_id * 1_664_525 % _PRIME) % _PRIME
@@ -82,7 +82,7 @@ def half_percent(issue_id: int, subscription_id: Any) -> Any:
 
 
 def takes_part(trial: Trial, subscription_id: Any) -> Any:
-    """Whether a reader is of the share, if his hour comes before the decision."""
+    """Whether a reader is of the share, if their hour comes before the decision."""
     return half_percent(trial.issue_id, subscription_id) < 2 * trial.share
 
 

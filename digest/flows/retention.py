@@ -101,7 +101,9 @@ def _delete(database: Database, table: Table, where: ColumnElement[bool]) -> int
     while True:
         with database.write() as connection:
             if table in _PEOPLE:
-                forgetting.begin(connection)  # who signs up again at this moment is not to vanish with his past
+                forgetting.begin(
+                    connection
+                )  # a reader who signs up again at this moment must not vanish with their past
             deleted = _delete_chunk(connection, table, where)
         total += deleted
         if deleted < _CHUNK:

@@ -1,4 +1,4 @@
-"""From a compiled issue to one reader's mail: join the blocks of what he gets, fill in what is his.
+"""From a compiled issue to one reader's mail: join the blocks of what they get, fill in what is theirs.
 
 A ``Press`` is made once per issue and process. Everything that does not depend on the reader is done then: bytes,
 sizes, the canonical headers that DKIM signs. A mail then costs two tokens and one join, whatever its reader chose: what
@@ -67,7 +67,7 @@ class Press:
         self._seal = _Seal(compiled.headers, signers, all(map(wrap.settled, blocks))) if signers else None
 
     def message(self, variant: Variant, reader: Reader, now: datetime) -> Envelope:
-        """``reader``'s own message with his ``variant`` and its VERP return path. Where the HTML would pass the size
+        """``reader``'s own message with their ``variant`` and its VERP return path. Where the HTML would pass the size
         budget, stories are told shorter, the last sections first; if that is not enough they end, with a link to the
         rest on the web. Message-ID and tokens are the same on every try.
 

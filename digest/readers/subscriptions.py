@@ -24,9 +24,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a reader chose of an edition. ``sections`` are keys in his order, ``None`` for all in the edition's order;
-    ``hour`` the local hour of day, ``None`` for when the issue comes out; ``days`` the days of the week he takes it on,
-    a bit each, Monday the first; ``paused_until`` when his holiday ends, ``None`` for no holiday."""
+    """What a reader chose of an edition. ``sections`` are keys in their order, ``None`` for all in the edition's order;
+    ``hour`` the local hour of day, ``None`` for when the issue comes out; ``days`` the days of the week they take it
+    on, a bit each, Monday the first; ``paused_until`` when their holiday ends, ``None`` for no holiday."""
 
     cadence: str
     sections: tuple[str, ...] | None = None

@@ -1,4 +1,4 @@
-"""A proof that a person signs up, where the operator has set one up: his own function, or a verifying service."""
+"""A proof that a person signs up, where the operator has set one up: their own function, or a verifying service."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Door:
     def page(
         self, name: str, found: Subscription, edition: Edition, *, status: int = 200, **values: object
     ) -> HTMLResponse:
-        """A page for one reader, in his language."""
+        """A page for one reader, in their language."""
         address, locale = masked(found.person.address), found.person.locale
         return self.pages.page(name, edition, status=status, locale=locale, address=address, **values)
 

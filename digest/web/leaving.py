@@ -55,7 +55,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
         else:
             left = _leave(app, names, form, "page", ip)
             _after_the_mail(app, left)
-            if audience.subscription_of(app.database, names.subscription_id) is None:  # erased: he gets nothing more
+            if audience.subscription_of(app.database, names.subscription_id) is None:  # erased: they get nothing more
                 return pages.page("unsubscribe", restored=False)
         return page(door, token, *door.subscribed(names), left=left, restored=restored, thanked=thanked)
 
@@ -63,8 +63,8 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
 
 
 def _after_the_mail(app: App, left: Sequence[int]) -> None:
-    """Whose mail is on the wire at this moment is answered after it, so that nobody gets one after his answer; but a
-    server that is slow to take it must not keep him."""
+    """Whose mail is on the wire at this moment is answered after it, so that nobody gets one after their answer; but a
+    server that is slow to take it must not keep them."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while audience.being_mailed(app.database, left) and time.monotonic() < until:
         time.sleep(_POLL_SECONDS)

@@ -35,7 +35,7 @@ def link_routes(app: App) -> APIRouter:
         if found is None:
             raise HTTPException(404)
         if found.known and request.method == "GET" and _by_hand(request):
-            with suppress(UnavailableError):  # the reader gets his story, counted or not
+            with suppress(UnavailableError):  # the reader gets their story, counted or not
                 clicks.remember(app.database, names, story_id, app.now())
         return RedirectResponse(found.url, 302)
 

@@ -1,4 +1,4 @@
-"""The preference centre: what a reader gets, when, and what we know of him. Works without JavaScript."""
+"""The preference centre: what a reader gets, when, and what we know of them. Works without JavaScript."""
 
 from __future__ import annotations
 
@@ -129,14 +129,14 @@ class _Centre:
         )
 
     def _next_mail(self, found: Subscription, edition: Edition, words: Words) -> str:
-        """When it comes, in his language and his zone; "" while none is planned."""
+        """When it comes, in their language and their zone; "" while none is planned."""
         mail = timetable.next_mail_of(self._app.database, found, self._app.now())
         zone = schedule.zone_of(found.person.time_zone, edition.time_zone).key
         locale = edition.locale if language(edition.locale) == words.language else words.language
         return dates.appointment(mail.due, locale, zone) if mail else ""
 
     def sent(self, token: str, found: Subscription, edition: Edition) -> HTMLResponse:
-        """The latest issues he was sent, each with its subject and a link to it."""
+        """The latest issues they were sent, each with its subject and a link to it."""
         shown = []
         for issue_id, slot, tried in audience.sent_to(self._app.database, found.id, _SENT_SHOWN):
             frozen = audience.compiled_issue(self._app.database, issue_id)
@@ -149,7 +149,7 @@ class _Centre:
 
 
 def _subject(issue: CompiledIssue, found: Subscription, tried: str) -> str:
-    """That of his mail, as far as what he chooses now tells what stood in it; "" where nothing does."""
+    """That of their mail, as far as what they choose now tells what stood in it; "" where nothing does."""
     variant = variants.choose(issue.content, found.choice.sections, None)
     ids = [story_id for _, chosen in variant.shown for story_id in chosen]
     written = tried or subjects.template(issue.content)

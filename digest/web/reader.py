@@ -66,7 +66,7 @@ def _issue(app: App, token: str, names: ReaderToken, found: Subscription) -> HTM
         raise HTTPException(410 if names.issue_id else 404)
     issue = codec(CompiledIssue).validate_json(frozen)
     variant = variants.choose(issue.content, found.choice.sections, None)
-    if not variant.shown:  # he has chosen other sections since
+    if not variant.shown:  # they have chosen other sections since
         variant = variants.choose(issue.content, None, None)
     html = personalise.web_page(issue, variant, token, found.person.name, found.person.address)
     return HTMLResponse(html, headers={"Content-Security-Policy": POLICY_WITH_IMAGES})

@@ -162,7 +162,7 @@ def _take(run: _Run) -> tuple[list[Mail], bool]:
 
 
 def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> Mail | None:
-    """What this reader is to get; or settle the delivery at once when he is to get nothing."""
+    """What this reader is to get; or settle the delivery at once when they are to get nothing."""
     variant = run.chooser.choose(turn.sections, turn.covered_until)
     event, reason = _verdict(turn, variant, run.compiled.content)
     issue_id, ids = run.lease.issue_id, [turn.subscription_id]
@@ -253,7 +253,8 @@ class _Hand:
             yield envelope
 
     def _let_go(self, now: datetime) -> None:
-        """Who has left, or is away, goes back in line; the look before the wire settles his delivery there."""
+        """A reader who has left, or is away, goes back in line; the look before the wire settles their delivery
+        there."""
         ids = [mail.turn.subscription_id for mail in self._group]
         try:
             with self._run.office.database.read() as connection:
@@ -315,7 +316,8 @@ def settle(
     chance: random.Random,
 ) -> Stop:
     """decide | settle, for tries as (subscription, attempts before, outcome). Returns how far the worst failure
-    reaches. Who has lost ``lease`` says what he knows of mail in doubt, and changes nothing of the next holder's."""
+    reaches. A worker that has lost ``lease`` says what it knows of mail in doubt, and changes nothing of the next
+    holder's."""
     with database.read() as connection:
         began = issue.sending_at or now
         since = max(began, batches.since(connection, lease) or began)

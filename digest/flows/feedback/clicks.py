@@ -79,8 +79,8 @@ def following(database: Database, load: Callable[[int], CompiledIssue], issue_id
 
 
 def remember(database: Database, names: ReaderToken, story_id: int, now: datetime) -> None:
-    """A reader, or a program in his place, has followed the link of a story that his issue has. Nothing is kept unless
-    the edition tracks clicks, or when he has been erased."""
+    """A reader, or a program in their place, has followed the link of a story in their issue. Nothing is kept unless
+    the edition tracks clicks, or when they have been erased."""
     issue_id, subscription_id = names.issue_id, names.subscription_id
     with database.read() as connection:  # most that is followed twice needs no writing, and must hold up nobody's
         done = any(

@@ -31,7 +31,7 @@ _PAGE = 1000
 @dataclass(frozen=True, slots=True)
 class Progress:
     """An issue, its edition's ``time_zone`` and how many of its deliveries stand in each state. Of one that is not on
-    its way yet, whether its edition asks for ``approval``; of one that is, who is ``waiting`` for his time."""
+    its way yet, whether its edition asks for ``approval``; of one that is, how many are ``waiting`` for their time."""
 
     issue: Issue
     counts: Mapping[DeliveryState, int]
@@ -77,7 +77,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an issue holds, as a reader of everything gets it. ``subject`` and ``preheader`` are his; ``intro`` is
+    """What an issue holds, as a reader of everything gets it. ``subject`` and ``preheader`` are theirs; ``intro`` is
     Markdown. ``changes``: what editors did to it."""
 
     sections: tuple[Listing, ...] = ()

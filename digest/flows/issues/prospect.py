@@ -26,15 +26,15 @@ from digest.store.ledger import issues
 from digest.store.readers import consent, subscribers, suppressions
 from digest.values import CompiledIssue, Edition, IssueContent
 
-_HAD = 10  # stories named that he has had
+_HAD = 10  # stories named that they have had
 
 
 @dataclass(frozen=True, slots=True)
 class Prospect:
-    """What a reader gets next. ``slot`` of the issue and when it is ``due`` to him, ``None`` if none is to come;
-    ``issue`` where it is composed already; ``sections`` in his order, and behind them ``filler``, the title of the one
-    that fills a thin mail ("": none does); ``not_chosen``: how many stories wait in sections that he switched off;
-    ``had``: stories that others still get, with the issue in which he got them; ``time_zone``: the edition's."""
+    """What a reader gets next. ``slot`` of the issue and when it is ``due`` to them, ``None`` if none is to come;
+    ``issue`` where it is composed already; ``sections`` in their order, and behind them ``filler``, the title of the
+    one that fills a thin mail ("": none does); ``not_chosen``: how many stories wait in sections that they switched
+    off; ``had``: stories that others still get, with the issue in which they got them; ``time_zone``: the edition's."""
 
     reader: Subscription
     slot: datetime | None
@@ -81,17 +81,17 @@ def prospect(
         )
     )
     variant, offered = choose(content, reader.choice.sections, reader.covered_until), content.edition.sections
-    his = arranged(offered, reader.choice.sections)
-    filler = [index for index, _ in variant.shown if index not in his]
+    own = arranged(offered, reader.choice.sections)
+    filler = [index for index, _ in variant.shown if index not in own]
     found = explained(content, variant)
     return Prospect(
         reader=reader,
         slot=mail.slot if mail else None,
         due=mail.due if mail else None,
         issue=mail.issue if mail else None,
-        sections=tuple((offered[index].title, tuple(found.get(index, ()))) for index in (*his, *filler)),
+        sections=tuple((offered[index].title, tuple(found.get(index, ()))) for index in (*own, *filler)),
         filler=offered[filler[0]].title if filler else "",
-        not_chosen=_not_chosen(content, reader, {*his, *filler}),
+        not_chosen=_not_chosen(content, reader, {*own, *filler}),
         had=_had(content, reader, served),
         warnings=tuple(_warnings(reader, suppressed.reason if suppressed else "", mail, planned, edition, now)),
         time_zone=edition.time_zone,
@@ -110,7 +110,7 @@ def find_reader(connection: Connection, edition_id: int, edition: str, address: 
 def _next(
     connection: Connection, edition_id: int, edition: Edition, reader: Subscription, segment: str, now: datetime
 ) -> NextMail | None:
-    """His next mail; or the one of the issue for ``segment``, if its draft goes out, or it is sent, at ``now``."""
+    """Their next mail; or the one of the issue for ``segment``, if its draft goes out, or it is sent, at ``now``."""
     if not segment:
         return timetable.next_mail(connection, edition_id, edition, reader, now)
     waiting = issues.waiting(connection, edition_id, reader.choice.cadence)
@@ -121,17 +121,17 @@ def _next(
     return replace(found, issue=draft.id if draft else None) if found and found.slot == slot else None
 
 
-def _not_chosen(content: IssueContent, reader: Subscription, his: Collection[int]) -> tuple[tuple[str, int], ...]:
+def _not_chosen(content: IssueContent, reader: Subscription, own: Collection[int]) -> tuple[tuple[str, int], ...]:
     everything = dict(choose(content, None, reader.covered_until).shown)
     return tuple(
         (section.title, len(everything.get(index, ())))
         for index, section in enumerate(content.edition.sections)
-        if index not in his
+        if index not in own
     )
 
 
 def _had(content: IssueContent, reader: Subscription, served: Sequence[tuple[int, int]]) -> tuple[tuple[str, int], ...]:
-    """What readers who stand where the last issue ended still get, and he has had; with the issue that had it."""
+    """What readers who stand where the last issue ended still get, and they have had; with the issue that had it."""
     if reader.covered_until is None or not served:
         return ()
     untils = [until for until, _ in served]
@@ -158,9 +158,9 @@ def _warnings(
     elif reader.state is not SubscriptionState.ACTIVE:
         yield f"the subscription is {reader.state}: nothing is sent"
     if reader.choice.paused_until and reader.choice.paused_until > now:
-        his = schedule.zone(reader.person.time_zone or edition.time_zone)
-        yield f"paused until {reader.choice.paused_until.astimezone(his):%Y-%m-%d %H:%M %Z}"
+        zone = schedule.zone(reader.person.time_zone or edition.time_zone)
+        yield f"paused until {reader.choice.paused_until.astimezone(zone):%Y-%m-%d %H:%M %Z}"
     if planned is None and (mail is None or mail.issue is None):
         yield f"no {reader.choice.cadence} slot is to come: see `digest schedule list`"
     elif mail is None:
-        yield "none of the slots to come reaches him: see his days of the week and his holiday"
+        yield "no coming slot reaches this reader: see their weekdays and their holiday"

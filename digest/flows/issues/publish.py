@@ -197,7 +197,7 @@ def _freeze(
 
 
 def expand(database: Database, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
-    """expand into batches: a delivery for every reader, due at his hour, if the issue may go."""
+    """expand into batches: a delivery for every reader, due at their hour, if the issue may go."""
     with database.write() as connection:
         issues.lock_line(connection, issue_id)  # an editor's change comes before or is too late
         issue = issues.get(connection, issue_id)

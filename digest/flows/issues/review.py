@@ -33,7 +33,7 @@ from digest.values import CompiledIssue, Issue, IssueContent
 _TRIES = 20
 
 Wanted = Callable[[IssueContent], Sequence[Edit]]
-"""The edits that an editor wants, made out in the issue as he sees it; raises what he got wrong."""
+"""The edits that an editor wants, looked up in the issue as they see it; raises what they got wrong."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ def choose(
 
     The intake lock is held meanwhile: whoever took an earlier number has committed, and no article gets newer words
     than belong to the last one. What waits for its slot or its editors is composed deeper: until it goes out readers
-    move (an older issue's mail is accepted, one changes his cadence), and editors drop stories."""
+    move (an older issue's mail is accepted, a reader changes their cadence), and editors drop stories."""
     with database.write() as connection:
         until = articles.current_intake(connection)
         edition_id, edition = editions.require(connection, edition_name)

@@ -1,4 +1,4 @@
-"""timetable : what comes out next, and when one reader's next mail comes to him."""
+"""timetable : what comes out next, and when one reader's next mail comes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from digest.store.database import Database
 from digest.store.ledger import deliveries, issues
 from digest.values import Edition, Issue
 
-_SLOTS = 400  # looked at for one that reaches him: two weeks of an hourly edition
-_BEFORE = timedelta(days=9)  # an issue that came out so long before a holiday's end may still reach him behind it
+_SLOTS = 400  # looked at for one that reaches a reader: two weeks of an hourly edition
+_BEFORE = timedelta(days=9)  # an issue that came out so long before a holiday's end may still reach a reader behind it
 
 
 @dataclass(frozen=True, slots=True)
 class NextMail:
-    """When a reader's next mail comes to him, of which slot; ``issue`` where that is composed already."""
+    """When a reader's next mail comes, and of which slot; ``issue`` where that is composed already."""
 
     slot: datetime
     due: datetime
@@ -50,8 +50,8 @@ def following(connection: Connection, issue: Issue, now: datetime) -> datetime |
 def next_mail(
     connection: Connection, edition_id: int, edition: Edition, reader: Subscription, now: datetime
 ) -> NextMail | None:
-    """The reader's next mail: one that waits for his hour, or his of the next issue that reaches him; ``None`` if none
-    is planned. Whether there will be news for him nobody knows."""
+    """The reader's next mail: one that waits for their hour, or theirs of the next issue that reaches them; ``None`` if
+    none is planned. Whether there will be news for them nobody knows."""
     if (waits := deliveries.waiting_for(connection, reader.id)) and not _away(reader, waits[2]):
         issue_id, slot, due = waits
         return NextMail(slot, max(due, now), issue_id)
@@ -73,7 +73,7 @@ def next_mail_of(database: Database, reader: Subscription, now: datetime) -> Nex
 
 
 def first_for(reader: Subscription, edition: Edition, slots: Iterable[datetime], now: datetime) -> NextMail | None:
-    """His mail of the first of these slots that reaches him: on a day he takes, when he is there."""
+    """Their mail of the first of these slots that reaches them: on a day they take, when they are not away."""
     wish = Wish(reader.person.time_zone, reader.choice.hour, reader.choice.days)
     for slot, then in pairwise(chain(islice(slots, _SLOTS), [None])):
         assert slot

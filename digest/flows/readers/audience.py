@@ -64,7 +64,7 @@ class Leaver:
 
 def unsubscribe_many(database: Database, leavers: Sequence[Leaver], now: datetime) -> list[bool]:
     """unsubscribe: one-clicks that came in together, in one transaction; see ``unsubscribe``. Says of each whether a
-    mail to him is on the wire; see ``being_mailed``."""
+    mail to them is on the wire; see ``being_mailed``."""
     by_id = {one.subscription_id: one for one in leavers}
 
     def leave(connection: Connection) -> None:
@@ -118,7 +118,7 @@ def restore(database: Database, subscription_ids: Sequence[int], now: datetime, 
 
 
 def say_why(database: Database, subscription_id: int, reason: str) -> None:
-    """Keep why a reader left, beside his unsubscription."""
+    """Keep why a reader left, beside their unsubscription."""
     with database.write() as connection:
         consent.explain(connection, subscription_id, "unsubscribe", reason[:_REASON_LENGTH])
 

@@ -20,7 +20,7 @@ _LONGEST_PAUSE = timedelta(days=366)
 
 
 def optional_sections(edition: Edition, chosen: Collection[str] | None = None) -> tuple[Section, ...]:
-    """The sections a reader can switch off: those he chose in his order, then the others in the edition's."""
+    """The sections a reader can switch off: those they chose in their order, then the others in the edition's."""
     optional = [section for section in edition.sections if section.optional]
     place = {key: number for number, key in enumerate(chosen or ())}
     return tuple(sorted(optional, key=lambda section: place.get(section.key, len(place))))
@@ -29,9 +29,9 @@ def optional_sections(edition: Edition, chosen: Collection[str] | None = None) -
 def choose(edition: Edition, cadence: str = "", sections: Iterable[str] | None = None, hour: str = "") -> Choice:
     """The choice these words make; "" is the edition's default cadence and the hour the issue comes out.
 
-    ``sections`` are keys or titles in the order he wants them, ``None`` for all in the edition's. Naming every optional
-    one in that order means the same: all, those added later too.
-    Raises ``InputError`` naming the first word that the edition does not offer.
+    ``sections`` are keys or titles in the order they want them, ``None`` for all in the edition's. Naming every
+    optional one in that order means the same: all, those added later too. Raises ``InputError`` naming the first word
+    that the edition does not offer.
     """
     cadence = cadence.strip().lower() or edition.default_cadence
     if cadence not in edition.cadences:

@@ -26,7 +26,7 @@ class Erased:
 
 
 def erase(database: Database, state_dir: Path, address: str, now: datetime) -> Erased:
-    """Forget a person for good. The hashed address stays suppressed, so that no import brings him back; an unknown one
+    """Forget a person for good. The hashed address stays suppressed, so that no import brings them back; an unknown one
     is suppressed all the same. Saying it twice does no harm. Raises ``InputError`` for what is no address."""
     address = addresses.normalise(address)
     spellings = addresses.spellings(address)

@@ -1,5 +1,5 @@
-"""What concerns a reader's address and data is confirmed by a click in a mail to him: a link that was forwarded with
-an issue may change what is sent, and even where to, but gives nothing out: for a week after a move his data and his
+"""What concerns a reader's address and data is confirmed by a click in a mail to them: a link that was forwarded with
+an issue may change what is sent, and even where to, but gives nothing out: for a week after a move their data and their
 erasing are confirmed at the address before it, which was told and can object.
 
 ```
@@ -39,7 +39,7 @@ COOLDOWN = timedelta(minutes=10)
 def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, address: str = "") -> str:
     """ask: one of a kind for each reader, within ``COOLDOWN`` none again; nothing for an address never to be mailed.
     Says nothing of that, but where the mail goes. ``address``: where a reader moves to. Raises ``NotFoundError`` when
-    he was erased."""
+    they were erased."""
     with database.write() as connection:
         forgetting.hold_off(connection)
         found = subscribers.get(connection, subscription_id)
@@ -80,7 +80,7 @@ def send(
 
 
 def move(database: Database, errand: Errand, now: datetime, ip: str = "") -> bool:
-    """do: give the reader his new address, tell the old one. Where the new address is a reader already, it takes over
+    """do: give the reader their new address, tell the old one. Where the new address is a reader already, it takes over
     what it has not got itself. False when it was done before, or replaced."""
 
     def act(connection: Connection) -> bool:
@@ -119,7 +119,7 @@ def _tell(connection: Connection, errand: Errand, old: str, now: datetime) -> No
 
 
 def _hand_over(connection: Connection, theirs: list[Subscription], other: int, now: datetime, ip: str) -> None:
-    """Give another subscriber what these active subscriptions hold, where he has none himself; then end them."""
+    """Give another subscriber what these active subscriptions hold, where they have none; then end them."""
     has = {one.edition: one for one in subscribers.of_subscriber(connection, other)}
     for one in theirs:
         if one.state is not SubscriptionState.ACTIVE:
@@ -133,7 +133,7 @@ def _hand_over(connection: Connection, theirs: list[Subscription], other: int, n
 
 
 def data(database: Database, errand: Errand) -> dict[str, Any] | None:
-    """do: everything known of the reader; ``None`` when he was erased since."""
+    """do: everything known of the reader; ``None`` when they were erased since."""
     address = _owner(database, errand)
     return audience.export(database, address) if address else None
 
@@ -145,7 +145,7 @@ def erase(database: Database, state_dir: Path, errand: Errand, now: datetime) ->
 
 
 def _owner(database: Database, errand: Errand) -> str:
-    """The address that the reader has by now; "" when he was erased."""
+    """The address that the reader has by now; "" when they were erased."""
     with database.read() as connection:
         found = subscribers.get(connection, errand.subscription_id)
     return found.person.address if found else ""

@@ -65,7 +65,7 @@ def _came_back(connection: Connection, issue_id: int, after: int, last: int) -> 
 
 def feedback(connection: Connection, issue_id: int) -> dict[str, int]:
     """How many readers sent feedback of each kind on an issue. Who was refused while mail was handed over is written as
-    a bounce, too; he is among the failed, and not here."""
+    a bounce, too; they are among the failed, and not here."""
     table = feedback_events.c
     failed = select(deliveries.c.issue_id).where(
         deliveries.c.issue_id == table.issue_id,
@@ -79,7 +79,7 @@ def feedback(connection: Connection, issue_id: int) -> dict[str, int]:
 
 
 def waiting(connection: Connection, issue_ids: Sequence[int], now: datetime) -> dict[int, Waiting]:
-    """Who still waits for his time, by issue. What waits for a server or a limit is not counted: it was tried."""
+    """How many still wait for their time, by issue. What waits for a server or a limit is not counted: it was tried."""
     for_trial = and_(deliveries.c.batch >= trials.c.rest_from, batches.c.due_at == trials.c.decide_at)
     query = (
         select(

@@ -38,8 +38,8 @@ _CHUNK = 500  # ids in one statement
 class Turn:
     """A delivery whose turn has come, with all that decides about it, read right before sending.
 
-    ``state`` is ``None`` when the subscription has been erased. ``away``: he is on holiday. ``overlapping``: an older
-    issue of the same edition is on the wire to this reader at this moment.
+    ``state`` is ``None`` when the subscription has been erased. ``away``: they are on holiday. ``overlapping``: an
+    older issue of the same edition is on the wire to this reader at this moment.
     """
 
     subscription_id: int
@@ -70,7 +70,7 @@ class Settled:
 
 
 def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: datetime) -> list[Turn]:
-    """The next deliveries of a batch whose turn has come, each with its reader as he is at this moment."""
+    """The next deliveries of a batch whose turn has come, each with its reader as they are at this moment."""
     ready = or_(
         deliveries.c.state == DeliveryState.PENDING,
         and_(deliveries.c.state == DeliveryState.DEFERRED, deliveries.c.due_at <= now),

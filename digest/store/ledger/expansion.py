@@ -77,10 +77,9 @@ def expand(
     """Create the deliveries of the issue's whole audience, as far as it is ``chosen``, in one statement, in batches of
     at most ``size``, and the batches. ``dues``: when those of each of ``wishes`` get it, not before ``now``; who takes
     it on certain days only, and has no due time there, gets none. Everybody else's batches are due now, and so may be
-    those of a reader who wishes another hour in this very moment. Left out is who is away when it would be due to him.
-    The next issue he gets has what he missed.
-    Of those who would get it before the end of a ``trial`` only its share does; the others wait for it. Returns how
-    many batches."""
+    those of a reader who asks for another hour at this very moment. Readers who are away when it would be due are left
+    out. The next issue they get has what they missed. Of those who would get it before the end of a ``trial`` only its
+    share does; the others wait for it. Returns how many batches."""
     decide_at = now + timedelta(minutes=trial.minutes) if trial else now
     moments = sorted({now, *dues.values(), decide_at})
     rest = moments.index(decide_at)
@@ -122,13 +121,13 @@ def _rows(dues: Mapping[Wish, datetime], moments: Sequence[datetime]) -> list[di
 
 def _numbered(issue: Issue, now: datetime, size: int, trial: Trial | None, rest: int) -> Select[Any]:
     """The audience with the numbers of its batches: those of moment n begin at n × _PER_MOMENT. Moment 0 is ``now``,
-    that of everybody without a wish of his own. Who does not take part in the ``trial`` has no earlier place than
+    that of everybody without a wish of their own. Who does not take part in the ``trial`` has no earlier place than
     ``rest``."""
     hour = func.coalesce(subscriptions.c.hour, _NO_HOUR)
-    his = and_(
+    theirs = and_(
         _wished.c.zone == subscribers.c.time_zone, _wished.c.hour == hour, _wished.c.days == subscriptions.c.days
     )
-    source = _audience_from().outerjoin(_wished, his)
+    source = _audience_from().outerjoin(_wished, theirs)
     place: ColumnElement[int] = func.coalesce(_wished.c.place, 0)
     due = func.coalesce(_wished.c.due, literal(now, Moment))
     wanted = or_(subscriptions.c.days == ALL_DAYS, _wished.c.place.is_not(None))

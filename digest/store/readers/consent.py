@@ -76,7 +76,7 @@ def moved_since(connection: Connection, subscription_id: int, since: datetime) -
 
 
 def begun_anew(connection: Connection, subscription_id: int) -> datetime | None:
-    """When the reader behind a subscription last took another address, or had the suppression of his lifted."""
+    """When the reader behind a subscription last took another address, or had the suppression of theirs lifted."""
     mine = select(subscriptions.c.subscriber_id).where(subscriptions.c.id == subscription_id).scalar_subquery()
     query = (
         select(consent_events.c.at)

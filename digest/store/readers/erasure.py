@@ -1,4 +1,4 @@
-"""Forgetting a person: every table that may tell of him is gone through here."""
+"""Forgetting a person: every table that may tell of them is gone through here."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def erase(connection: Connection, key: bytes, spellings: Collection[str], now: d
 
 
 def _held(connection: Connection, key: bytes) -> list[int]:
-    """The person's subscriptions, held with him in the order in which everybody takes them."""
+    """The person's subscriptions, locked with them in the order that everybody keeps to."""
     person = select(subscribers.c.id).where(subscribers.c.address_key == key).with_for_update()
     owner = connection.execute(person).scalar()
     theirs = select(subscriptions.c.id).where(subscriptions.c.subscriber_id == owner).order_by(subscriptions.c.id)

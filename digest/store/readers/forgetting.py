@@ -1,8 +1,8 @@
 """Who writes about people and who forgets them keep out of each other's way.
 
 Forgetting looks for all there is of a person. What another transaction has written and not committed by then can't be
-seen, and would outlive it; so whoever may write an address holds forgetting off until he has committed, and forgetting
-waits for all of these. Writers don't wait for one another. On SQLite one writes at a time anyway.
+seen, and would outlive it; so whoever may write an address holds forgetting off until they have committed, and
+forgetting waits for all of these. Writers don't wait for one another. On SQLite one writes at a time anyway.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LOCK = 0x_D16E_57  # any number that means nothing else among the advisory lock
 
 def hold_off(connection: Connection) -> None:
     """Nobody is forgotten from now to the end of this transaction. To be called before it reads who was erased, for
-    short transactions only: who comes after one who wants to forget waits for him."""
+    short transactions only: whoever comes after one that wants to forget waits for it."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock_shared(_LOCK)))
 

@@ -159,7 +159,7 @@ _ASKED: Mapping[str, Callable[[Question, Edition], ColumnElement[bool]]] = {
 
 
 def _known(test: Question, edition: Edition, dialect: str) -> ColumnElement[Any]:
-    """What is known of a reader; his locale and zone are the edition's unless he said otherwise."""
+    """What is known of a reader; their locale and zone are the edition's unless they said otherwise."""
     if test.name.startswith(OWN):
         return _field(test.name.removeprefix(OWN), test.kind, dialect)
     columns: Mapping[str, ColumnElement[Any]] = {

@@ -1,6 +1,6 @@
 """Subscribers and their subscriptions.
 
-A subscription changes state by one guarded UPDATE: of two who try, one is told that it was his doing.
+A subscription changes state by one guarded UPDATE: of two that try, one is told that it made the change.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ def change_address(connection: Connection, subscriber_id: int, address: str) -> 
 
 
 def take_over(connection: Connection, one: Subscription, owner: int, mine: Subscription | None, now: datetime) -> int:
-    """Make ``owner`` an active subscriber of what ``one`` is a subscription to, with its choice and as far as he or
-    it was served. ``mine`` is the subscription he has already, not active. Returns the id of his subscription."""
+    """Make ``owner`` an active subscriber of what ``one`` is a subscription to, with its choice and as far as they or
+    it were served. ``mine`` is the subscription they have already, not active. Returns the id of their subscription."""
     served = max((by.covered_until for by in (one, mine) if by and by.covered_until is not None), default=None)
     values = {**columns(one.choice), "state": SubscriptionState.ACTIVE, "covered_until": served}
     if mine:

@@ -49,7 +49,7 @@ subscriptions = Table(
     Column("sections", Text),  # keys of the sections chosen, in the reader's order, comma-separated; null: all
     Column("hour", SmallInteger),  # local hour of day, 0-23; null: when the issue comes out
     Column("days", SmallInteger, nullable=False, server_default="127"),  # of the week, a bit each, Monday the first
-    Column("paused_until", Moment),  # no issue begins its way to him before; null: he is not away
+    Column("paused_until", Moment),  # no issue is sent to them before; null: they are not away
     Column("covered_until", BigInteger),  # intake served up to; null: never served
     Column("confirm_due_at", Moment),  # a confirmation mail, or its reminder, is owed since; null: none
     Column("confirm_mails", SmallInteger, nullable=False, server_default="0"),  # of them sent
