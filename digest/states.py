@@ -33,6 +33,13 @@ class IssueEvent(StrEnum):
     REDO = "overtaken ahead of its slot"
 
 
+class Obstacle(StrEnum):
+    """What kept a scheduled issue from being composed when it was last tried. The issue's reason says it in words."""
+
+    NOTHING_NEW = "nothing_new"
+    BROKEN = "broken"  # its templates, or whatever else of it, are at fault
+
+
 class DeliveryState(StrEnum):
     PENDING = "pending"
     SENDING = "sending"

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from digest.look import DEFAULT, Look
-from digest.states import IssueState
+from digest.states import IssueState, Obstacle
 
 # --------------------------------------------------------------------------------------------- articles
 
@@ -231,7 +231,8 @@ class Issue:
     ``covers_from < intake <= covers_until`` (``None`` until it is composed).
 
     Until it is sent editors may change it: ``revision`` counts their changes. A special issue is for a ``segment``, and
-    what that meant when it was opened is its ``audience`` (``segments.to_json``)."""
+    what that meant when it was opened is its ``audience`` (``segments.to_json``). ``obstacle``: why a scheduled one is
+    not composed yet, if it was tried."""
 
     id: int
     edition_id: int
@@ -251,6 +252,7 @@ class Issue:
     revision: int = 0
     segment: str = ""
     audience: Mapping[str, Any] = field(default_factory=dict)
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True)

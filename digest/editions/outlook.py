@@ -12,11 +12,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from digest.states import IssueState
+from digest.states import IssueState, Obstacle
 from digest.values import Issue
 
-BROKEN = "can't be composed: "
-"""How the reason of an issue begins whose templates, or whatever else of it, are at fault."""
 _PATIENCE = timedelta(minutes=10)  # for one to be composed that nobody has said is broken: its worker may die each time
 
 
@@ -73,4 +71,4 @@ def _about_to_go(issue: Issue, approval: bool, now: datetime) -> bool:
     if issue.state is IssueState.COMPOSED:
         return True
     waited = now - max(issue.slot, issue.created_at)
-    return not approval and not issue.reason.startswith(BROKEN) and waited < _PATIENCE
+    return not approval and issue.obstacle is not Obstacle.BROKEN and waited < _PATIENCE

@@ -154,8 +154,8 @@ def _report(message: Message, names: ReaderToken | None) -> Feedback | None:
         return Feedback(Kind.AUTOMATIC, names)
     told = " ".join(_told(message)) if len(failed) == 1 else ""
     judged = [_judged(block, told) for block in failed]
-    # Of several, to which a reader forwards their mail, the one that harms least: they may still read the others.
-    grade, status, said = max(judged, key=lambda one: list(Grade).index(one[0]))
+    # Of several, to which the reader forwards their mail, the one that harms least: they may still read the others.
+    grade, status, said = min(judged, key=lambda one: one[0].harm)
     return Feedback(Kind.BOUNCE, names, grade, status, _kept(said))
 
 
@@ -230,7 +230,7 @@ def _judged_in_words(lines: Sequence[str]) -> tuple[Grade, str, str]:
     for line in refusing[:_MOST_LINES] or ["\n".join(lines)]:
         status = _status(refusals.statuses(line))
         judged.append((refusals.grade(status, line), status, line))
-    return max(judged, key=lambda one: list(Grade).index(one[0]))
+    return min(judged, key=lambda one: one[0].harm)
 
 
 def _holds_copy(message: Message) -> bool:

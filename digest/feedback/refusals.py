@@ -17,12 +17,20 @@ _MOST = 2000  # characters of a refusal that are looked at
 
 
 class Grade(StrEnum):
-    """How much a refusal says of the address."""
+    """What a refusal says of the address."""
 
     HARD = "hard"  # it is dead for good
     SOFT = "soft"  # it takes no mail now: full, suspended, out of reach
     UNCLEAR = "unclear"  # refused, and nobody knows why
     BLOCKED = "blocked"  # the sender or the mail was refused: the address may be as well as any
+
+    @property
+    def harm(self) -> int:
+        """What acting on it takes from the reader: of several grades, the one with the least harm counts."""
+        return _HARM[self]
+
+
+_HARM = {Grade.BLOCKED: 0, Grade.UNCLEAR: 1, Grade.SOFT: 2, Grade.HARD: 3}
 
 
 def phrases(*those: str) -> re.Pattern[str]:

@@ -13,12 +13,16 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, MetaData, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
 from digest.look import Colours, Look
+from digest.states import Obstacle
 from digest.store import database as database_module
 from digest.store import schema
 from digest.store.content import editions
 from digest.store.database import Database
+from digest.store.ledger import issues
+from digest.store.readers import consent
 
 FIRST = "0001"
 AT = "2026-11-23 06:00:00"
@@ -67,17 +71,17 @@ def _opened(url: str) -> Iterator[Database]:
     database.dispose()
 
 
-def as_first(database: Database) -> None:
-    """The tables of the first version."""
+def as_version(database: Database, version: str) -> None:
+    """The tables of an earlier version."""
     config = Config()
     config.set_main_option("script_location", str(Path(database_module.__file__).with_name("migrations")))
     with database.write() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, FIRST)
+        command.upgrade(config, version)
 
 
 def test_what_the_first_version_wrote_is_kept(empty: Database) -> None:
-    as_first(empty)
+    as_version(empty, FIRST)
     with empty.write() as connection:
         for statement in ROWS:
             connection.execute(text(statement))
@@ -95,7 +99,7 @@ def test_what_the_first_version_wrote_is_kept(empty: Database) -> None:
 
 @pytest.mark.parametrize(("accent", "kept"), [("#aa0033", "#aa0033"), ("#0b5394", "")])
 def test_an_edition_keeps_the_colour_that_its_first_version_had(empty: Database, accent: str, kept: str) -> None:
-    as_first(empty)
+    as_version(empty, FIRST)
     spec = {
         "name": "world",
         "title": "World",
@@ -113,6 +117,50 @@ def test_an_edition_keeps_the_colour_that_its_first_version_had(empty: Database,
     empty.migrate()
     with empty.read() as connection:
         assert editions.get(connection, "world").look == Look(light=Colours(accent=kept))
+
+
+def test_what_a_sentence_said_before_is_a_value(empty: Database) -> None:
+    as_version(empty, "0004")
+    told = {
+        1: ("scheduled", "can't be composed: ZeroDivisionError: division by zero"),
+        2: ("scheduled", "nothing new yet"),
+        3: ("scheduled", ""),
+        4: ("cancelled", "can't be composed: its template was mended too late"),
+    }
+    of_addresses = {
+        1: ("link", "a new address"),
+        2: ("operator", "no longer suppressed"),
+        3: ("import a.csv", "a new address"),
+        4: ("link", "weekly"),
+    }
+    with empty.write() as connection:
+        for statement in ROWS:
+            if statement.split()[2] in {"editions", "subscribers", "subscriptions"}:
+                connection.execute(text(statement))
+        for id_, (state, reason) in told.items():
+            issue = {"id": id_, "slot": f"2026-11-2{id_} 06:00:00", "at": AT, "state": state, "reason": reason}
+            connection.execute(text(_AN_ISSUE), issue)
+        for id_, (source, detail) in of_addresses.items():
+            connection.execute(text(_AN_EVENT), {"id": id_, "at": AT, "source": source, "detail": detail})
+    empty.migrate()
+    with empty.read() as connection:
+        found = {id_: issues.get(connection, id_) for id_ in told}
+        events = [(one["kind"], one["detail"]) for one in consent.events(connection, 1)]
+    assert {id_: (one.obstacle, one.reason) for id_, one in found.items() if one} == {
+        1: (Obstacle.BROKEN, told[1][1]),
+        2: (Obstacle.NOTHING_NEW, told[2][1]),
+        3: (None, ""),
+        4: (None, told[4][1]),
+    }
+    assert events == [("moved", ""), ("unsuppressed", ""), ("preferences", "a new address"), ("preferences", "weekly")]
+    with pytest.raises(IntegrityError), empty.write() as connection:
+        connection.execute(text("UPDATE consent_events SET kind = 'invented'"))
+
+
+_AN_ISSUE = """INSERT INTO issues (id, edition_id, cadence, slot, state, reason, created_at)
+               VALUES (:id, 1, 'daily', :slot, :state, :reason, :at)"""
+_AN_EVENT = """INSERT INTO consent_events (id, subscription_id, kind, at, source, detail)
+               VALUES (:id, 1, 'preferences', :at, :source, :detail)"""
 
 
 def test_migrations_make_the_tables_that_are_declared(empty: Database, database: Database) -> None:

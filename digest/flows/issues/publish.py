@@ -25,7 +25,7 @@ from digest.public.archive import public, titled
 from digest.readers import segments
 from digest.readers.segments import Node
 from digest.settings import DeliverSettings
-from digest.states import IssueEvent, IssueState
+from digest.states import IssueEvent, IssueState, Obstacle
 from digest.store.content import archive, editions, schedules
 from digest.store.database import Database
 from digest.store.ledger import changes, expansion, issues, trials
@@ -174,7 +174,7 @@ def compiled(database: Database, issue: Issue, content: IssueContent, compiler: 
     except Exception as error:
         what = str(error) if isinstance(error, DigestError) else f"{type(error).__name__}: {error}"
         with database.write() as connection:
-            issues.note(connection, issue.id, f"{outlook.BROKEN}{what}")
+            issues.note(connection, issue.id, Obstacle.BROKEN, f"can't be composed: {what}")
         raise
 
 
@@ -182,7 +182,7 @@ def _skip(database: Database, issue: Issue, now: datetime) -> None:
     """Nothing is new. Before its slot that may change: it is looked at again then."""
     with database.write() as connection:
         if issue.slot > now:
-            issues.note(connection, issue.id, "nothing new yet")
+            issues.note(connection, issue.id, Obstacle.NOTHING_NEW, "nothing new yet")
             return
         issues.move(connection, issue.id, IssueEvent.SKIP, now, reason="nothing new since the issue before")
 
@@ -283,7 +283,7 @@ def waiting(database: Database, now: datetime) -> list[int]:
         return [
             issue.id
             for issue in found
-            if ((issue.slot <= now or not issue.reason) and _can_be_composed(connection, issue, now))
+            if ((issue.slot <= now or issue.obstacle is None) and _can_be_composed(connection, issue, now))
             or _may_go(connection, issue, now)
         ]
 

@@ -230,7 +230,7 @@ def unsuppress(database: Database, address: str, now: datetime) -> bool:
         lifted = suppressions.unsuppress(connection, key)
         if lifted:
             ids = [one.id for one in subscribers.of_address(connection, key)]
-            consent.record(connection, ids, "preferences", now, "operator", consent.MAILED_AGAIN)
+            consent.record(connection, ids, consent.UNSUPPRESSED, now, "operator")
         return lifted
 
 

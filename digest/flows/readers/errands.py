@@ -98,7 +98,7 @@ def move(database: Database, errand: Errand, now: datetime, ip: str = "") -> boo
             _hand_over(connection, theirs, other, now, ip)
         else:
             subscribers.change_address(connection, errand.subscriber_id, errand.address)
-            consent.record(connection, [one.id for one in theirs], "preferences", now, "link", consent.NEW_ADDRESS, ip)
+            consent.record(connection, [one.id for one in theirs], consent.MOVED, now, "link", ip=ip)
         _tell(connection, errand, old, now)
         return True
 

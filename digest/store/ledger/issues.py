@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from digest import states
-from digest.states import IssueEvent, IssueState, SubscriptionState
+from digest.states import IssueEvent, IssueState, Obstacle, SubscriptionState
 from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import batches, editions, issue_content, issues, stories, subscriptions
 from digest.store.upsert import insert_into
@@ -90,14 +90,14 @@ def move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime
         values["ended_at"] = None  # of an issue opened again: it is not to be swept away as old
     guard = and_(issues.c.id == issue_id, issues.c.state.in_(states.sources(states.ISSUE, event)))
     reached(connection, Checkpoint.MOVE_ISSUE)
-    moved = connection.execute(update(issues).where(guard).values(state=state, **values)).rowcount == 1
+    moved = connection.execute(update(issues).where(guard).values(state=state, obstacle=None, **values)).rowcount == 1
     reached(connection, Checkpoint.ISSUE_HAS_MOVED)
     return moved
 
 
-def note(connection: Connection, issue_id: int, reason: str) -> None:
-    """Say on the issue why it does not get on."""
-    connection.execute(update(issues).where(issues.c.id == issue_id).values(reason=reason))
+def note(connection: Connection, issue_id: int, obstacle: Obstacle, reason: str) -> None:
+    """Write on the issue what keeps it from being composed, as a value and in words. Its next move clears the value."""
+    connection.execute(update(issues).where(issues.c.id == issue_id).values(obstacle=obstacle, reason=reason))
 
 
 def lock(connection: Connection, issue_id: int) -> None:
@@ -231,4 +231,5 @@ def _selected() -> Select[Any]:
 
 def _issue(row: Row[Any]) -> Issue:
     fields = row._asdict()
-    return Issue(**fields | {"state": IssueState(fields["state"])})
+    obstacle = Obstacle(fields["obstacle"]) if fields["obstacle"] else None
+    return Issue(**fields | {"state": IssueState(fields["state"]), "obstacle": obstacle})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from digest.feedback.refusals import Grade, Past
 from digest.states import DeliveryState
@@ -13,6 +13,8 @@ from digest.store.among import among
 from digest.store.schema import deliveries, editions, feedback_events, issues, subscribers, subscriptions
 
 _LATEST = 2000
+_BY_HARM = {grade.harm: grade for grade in Grade}
+_HARM = case({str(grade): grade.harm for grade in Grade}, value=feedback_events.c.grade)  # null: not known
 
 
 def standing(connection: Connection, issue_id: int, subscription_id: int) -> tuple[DeliveryState, datetime] | None:
@@ -46,7 +48,7 @@ def known(connection: Connection, issue_id: int, subscription_ids: Sequence[int]
 
 def pasts(connection: Connection, subscription_id: int, since: datetime) -> list[Past]:
     """What became of the issues since then for the address behind a subscription, the newest first. Those that were
-    never handed over are left out."""
+    never handed over are left out. Of several bounces of one, the one that harms least counts."""
     mine = select(subscriptions.c.subscriber_id).where(subscriptions.c.id == subscription_id).scalar_subquery()
     event = and_(
         feedback_events.c.issue_id == deliveries.c.issue_id,
@@ -54,7 +56,7 @@ def pasts(connection: Connection, subscription_id: int, since: datetime) -> list
         feedback_events.c.kind == "bounce",
     )
     query = (  # along the ledger's key, which begins with the issue
-        select(issues.c.slot, deliveries.c.state, deliveries.c.at, func.max(feedback_events.c.grade).label("grade"))
+        select(issues.c.slot, deliveries.c.state, deliveries.c.at, func.min(_HARM).label("harm"))
         .select_from(subscriptions)
         .join(issues, issues.c.edition_id == subscriptions.c.edition_id)
         .join(
@@ -73,8 +75,8 @@ def pasts(connection: Connection, subscription_id: int, since: datetime) -> list
     found = []
     for row in connection.execute(query):
         accepted = row.state == DeliveryState.ACCEPTED
-        if accepted or row.grade:
-            found.append(Past(row.slot, None if accepted else Grade(row.grade), row.at))
+        if accepted or row.harm is not None:
+            found.append(Past(row.slot, None if accepted else _BY_HARM[row.harm], row.at))
     return found
 
 

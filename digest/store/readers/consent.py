@@ -12,10 +12,10 @@ from digest.states import DeliveryState
 from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import consent_events, deliveries, feedback_events, issue_content, issues, subscriptions
 
-NEW_ADDRESS = "a new address"
-"""The detail of a change of address."""
-MAILED_AGAIN = "no longer suppressed"
-"""The detail of an operator's taking an address off the suppressions."""
+MOVED = "moved"
+"""The kind of a change of address."""
+UNSUPPRESSED = "unsuppressed"
+"""The kind of an operator's taking an address off the suppressions."""
 
 
 def record(
@@ -28,7 +28,7 @@ def record(
     ip: str = "",
 ) -> None:
     """Write a consent event for each of these subscriptions: requested, confirmed, imported, preferences,
-    unsubscribed or expired."""
+    moved, unsuppressed, unsubscribed or expired."""
     if ids:
         rows = [
             {"subscription_id": one, "kind": kind, "at": now, "source": source, "detail": detail, "ip": ip}
@@ -68,23 +68,21 @@ def moved_since(connection: Connection, subscription_id: int, since: datetime) -
     """Whether this reader has taken another address after ``since``."""
     query = select(consent_events.c.id).where(
         consent_events.c.subscription_id == subscription_id,
-        consent_events.c.kind == "preferences",
-        consent_events.c.detail == NEW_ADDRESS,
+        consent_events.c.kind == MOVED,
         consent_events.c.at >= since,
     )
     return connection.execute(query.limit(1)).first() is not None
 
 
 def begun_anew(connection: Connection, subscription_id: int) -> datetime | None:
-    """When the reader behind a subscription last took another address, or had the suppression of theirs lifted."""
+    """When the reader behind a subscription last took another address, or had its suppression lifted."""
     mine = select(subscriptions.c.subscriber_id).where(subscriptions.c.id == subscription_id).scalar_subquery()
     query = (
         select(consent_events.c.at)
         .join(subscriptions, subscriptions.c.id == consent_events.c.subscription_id)
         .where(
             subscriptions.c.subscriber_id == mine,
-            consent_events.c.kind == "preferences",
-            consent_events.c.detail.in_((NEW_ADDRESS, MAILED_AGAIN)),
+            consent_events.c.kind.in_((MOVED, UNSUPPRESSED)),
         )
         .order_by(consent_events.c.at.desc())
     )

@@ -50,7 +50,8 @@ issues = Table(
     Column("covers_until", BigInteger),
     Column("segment", String(40), nullable=False, server_default=""),  # "": for everybody
     Column("audience", JSON, nullable=False, server_default="{}"),  # what the segment meant: segments.to_json
-    Column("reason", Text, nullable=False, server_default=""),  # why skipped, paused or cancelled
+    Column("reason", Text, nullable=False, server_default=""),  # why skipped, paused, cancelled or not composed
+    Column("obstacle", String(12)),  # states.Obstacle of a scheduled one; null: none, or not tried yet
     Column("created_at", Moment, nullable=False),
     Column("composed_at", Moment),
     Column("sending_at", Moment),

@@ -83,7 +83,11 @@ consent_events = Table(
     Column("source", Text, nullable=False),  # form, import FILE, one-click, link, operator …
     Column("detail", Text, nullable=False, server_default=""),  # the form's text, what was chosen
     Column("ip", String(45), nullable=False, server_default=""),
-    CheckConstraint("kind IN ('requested', 'confirmed', 'imported', 'preferences', 'unsubscribed', 'expired')", "kind"),
+    CheckConstraint(
+        "kind IN ('requested', 'confirmed', 'imported', 'preferences', 'moved', 'unsuppressed', 'unsubscribed', "
+        "'expired')",
+        "kind",
+    ),
     Index("ix_consent_events_subscription_id", "subscription_id"),
 )
 

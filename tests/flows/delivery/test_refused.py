@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from digest.feedback.refusals import Grade
 from digest.flows.feedback.returned_mail import Done, Taken
 from digest.flows.readers import audience
+from digest.store import schema
+from digest.store.ledger import returned
 from digest.store.readers import consent
+from tests.conftest import NOW
 from tests.feedback.test_bounce import report
 from tests.flows.feedback.test_returned_mail import ANN, DEAD, FULL, events, of, send, suppressed, take
 from tests.support.world import ACCEPTED, NO_SUCH_USER, ToldCourier, World, draft
@@ -21,12 +27,35 @@ def test_soft_bounces_of_the_time_before_a_new_beginning_do_not_count(world: Wor
         if number == 4 and how == "moved":
             with world.app.database.write() as connection:
                 ids = [world.subscription(ANN).id]
-                consent.record(connection, ids, "preferences", world.app.now(), "link", consent.NEW_ADDRESS)
+                consent.record(connection, ids, consent.MOVED, world.app.now(), "link")
         if number == 5 and how == "lifted":
             assert taken.suppressed
             audience.unsuppress(world.app.database, ANN, world.app.now())
         world.later(days=6)
     assert suppressed(world) == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counts"),
+    [
+        (Grade.HARD, Grade.SOFT, Grade.SOFT),
+        (Grade.SOFT, Grade.BLOCKED, Grade.BLOCKED),
+        (Grade.UNCLEAR, Grade.SOFT, Grade.UNCLEAR),
+        (Grade.HARD, "", Grade.HARD),
+    ],
+)
+def test_of_two_bounces_of_one_mail_the_one_that_harms_least_counts(
+    world: World, first: Grade, second: str, counts: Grade
+) -> None:
+    issue = send(world, 1)
+    take(world, of(world, issue, report(DEAD)))
+    reader = world.subscription(ANN).id
+    with world.app.database.write() as connection:
+        connection.execute(schema.feedback_events.delete())
+        for grade in (first, second):
+            consent.record_feedback(connection, issue.id, reader, "bounce", world.app.now(), grade=grade)
+        (past,) = returned.pasts(connection, reader, NOW - timedelta(days=1))
+    assert past.grade is counts
 
 
 def crowd(world: World, number: int, domain: str = "big.example") -> list[str]:

@@ -170,7 +170,7 @@ def test_soft_bounces_in_a_row_give_an_address_up_unless_one_gets_through(world:
 def test_who_has_moved_since_is_not_blamed_for_the_address_before(world: World, sent: Issue) -> None:
     with world.app.database.write() as connection:
         ids, at = [world.subscription(ANN).id], world.app.now() + timedelta(minutes=1)
-        consent.record(connection, ids, "preferences", at, "link", consent.NEW_ADDRESS)
+        consent.record(connection, ids, consent.MOVED, at, "link")
     assert take(world, of(world, sent, report(DEAD))) == Taken(Done.HARD)
     assert (suppressed(world), world.counts(sent)) == ("", {"accepted": 1, "bounced": 1})
 

@@ -15,7 +15,7 @@ from digest.flows.issues import editions, operate, publish, review, schedules
 from digest.flows.readers import audience
 from digest.readers.subscriptions import Choice
 from digest.settings import Settings
-from digest.states import IssueState
+from digest.states import IssueState, Obstacle
 from digest.store.checkpoints import Checkpoint
 from digest.store.content import archive
 from digest.store.ledger import issues
@@ -199,6 +199,9 @@ def test_whatever_the_fault_is_it_is_noted_on_the_issue(world: World) -> None:
     with pytest.raises(ZeroDivisionError):
         tick(world, unforeseen)
     assert found(world, 1).reason == "can't be composed: ZeroDivisionError: division by zero"
+    assert found(world, 1).obstacle is Obstacle.BROKEN
+    tick(world)
+    assert found(world, 1).obstacle is None, "it has been composed"
 
 
 def test_a_newer_issue_ends_one_that_could_not_be_composed(world: World) -> None:

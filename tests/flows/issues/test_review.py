@@ -17,7 +17,7 @@ from digest.flows.issues import operate, publish, review, schedules
 from digest.flows.readers import audience
 from digest.outcomes import Envelope
 from digest.settings import Settings
-from digest.states import DeliveryEvent, IssueState
+from digest.states import DeliveryEvent, IssueState, Obstacle
 from digest.store.checkpoints import Checkpoint
 from digest.values import Issue, IssueContent, ScheduleSpec
 from tests.conftest import NOW
@@ -115,7 +115,8 @@ def test_where_nothing_is_new_at_first_it_is_looked_at_again_at_the_slot(world: 
     world.publish()
     sent(world)
     issue = drafted(world)
-    assert (issue.state, issue.reason) == (IssueState.SCHEDULED, "nothing new yet")
+    assert (issue.state, issue.obstacle) == (IssueState.SCHEDULED, Obstacle.NOTHING_NEW)
+    assert issue.reason == "nothing new yet"
     assert tick(world) == []
     world.articles(draft(9))
     world.later(hours=1)
