@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -20,6 +20,7 @@ from digest.language.wording import Words, language
 from digest.mail.personalise import masked
 from digest.readers import addresses
 from digest.readers.errands import Kind
+from digest.readers.mailable import is_away
 from digest.readers.subscriptions import Subscription
 from digest.states import SubscriptionState
 from digest.values import CompiledIssue, Edition
@@ -115,7 +116,7 @@ class _Centre:
             status=status,
             token=token,
             pending=found.state is SubscriptionState.PENDING,
-            away=_away(found, now),
+            away=is_away(found.choice.paused_until, now),
             fields=shown,
             sections=choices.optional_sections(edition, shown.sections),
             zones=self._pages.time_zones,
@@ -154,7 +155,3 @@ def _subject(issue: CompiledIssue, found: Subscription, tried: str) -> str:
     ids = [story_id for _, chosen in variant.shown for story_id in chosen]
     written = tried or subjects.template(issue.content)
     return subjects.subject(written, issue, issue.content.items[ids[0]], len(ids) - 1) if ids else ""
-
-
-def _away(found: Subscription, now: datetime) -> bool:
-    return found.choice.paused_until is not None and found.choice.paused_until > now

@@ -27,10 +27,11 @@ from digest.feedback.trials import Trial
 from digest.flows.delivery import refused, trials
 from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.readers import addresses
+from digest.readers.mailable import Bar, is_served
 from digest.settings import DeliverSettings
 from digest.smtp.courier import Answers, Courier
 from digest.smtp.journal import Journal
-from digest.states import DeliveryEvent, IssueEvent, IssueState, SubscriptionState
+from digest.states import DeliveryEvent, IssueEvent, IssueState
 from digest.store.database import Database
 from digest.store.ledger import batches, deliveries, issues
 from digest.store.ledger.batches import Lease
@@ -179,15 +180,11 @@ def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> M
 
 def _verdict(turn: Turn, variant: Variant, content: IssueContent) -> tuple[DeliveryEvent, str]:
     """What is to happen with a delivery whose turn has come: pure, and the last look before the wire."""
-    if turn.state is None:
-        return DeliveryEvent.CANCEL, "erased"
-    if turn.suppressed:
-        return DeliveryEvent.SUPPRESS, turn.suppressed
-    if turn.state is not SubscriptionState.ACTIVE:
-        return DeliveryEvent.CANCEL, str(turn.state)
-    if turn.away:
-        return DeliveryEvent.CANCEL, "on holiday"
-    if turn.covered_until is not None and turn.covered_until >= content.covers_until:
+    if turn.bar is Bar.SUPPRESSED:
+        return DeliveryEvent.SUPPRESS, turn.suppressed or ""
+    if turn.bar:
+        return DeliveryEvent.CANCEL, str(turn.state if turn.bar is Bar.NOT_ACTIVE else turn.bar)
+    if is_served(turn.covered_until, content.covers_until):
         return DeliveryEvent.CANCEL, "superseded by a later issue"
     if turn.overlapping:
         return DeliveryEvent.DEFER, "another issue of this edition is on its way to this reader"

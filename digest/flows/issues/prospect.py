@@ -17,6 +17,7 @@ from digest.errors import NotFoundError
 from digest.flows.issues import selection, timetable
 from digest.flows.issues.timetable import NextMail
 from digest.readers import addresses
+from digest.readers.mailable import is_away
 from digest.readers.subscriptions import Subscription
 from digest.settings import DeliverSettings
 from digest.states import IssueState, SubscriptionState
@@ -157,9 +158,10 @@ def _warnings(
         yield "the subscription is not confirmed yet: nothing is sent before"
     elif reader.state is not SubscriptionState.ACTIVE:
         yield f"the subscription is {reader.state}: nothing is sent"
-    if reader.choice.paused_until and reader.choice.paused_until > now:
+    until = reader.choice.paused_until
+    if until and is_away(until, now):
         zone = schedule.zone(reader.person.time_zone or edition.time_zone)
-        yield f"paused until {reader.choice.paused_until.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+        yield f"paused until {until.astimezone(zone):%Y-%m-%d %H:%M %Z}"
     if planned is None and (mail is None or mail.issue is None):
         yield f"no {reader.choice.cadence} slot is to come: see `digest schedule list`"
     elif mail is None:

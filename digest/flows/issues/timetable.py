@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from digest.editions import schedule
 from digest.editions.schedule import Schedule, Wish
+from digest.readers.mailable import is_away
 from digest.readers.subscriptions import Subscription
 from digest.states import IssueState, SubscriptionState
 from digest.store.content import editions, schedules
@@ -52,7 +53,7 @@ def next_mail(
 ) -> NextMail | None:
     """The reader's next mail: one that waits for their hour, or theirs of the next issue that reaches them; ``None`` if
     none is planned. Whether there will be news for them nobody knows."""
-    if (waits := deliveries.waiting_for(connection, reader.id)) and not _away(reader, waits[2]):
+    if (waits := deliveries.waiting_for(connection, reader.id)) and not is_away(reader.choice.paused_until, waits[2]):
         issue_id, slot, due = waits
         return NextMail(slot, max(due, now), issue_id)
     waiting = [one for one in issues.waiting(connection, edition_id, reader.choice.cadence) if not one.segment]
@@ -78,7 +79,7 @@ def first_for(reader: Subscription, edition: Edition, slots: Iterable[datetime],
     for slot, then in pairwise(chain(islice(slots, _SLOTS), [None])):
         assert slot
         due = schedule.due(slot, wish, edition.time_zone, now, then)
-        if due and not _away(reader, due):
+        if due and not is_away(reader.choice.paused_until, due):
             return NextMail(slot, due)
     return None
 
@@ -91,10 +92,6 @@ def offered(database: Database, edition: Edition, has: str = "") -> Edition:
         planned = {plan.cadence for plan in schedules.of_edition(connection, edition_id) if plan.next_slot_at}
     kept = tuple(one for one in edition.cadences if one in planned)
     return replace(edition, cadences=tuple(one for one in edition.cadences if one in {*kept, has})) if kept else edition
-
-
-def _away(reader: Subscription, due: datetime) -> bool:
-    return reader.choice.paused_until is not None and reader.choice.paused_until > due
 
 
 def _slots(plan: Schedule, after: datetime) -> Iterator[datetime]:

@@ -25,9 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from digest import states
+from digest.readers.mailable import Bar, bar
 from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
 from digest.store.among import among
 from digest.store.checkpoints import Checkpoint, reached
+from digest.store.readers.mailable import mailable
 from digest.store.schema import batches, deliveries, issues, subscribers, subscriptions, suppressions
 from digest.values import Issue
 
@@ -38,8 +40,8 @@ _CHUNK = 500  # ids in one statement
 class Turn:
     """A delivery whose turn has come, with all that decides about it, read right before sending.
 
-    ``state`` is ``None`` when the subscription has been erased. ``away``: they are on holiday. ``overlapping``: an
-    older issue of the same edition is on the wire to this reader at this moment.
+    ``state`` is ``None`` when the subscription has been erased. ``bar``: why the reader is not to be mailed now.
+    ``overlapping``: an older issue of the same edition is on the wire to this reader at this moment.
     """
 
     subscription_id: int
@@ -50,7 +52,7 @@ class Turn:
     sections: tuple[str, ...] | None
     covered_until: int | None
     suppressed: str | None
-    away: bool = False
+    bar: Bar | None = None
     overlapping: bool = False
 
 
@@ -107,31 +109,26 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
         Turn(
             subscription_id=row.subscription_id,
             attempts=row.attempts,
-            state=SubscriptionState(row.state) if row.state else None,
+            state=state,
             address=row.address or "",
             name=row.name or "",
             sections=None if row.sections is None else tuple(filter(None, row.sections.split(","))),
             covered_until=row.covered_until,
             suppressed=row.suppressed,
-            away=row.paused_until is not None and row.paused_until > now,
+            bar=bar(state, row.suppressed is not None, row.paused_until, now),
             overlapping=row.subscription_id in busy,
         )
         for row in rows
+        for state in [SubscriptionState(row.state) if row.state else None]
     ]
 
 
 def still_wanted(connection: Connection, ids: Sequence[int], now: datetime) -> set[int]:
-    """Which of these subscriptions may be mailed at this moment: active, not away, their addresses not suppressed."""
-    barred = select(suppressions.c.address_key).where(suppressions.c.address_key == subscribers.c.address_key)
+    """Which of these subscriptions may be mailed at this moment."""
     statement = (
         select(subscriptions.c.id)
         .join(subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .where(
-            among(subscriptions.c.id, ids),
-            subscriptions.c.state == SubscriptionState.ACTIVE,
-            or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= now),
-            ~barred.exists(),
-        )
+        .where(among(subscriptions.c.id, ids), mailable(now))
     )
     return set(connection.execute(statement).scalars())
 

@@ -29,11 +29,12 @@ from sqlalchemy.sql.elements import ColumnElement
 from digest.editions.schedule import Wish
 from digest.feedback.trials import Trial, takes_part
 from digest.readers.subscriptions import ALL_DAYS
-from digest.states import DeliveryEvent, DeliveryState, IssueState, SubscriptionState
+from digest.states import DeliveryEvent, DeliveryState, IssueState
 from digest.store.checkpoints import Checkpoint, reached
 from digest.store.ledger import trials
 from digest.store.ledger.batches import rest
 from digest.store.ledger.deliveries import move_where
+from digest.store.readers import mailable
 from digest.store.schema import Moment, batches, deliveries, issues, subscribers, subscriptions
 from digest.values import Issue
 
@@ -131,7 +132,6 @@ def _numbered(issue: Issue, now: datetime, size: int, trial: Trial | None, rest:
     place: ColumnElement[int] = func.coalesce(_wished.c.place, 0)
     due = func.coalesce(_wished.c.due, literal(now, Moment))
     wanted = or_(subscriptions.c.days == ALL_DAYS, _wished.c.place.is_not(None))
-    here = or_(subscriptions.c.paused_until.is_(None), subscriptions.c.paused_until <= due)
     if trial:
         waits = and_(place < rest, not_(takes_part(trial, subscriptions.c.id)))
         place = case((waits, rest), else_=place)
@@ -145,7 +145,7 @@ def _numbered(issue: Issue, now: datetime, size: int, trial: Trial | None, rest:
             literal(0),
         )
         .select_from(source)
-        .where(_audience(issue), wanted, here)
+        .where(_audience(issue), wanted, mailable.here(due))
     )
 
 
@@ -158,8 +158,8 @@ def _audience(issue: Issue) -> ColumnElement[bool]:
     return and_(
         subscriptions.c.edition_id == issue.edition_id,
         subscriptions.c.cadence == issue.cadence,
-        subscriptions.c.state == SubscriptionState.ACTIVE,
-        or_(subscriptions.c.covered_until.is_(None), subscriptions.c.covered_until < issue.covers_until),
+        mailable.active(),
+        mailable.unserved(issue.covers_until),
     )
 
 
