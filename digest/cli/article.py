@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import typer
 from digest import tables
 from digest.app import App
 from digest.cli.common import Json, get_app, local_time, plain, progress, say, show_json, show_table, warn
+from digest.cli.files import Encoding, Map, mapped
 from digest.errors import InputError, NotFoundError
 from digest.flows.sources import articles
 from digest.flows.sources.articles import DESK, Change
@@ -80,20 +81,26 @@ def import_(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines (.jsonl) or CSV (.csv).")],
     feed: Desk = DESK,
-    encoding: Annotated[str, typer.Option(help="The file's, if it is not UTF-8.")] = "utf-8",
+    map_: Map = None,
+    encoding: Encoding = "",
     json: Json = False,
 ) -> None:
     """Store the articles of a file, one to a line.
 
     Fields: title, url, guid, standfirst, byline, place, agency, countries, sector, tags, kind, language, image,
     image_alt, image_credit, published, updated. Dates are ISO 8601 with a time zone; in CSV, lists are separated by
-    semicolons. Rejected lines are named and kept in a file beside FILE.
+    semicolons. Other fields are passed over, unless --map says what they are. Rejected lines are named and kept in a
+    file beside FILE.
     """
-    door = get_app(ctx)
+    door, names, others = get_app(ctx), mapped(map_ or ()), dict[str, None]()
+    manuscripts.check_targets(names)
+    encoding = encoding or tables.encoding_of([_bytes(file)])
     with progress(None, "Articles") as advance:
-        drafts = manuscripts.drafts(_rows(file, encoding))
+        drafts = manuscripts.drafts(_noting(_rows(file, encoding, names), others))
         report = articles.import_drafts(door.database, feed, drafts, door.now(), advance)
     kept = _keep_rejected(file, report.rejected, encoding)
+    if others:
+        warn(f"fields passed over: {', '.join(others)}; --map THEIRS=OURS says what one is")
     if json:
         show_json(plain(report) | {"rejected_file": str(kept) if kept else None})
     else:
@@ -177,13 +184,24 @@ def _bytes(path: Path) -> bytes:
         raise InputError(f"{path} can't be read ({error.strerror})") from None
 
 
-def _rows(path: Path, encoding: str) -> Iterator[Row | Rejected]:
-    """The records of a file by the kind its name says."""
+def _rows(path: Path, encoding: str, names: Mapping[str, str]) -> Iterator[Row | Rejected]:
+    """The records of a file by the kind its name says, their fields called as ours are."""
     kind = path.suffix.lower()
     if kind not in {".csv", ".jsonl", ".ndjson"}:
         raise InputError(f"{path} is neither .jsonl nor .csv", "the name's end says how it is read")
     lines = tables.decoded([_bytes(path)], encoding)
-    return tables.read_csv(lines, manuscripts.REQUIRED) if kind == ".csv" else tables.read_json_lines(lines)
+    ours = {theirs: "" if name == manuscripts.IGNORED else name for theirs, name in names.items()}
+    if kind == ".csv":
+        return tables.read_csv(lines, manuscripts.REQUIRED, ours)
+    return manuscripts.renamed(tables.read_json_lines(lines), {theirs.lower(): name for theirs, name in ours.items()})
+
+
+def _noting(rows: Iterator[Row | Rejected], others: dict[str, None]) -> Iterator[Row | Rejected]:
+    """The rows as they are; ``others`` collects the fields that are passed over."""
+    for row in rows:
+        if isinstance(row, Row):
+            others.update(dict.fromkeys(manuscripts.unknown(row)))
+        yield row
 
 
 def _since(text: str, now: datetime) -> datetime | None:
@@ -221,8 +239,9 @@ def _keep_rejected(path: Path, rejected: tuple[Rejected, ...], encoding: str) ->
     if not rejected:
         return None
     kept = path.with_name(f"{path.stem}.rejected{path.suffix}")
-    header = [next(filter(str.strip, tables.decoded([_bytes(path)], encoding))).rstrip("\r\n")]
-    lines = [*(header if path.suffix.lower() == ".csv" else ()), *(each.raw for each in rejected)]
+    is_csv = path.suffix.lower() == ".csv"
+    header = [tables.open_csv(tables.decoded([_bytes(path)], encoding)).header] if is_csv else []
+    lines = [*header, *(each.raw for each in rejected)]
     try:
         kept.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:

@@ -14,12 +14,12 @@ from typing import Annotated, BinaryIO
 import typer
 
 from digest.cli.common import warn
-from digest.errors import InputError
+from digest.errors import InputError, NotFoundError
 from digest.tables import decoded, encoding_of
 
 _BLOCK = 1 << 18  # bytes read at once
 
-TableFile = Annotated[Path, typer.Argument(metavar="FILE.csv|-", exists=True, dir_okay=False, allow_dash=True)]
+TableFile = Annotated[Path, typer.Argument(metavar="FILE.csv|-")]  # typer's own check takes - for a missing file
 Encoding = Annotated[
     str, typer.Option("--encoding", help="Of the file, such as cp1252. Without it UTF-8, UTF-16 and Latin-1 are told.")
 ]
@@ -43,7 +43,11 @@ def mapped(pairs: Iterable[str]) -> Mapping[str, str]:
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
     """The file, or stdin (-), so that it can be read more than once: what can't be is copied first, to a file that
-    nobody else can open and that is gone with the command."""
+    nobody else can open and that is gone with the command. Raises ``NotFoundError`` and ``InputError``."""
+    if str(file) != "-" and not file.exists():
+        raise NotFoundError(f"no file {file}", "- reads what is piped in")
+    if file.is_dir():
+        raise InputError(f"{file} is a folder", "name one file")
     if str(file) != "-" and file.is_file():
         with file.open("rb") as source:
             yield source

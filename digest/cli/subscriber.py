@@ -16,7 +16,7 @@ from digest.errors import InputError
 from digest.flows.readers import audience, choices, erasure, signup
 from digest.flows.readers import lists as audience_lists
 from digest.flows.readers.importing import import_subscribers
-from digest.flows.readers.rows import day_numbers, day_words
+from digest.flows.readers.rows import day_numbers
 from digest.readers import addresses, fields
 from digest.readers.subscriptions import ALL_DAYS, Subscription
 from digest.states import SubscriptionState
@@ -231,7 +231,7 @@ def _show_subscription(data: dict[str, Any], edition_zone: str) -> None:
         ("cadence", choice["cadence"]),
         ("sections", _section_words(choice["sections"])),
         ("hour", "when it comes out" if choice["hour"] is None else f"{choice['hour']}:00"),
-        ("days", day_words(choice["days"]) or "every day"),
+        ("days", ", ".join(choice["days"]) if len(choice["days"]) < 7 else "every day"),
         ("on holiday until", local(choice["paused_until"], zone)),
         ("time zone", person["time_zone"] or f"the edition's, {edition_zone}"),
         ("page language", person["locale"] or "the edition's"),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from digest.cli.common import Json, get_app, say, show_json, show_table, warn
+from digest.cli.files import Encoding, Map, TableFile, blocks, checked_encoding, mapped, opened
 from digest.errors import InputError
 from digest.flows.readers import audience
-from digest.tables import Row, decoded, read_csv
+from digest.readers.exports.reading import address_columns
+from digest.tables import Row, decoded, open_csv, unguarded
 
 app = typer.Typer()
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
@@ -57,23 +58,23 @@ def list_(
 
 
 @app.command("import", epilog="Example: digest suppress import blocklist.csv --note 'from the old system'")
-def import_(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", exists=True, dir_okay=False, readable=True)],
-    note: Note = "",
-    encoding: Annotated[str, typer.Option("--encoding", help="Of the file, such as latin-1.")] = "utf-8",
-) -> None:
-    """Suppress every address in the column address (or email) of a CSV file."""
+def import_(ctx: typer.Context, file: TableFile, note: Note = "", map_: Map = None, encoding: Encoding = "") -> None:
+    """Suppress every address of a CSV file, or of stdin (-): of all its lines, whatever else they say.
+
+    The column is called address, email or the like, or --map 'Contact=address' names it.
+    """
     door = get_app(ctx)
     new = read = 0
-    with file.open("rb") as source:
-        rows = read_csv(decoded(source, encoding), ["address|email"])
-        while batch := list(islice(rows, 500)):
+    with opened(file) as source:
+        table = open_csv(decoded(blocks(source), checked_encoding(source, encoding)))
+        columns = address_columns(table.columns, mapped(map_ or ()))
+        while batch := list(islice(table.records, 500)):
             read += len(batch)
             good = []
             for row in batch:
                 if isinstance(row, Row):
-                    good.append((f"line {row.line}", row.values.get("address") or row.values.get("email", "")))
+                    found = next(filter(None, (row.values[name] for name in columns)), "")
+                    good.append((f"line {row.line}", unguarded(found)))
                 else:
                     warn(f"{row.where}: {row.reason}")
             added, faults = audience.suppress_all(door.database, good, door.now(), note=note)

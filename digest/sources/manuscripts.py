@@ -2,7 +2,8 @@
 
 Fields are called as :class:`~digest.values.ArticleDraft` calls them. In JSON, lists are lists and ``image`` is an
 address or an object (url, alt, credit, width, height); in CSV, lists are separated by ``;`` and a picture's details
-stand in ``image_alt`` and ``image_credit``. Texts may hold HTML, of which the plain text is kept.
+stand in ``image_alt`` and ``image_credit``. Texts may hold HTML, of which the plain text is kept. Other fields are
+passed over.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from digest.tables import Row
 from digest.values import ArticleDraft, Image, Kind, Rejected
 
 REQUIRED = ("title",)
+IGNORED = "-"
+"""What a field is mapped to that is passed over."""
 _LISTS = ("countries", "tags")
 _PICTURE = ("image", "image_alt", "image_credit")
 _FIELDS = frozenset({*LONGEST, *_LISTS, *_PICTURE, "url", "guid", "sector", "kind", "language", "published", "updated"})
@@ -31,11 +34,31 @@ def drafts(rows: Iterable[Row | Rejected]) -> Iterator[ArticleDraft | Rejected]:
         yield row if isinstance(row, Rejected) else _read(row)
 
 
+def unknown(row: Row) -> list[str]:
+    """The fields of a record that are passed over."""
+    return [name for name in row.values if name and name not in _FIELDS]
+
+
+def check_targets(names: Mapping[str, str]) -> None:
+    """Raises ``InputError`` when a field of theirs is to be called what no field of ours is."""
+    for theirs, ours in names.items():
+        if ours not in _FIELDS and ours != IGNORED:
+            hint = f"there are {', '.join(sorted(_FIELDS))}; {IGNORED} passes a field over"
+            raise InputError(f"--map {theirs}={ours}: there is no {ours}", hint)
+
+
+def renamed(rows: Iterable[Row | Rejected], names: Mapping[str, str]) -> Iterator[Row | Rejected]:
+    """Records with some fields, by their names in lower case, called as ours are."""
+    for row in rows:
+        if isinstance(row, Rejected):
+            yield row
+            continue
+        values = {names.get(name.strip().lower(), name): value for name, value in row.values.items()}
+        yield Row(row.line, values, row.raw)
+
+
 def _read(row: Row) -> ArticleDraft | Rejected:
     faults: list[str] = []
-    unknown = sorted(row.values.keys() - _FIELDS)
-    if unknown:
-        faults.append(f"no field {', '.join(unknown)}; there are {', '.join(sorted(_FIELDS))}")
     fields = {name: _read_field(name, row.values, faults) for name in sorted(_FIELDS - {"image_alt", "image_credit"})}
     if not fields["title"] and not faults:
         faults.append("has no title")

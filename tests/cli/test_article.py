@@ -116,7 +116,6 @@ BAD = {
     "is no date": {"title": "x", "updated": "yesterday"},
     "no http": {"title": "x", "url": "javascript:alert(1)"},
     "no kind 'gossip'": {"title": "x", "kind": "gossip"},
-    "no field colour": {"title": "x", "colour": "red"},
     "tags is no list": {"title": "x", "tags": [1]},
     "title is no text": {"title": ["x"]},
     "image has no src": {"title": "x", "image": {"src": "x"}},

@@ -244,7 +244,7 @@ def export(database: Database, address: str) -> dict[str, Any]:
             raise NotFoundError(f"nothing is known of {address}", _SEE)
         theirs = [
             {
-                "subscription": asdict(one),
+                "subscription": _in_words(one),
                 "consent": consent.events(connection, one.id),
                 "sent": consent.history(connection, one.id),
                 "feedback": consent.feedback(connection, one.id),
@@ -257,3 +257,10 @@ def export(database: Database, address: str) -> dict[str, Any]:
         "suppression": asdict(suppression) if suppression else None,
         "subscriptions": theirs,
     }
+
+
+def _in_words(subscription: Subscription) -> dict[str, Any]:
+    """A subscription as its reader understands it: days of the week by name."""
+    found = asdict(subscription)
+    found["choice"]["days"] = choices.day_names(subscription.choice.days)
+    return found

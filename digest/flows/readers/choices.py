@@ -61,10 +61,15 @@ def described(choice: Choice) -> str:
     sections = "all sections" if choice.sections is None else ", ".join(choice.sections) or "no optional section"
     said = [choice.cadence, sections, "when it comes out" if choice.hour is None else f"at {choice.hour}:00"]
     if choice.days != ALL_DAYS:
-        said.append("on " + ", ".join(calendar.day_abbr[day] for day in range(7) if choice.days >> day & 1))
+        said.append("on " + ", ".join(day_names(choice.days)))
     if choice.paused_until:
         said.append(f"paused until {choice.paused_until:%Y-%m-%d %H:%M} UTC")
     return "; ".join(said)
+
+
+def day_names(chosen: int) -> list[str]:
+    """The days of a choice in short words: Mon, Tue …"""
+    return [calendar.day_abbr[day] for day in range(7) if chosen >> day & 1]
 
 
 def days(words: Iterable[str]) -> int:

@@ -151,10 +151,10 @@ class Plan:
         tags = _tags(said.get("tags", ""))
         marks = {plain(tag): tag for tag in tags}
         for name, kind in self.declared.items():
-            if said.get(f"fields.{name}"):
-                found[name] = said[f"fields.{name}"]
-            elif name == "tags" and tags:
+            if name == "tags" and tags:
                 found[name] = ", ".join(tags)
+            elif said.get(f"fields.{name}"):
+                found[name] = said[f"fields.{name}"]
             elif kind is FieldType.YES_NO and name in marks:
                 found[name] = "yes"
         return {name: found[name] for name in self.declared if name in found}
@@ -195,14 +195,12 @@ def plan(
     export = PRODUCTS.get(product)
     mapped = _mapped(columns, names, declared)
     wanted = _meanings(columns, meanings)
-    held = _held(columns, mapped, declared, export)
-    if "address" not in held:
-        advice = "say which holds the addresses, such as --map 'Contact=address'"
-        raise InputError("the header lacks address or email", f"its columns are {', '.join(columns)}; {advice}")
+    held = _with_address(_held(columns, mapped, declared, export), columns)
     signs = list(_signs(columns, mapped, wanted, export))
     told = {name for there, _ in signs for name in there}
-    if export and not told:
-        looked = ", ".join(dict.fromkeys(name for listed, _ in export.signs for name in listed.split()))
+    looked_for = [name for listed, _ in export.signs for name in listed.split()] if export else []
+    if export and not set(looked_for) & set(map(plain, told)):
+        looked = ", ".join(looked_for)
         hint = f"export it with its states ({looked}), or read it as any list: --from {CSV}"
         raise InputError(f"this is no export of {export.title} that tells who may be mailed", hint)
     used = {name for there in held.values() for name in there} | told
@@ -217,6 +215,15 @@ def plan(
         declared=declared,
         as_is=not (export or mapped or wanted or always) and _in_our_words(held, told, declared),
     )
+
+
+def address_columns(columns: Sequence[str], names: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+    """The columns of which the first filled one is a row's address. ``names`` as in ``plan``. Raises ``InputError``."""
+    mapped = _mapped(columns, names, {})
+    for theirs, ours in mapped.items():
+        if ours not in {"address", IGNORED}:
+            raise InputError(f"--map {theirs}={ours}: only the address is read", "map a column to address")
+    return _with_address(_held(columns, mapped, {}, None), columns)["address"]
 
 
 def _mapped(columns: Sequence[str], names: Mapping[str, str], declared: Mapping[str, FieldType]) -> dict[str, str]:
@@ -281,6 +288,13 @@ def _held(
         for ours, there in found.items()
         if ours != "state"
     }
+
+
+def _with_address(held: dict[str, tuple[str, ...]], columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    if "address" not in held:
+        advice = "say which holds the addresses, such as --map 'Contact=address'"
+        raise InputError("the header lacks address or email", f"its columns are {', '.join(columns)}; {advice}")
+    return held
 
 
 def _about_state(bare: str, export: Export | None) -> bool:
