@@ -186,6 +186,26 @@ def test_rejected_csv_lines_keep_their_header_and_can_be_mended(app: App, tmp_pa
     assert told(app, "article", "import", str(kept), "--feed", "wires")["added"] == 1
 
 
+def test_other_fields_are_passed_over_and_theirs_can_be_called_ours(app: App, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_bytes(
+        "sep=;\nÜberschrift;Link;Farbe;Land\nFähre kehrt zurück;https://a.example/1;rot;Wales\n".encode("cp1252")
+    )
+    names = ("--map", "Überschrift=title", "--map", "Link=url", "--map", "Land=-")
+    result = run(app, "article", "import", str(sheet), *names)
+    assert result.exit_code == 0 and "fields passed over: farbe;" in result.stderr
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text(
+        json.dumps({"Headline": "Bell found", "link": "https://a.example/2", "x": 1}) + "\n", encoding="utf-8"
+    )
+    result = run(app, "article", "import", str(lines), "--map", "headline=title", "--map", "link=url")
+    assert result.exit_code == 0 and "fields passed over: x;" in result.stderr
+    found = {one["url"]: one["title"] for one in told(app, "article", "list")}
+    assert found == {"https://a.example/1": "Fähre kehrt zurück", "https://a.example/2": "Bell found"}
+    refused = run(app, "article", "import", str(sheet), "--map", "Link=urn")
+    assert isinstance(refused.exception, InputError) and "there is no urn" in str(refused.exception)
+
+
 # ------------------------------------------------------------------------------------- the command line
 
 

@@ -123,7 +123,8 @@ _NEGATIVE = {
     _C: "complain complained complaint complaints abuse spam junk spammed beschwerde",
     _X: "block blocked blocklist blocklisted blacklist blacklisted suppress suppressed suppression banned "
     "do_not_email do_not_mail do_not_contact dnc gesperrt bloqueado",
-    _B: "gebounct rebotado rebondi bounce bounced bounces hardbounce cleaned clean undeliverable undeliverability invalid",
+    _B: "bounce bounced bounces hardbounce cleaned clean undeliverable undeliverability invalid gebounct rebotado "
+    "rebondi",
     _U: "unsub unsubs unsubscribe unsubscribed unsubscription unsubscribes optout opt_out opted_out deleted removed "
     "disabled inactive deactivated archived abgemeldet abmeldung abbestellt baja desabonne desinscrit desinscription "
     "disiscritto left quit",
