@@ -85,8 +85,21 @@ class Article:
     draft: ArticleDraft
 
 
+class News:
+    """What may be new to a reader, by the intake that brought it and the one at which its story was first ``told`` (0:
+    it is no update)."""
+
+    __slots__ = ()
+    intake: int
+    told: int
+
+    def is_for(self, cutoff: int) -> bool:
+        """Whether a reader who was served up to ``cutoff`` should get it."""
+        return self.told <= cutoff < self.intake
+
+
 @dataclass(frozen=True, slots=True)
-class Story:
+class Story(News):
     """A cluster of articles that tell the same news. ``intake`` and ``first_seen`` are those of its first article,
     so a story that another source picks up a day later is not news again. ``lead`` is the article shown for it.
 
@@ -99,10 +112,6 @@ class Story:
     lead: Article
     articles: tuple[Article, ...]
     told: int = 0
-
-    def is_for(self, cutoff: int) -> bool:
-        """Whether a reader who was served up to ``cutoff`` should get it."""
-        return self.told <= cutoff < self.intake
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -256,7 +265,7 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Item(News):
     """A story as an issue shows it: what the templates see. ``region`` is the tag behind a trending headline,
     ``also`` the other sources telling it. An update has the intake at which its story was first ``told``."""
 
@@ -277,10 +286,6 @@ class Item:
     updated: datetime | None = None
     also: tuple[str, ...] = ()
     told: int = 0
-
-    def is_for(self, cutoff: int) -> bool:
-        """Whether a reader who was served up to ``cutoff`` should get it."""
-        return self.told <= cutoff < self.intake
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,16 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsubscription:
+    """A wish to end a subscription: by which issue's mail (0: none), and from which address of the network ("": not
+    by a page)."""
+
+    subscription_id: int
+    issue_id: int = 0
+    ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Month:
     """What a calendar month (UTC) did to an audience: who became active, who left, how many were active at its end.
     Of who was erased nothing is known."""

@@ -13,9 +13,8 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from digest.app import App
 from digest.flows.readers import audience
-from digest.flows.readers.audience import Leaver
 from digest.readers import tokens
-from digest.readers.subscriptions import Subscription
+from digest.readers.subscriptions import Subscription, Unsubscription
 from digest.readers.tokens import ReaderToken
 from digest.states import SubscriptionState
 from digest.values import Edition
@@ -33,7 +32,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     door = Door(app, pages)
-    clicks = Together[Leaver, bool](lambda leavers: audience.unsubscribe_many(app.database, leavers, app.now()))
+    clicks = Together[Unsubscription, bool](lambda asked: audience.unsubscribe_many(app.database, asked, app.now()))
 
     @router.api_route("/u/{token}", methods=READ)
     def unsubscribe_page(token: str) -> Response:
@@ -43,7 +42,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
     def unsubscribe(token: str, form: Posted, request: Request) -> Response:
         names, ip, now = door.leaver(token), client_ip(request), app.now()
         if form.first("List-Unsubscribe") == "One-Click":  # a program asks: no page, so that it costs little
-            if clicks.do(Leaver(names.subscription_id, names.issue_id, ip)):
+            if clicks.do(Unsubscription(names.subscription_id, names.issue_id, ip)):
                 _after_the_mail(app, [names.subscription_id])
             return PlainTextResponse("You are unsubscribed.\n")
         restored, thanked, left = False, False, list[int]()
@@ -53,7 +52,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
             audience.say_why(app.database, names.subscription_id, said)
             thanked = True
         else:
-            left = _leave(app, names, form, "page", ip)
+            left = _unsubscribe(app, names, form, "page", ip)
             _after_the_mail(app, left)
             if audience.subscription_of(app.database, names.subscription_id) is None:  # erased: they get nothing more
                 return pages.page("unsubscribe", restored=False)
@@ -70,7 +69,7 @@ def _after_the_mail(app: App, left: Sequence[int]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _leave(app: App, names: ReaderToken, form: Form, source: str, ip: str) -> list[int]:
+def _unsubscribe(app: App, names: ReaderToken, form: Form, source: str, ip: str) -> list[int]:
     """Unsubscribe as the form says. Returns the subscriptions that were left just now."""
     subscription_id, issue_id, now = names.subscription_id, names.issue_id, app.now()
     if form.first("all"):

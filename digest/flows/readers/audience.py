@@ -4,7 +4,7 @@ answer goes out, and each can be said twice."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from digest.errors import InputError, NotFoundError
 from digest.flows.readers import choices
 from digest.readers import addresses
-from digest.readers.subscriptions import Choice, Person, Subscription
+from digest.readers.subscriptions import Choice, Person, Subscription, Unsubscription
 from digest.states import SubscriptionEvent, SubscriptionState
 from digest.store.content import editions
 from digest.store.database import Database
@@ -50,31 +50,16 @@ def unsubscribe(
     """unsubscribe: link, one-click, mail or operator | state | proof | feedback on the issue (0: none). False if there
     was nothing to leave any more. Mails already waiting are held back when their turn comes."""
     with database.write() as connection:
-        return _leave(connection, subscription_id, now, issue_id, source, ip)
+        return bool(_unsubscribe(connection, [Unsubscription(subscription_id, issue_id, ip)], source, now))
 
 
-@dataclass(frozen=True, slots=True)
-class Leaver:
-    """Somebody who leaves by one click: which subscription, by which issue's mail (0: none), from where."""
-
-    subscription_id: int
-    issue_id: int
-    ip: str
-
-
-def unsubscribe_many(database: Database, leavers: Sequence[Leaver], now: datetime) -> list[bool]:
+def unsubscribe_many(database: Database, asked: Sequence[Unsubscription], now: datetime) -> list[bool]:
     """unsubscribe: one-clicks that came in together, in one transaction; see ``unsubscribe``. Says of each whether a
     mail to them is on the wire; see ``being_mailed``."""
-    by_id = {one.subscription_id: one for one in leavers}
-
-    def leave(connection: Connection) -> None:
-        left = [by_id[id_] for id_ in subscribers.leave(connection, sorted(by_id))]
-        consent.record_leaving(connection, [(one.subscription_id, one.issue_id or None, one.ip) for one in left], now)
-
-    database.persist(leave)
-    with database.read() as connection:  # only now: who is taken from here on is seen to have left
-        mailed = deliveries.on_the_wire(connection, list(by_id))
-    return [one.subscription_id in mailed for one in leavers]
+    database.persist(lambda connection: _unsubscribe(connection, asked, "one-click", now))
+    with database.read() as connection:  # only now: who is taken from here on is seen to have unsubscribed
+        mailed = deliveries.on_the_wire(connection, [one.subscription_id for one in asked])
+    return [one.subscription_id in mailed for one in asked]
 
 
 def being_mailed(database: Database, subscription_ids: Sequence[int]) -> bool:
@@ -90,19 +75,16 @@ def unsubscribe_all(
     with database.write() as connection:
         found = subscribers.get(connection, subscription_id)
         theirs = subscribers.of_subscriber(connection, found.subscriber_id) if found else []
-        return [
-            one.id
-            for one in theirs
-            if _leave(connection, one.id, now, issue_id if one.id == subscription_id else 0, source, ip)
-        ]
+        asked = [Unsubscription(one.id, issue_id if one.id == subscription_id else 0, ip) for one in theirs]
+        return _unsubscribe(connection, asked, source, now)
 
 
-def _leave(connection: Connection, subscription_id: int, now: datetime, issue_id: int, source: str, ip: str) -> bool:
-    if not subscribers.transition(connection, subscription_id, SubscriptionEvent.UNSUBSCRIBE):
-        return False
-    consent.record(connection, [subscription_id], "unsubscribed", now, source, ip=ip)
-    consent.record_feedback(connection, issue_id or None, subscription_id, "unsubscribe", now)
-    return True
+def _unsubscribe(connection: Connection, asked: Sequence[Unsubscription], source: str, now: datetime) -> list[int]:
+    """state | proof | feedback. Returns the subscriptions that ended by it, by rising id."""
+    by_id = {one.subscription_id: one for one in asked}
+    ended = subscribers.unsubscribe(connection, sorted(by_id))
+    consent.record_unsubscriptions(connection, [by_id[id_] for id_ in ended], source, now)
+    return ended
 
 
 def restore(database: Database, subscription_ids: Sequence[int], now: datetime, ip: str = "") -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, insert, select, update
 
+from digest.readers.subscriptions import Unsubscription
 from digest.states import DeliveryState
 from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import consent_events, deliveries, feedback_events, issue_content, issues, subscriptions
@@ -38,16 +39,17 @@ def record(
         connection.execute(insert(consent_events), rows)
 
 
-def record_leaving(connection: Connection, left: Sequence[tuple[int, int | None, str]], now: datetime) -> None:
-    """Write proof and feedback of one-click unsubscriptions, given as (subscription, issue, address of the visitor)."""
-    if not left:
+def record_unsubscriptions(connection: Connection, ended: Sequence[Unsubscription], source: str, now: datetime) -> None:
+    """Write proof and feedback of unsubscriptions."""
+    if not ended:
         return
-    proof = {"kind": "unsubscribed", "at": now, "source": "one-click", "detail": ""}
-    connection.execute(insert(consent_events), [{**proof, "subscription_id": one, "ip": ip} for one, _, ip in left])
-    told = {"kind": "unsubscribe", "at": now}
-    connection.execute(
-        insert(feedback_events), [{**told, "subscription_id": one, "issue_id": by} for one, by, _ in left]
-    )
+    reached(connection, Checkpoint.RECORD_CONSENT)
+    proof = {"kind": "unsubscribed", "at": now, "source": source, "detail": ""}
+    proofs = [{**proof, "subscription_id": one.subscription_id, "ip": one.ip} for one in ended]
+    connection.execute(insert(consent_events), proofs)
+    came = {"kind": "unsubscribe", "at": now}
+    feedback = [{**came, "subscription_id": one.subscription_id, "issue_id": one.issue_id or None} for one in ended]
+    connection.execute(insert(feedback_events), feedback)
 
 
 def record_feedback(

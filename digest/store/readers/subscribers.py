@@ -208,8 +208,8 @@ def transition(
     return result.rowcount == 1
 
 
-def leave(connection: Connection, ids: Sequence[int]) -> list[int]:
-    """Unsubscribe several; return those whom it was news to."""
+def unsubscribe(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """End subscriptions, of any number of readers. Returns those that had not ended before, by rising id."""
     event = SubscriptionEvent.UNSUBSCRIBE
     _hold(connection, ids)
     query = (
@@ -218,7 +218,7 @@ def leave(connection: Connection, ids: Sequence[int]) -> list[int]:
         .values(state=states.target(states.SUBSCRIPTION, event), confirm_due_at=None)
         .returning(subscriptions.c.id)
     )
-    return list(connection.execute(query).scalars())
+    return sorted(connection.execute(query).scalars())
 
 
 def expire(connection: Connection, requested_before: datetime, limit: int = 1000) -> list[int]:
