@@ -95,6 +95,7 @@ class App:
 
     @cached_property
     def queue(self) -> Queue:
+        # here: Celery and Redis take half a second, and most commands poke nobody
         from digest.queue import Queue
 
         return Queue(self.settings)
@@ -111,17 +112,20 @@ class App:
 
     def look_up(self, domains: Collection[str]) -> Iterator[Domain]:
         """Ask the name servers whether these domains take mail."""
-        from digest.net import dns as resolve  # for this and the next alone: no worker asks
+        # here: few commands and no worker ask name servers
+        from digest.net import dns as resolve
 
         return resolve.look_up(domains, self._resolver(), self.settings.dns.parallel)
 
     def texts(self, name: str) -> list[str] | None:
         """The TXT records that the name servers give for ``name``; ``None``: they give no answer."""
+        # here: few commands and no worker ask name servers
         from digest.net import dns as resolve
 
         return resolve.texts(name, self._resolver())
 
     def _resolver(self) -> Resolver:
+        # here: few commands and no worker ask name servers
         from digest.net import dns as resolve
 
         dns = self.settings.dns
@@ -140,6 +144,7 @@ class App:
     @cached_property
     def gate(self) -> Gate:
         """What keeps the limits over all workers."""
+        # here: Redis, which only who sends needs
         from digest.gate import open_gate
         from digest.queue import broker_url
 
@@ -148,6 +153,7 @@ class App:
     @cached_property
     def turnstile(self) -> Turnstile:
         """What keeps the limits of the sign-up form and of searching over all web processes."""
+        # here: Redis, which only the pages need
         from digest.gate.turnstile import Turnstile
         from digest.queue import broker_url
 
@@ -156,6 +162,7 @@ class App:
     @property
     def listening(self) -> Rules:
         """What reading returned mails needs: a bounce of a mail that was signed long ago is told, too."""
+        # here: only a process that reads returned mail needs it
         from digest.flows.feedback.returned_mail import Rules
 
         return Rules(self.settings.all_keys, self.settings.deliver)
@@ -163,7 +170,8 @@ class App:
     @cached_property
     def boxes(self) -> list[Box]:
         """Where returned mails are read from, as the settings say."""
-        from digest.net import mailboxes  # for those who read them
+        # here: only a process that reads returned mail needs it
+        from digest.net import mailboxes
 
         where = self.settings.feedback
         found: list[Box] = []
@@ -180,6 +188,7 @@ class App:
 
     def courier(self) -> Courier:
         """A new courier to the SMTP servers in use; the caller closes it."""
+        # here: only who sends mail needs it
         from digest.gate import OpenGate
         from digest.smtp.courier import SmtpCourier
 
@@ -188,6 +197,7 @@ class App:
 
     def post_office(self, courier: Courier) -> PostOffice:
         """What the deliver flow needs. A DKIM key that can't be read is told here, not by every reader's mail."""
+        # here: only workers deliver
         from digest.flows.delivery.deliver import PostOffice
 
         assert len(self.dkim_keys) == len(self.settings.dkim)
@@ -198,6 +208,7 @@ class App:
 
     def replay_journals(self) -> int:
         """Settle what killed workers of this machine have left."""
+        # here: only workers recover
         from digest.flows.delivery import recover
 
         chance = random.Random()  # noqa: S311
@@ -207,6 +218,7 @@ class App:
 
     @cached_property
     def _mailroom(self) -> Mailroom:
+        # here: templates and their engine, which most commands do without
         from digest.mailroom import Mailroom
 
         return Mailroom(self.settings, self.template_folders, self.shared.templates)

@@ -167,6 +167,7 @@ def _broker(app: App) -> Iterator[Finding]:
 
 
 def _pages(app: App) -> Iterator[Finding]:
+    # here: an HTTP client, for this look alone
     import httpx
 
     url, settings = app.settings.base_url, app.settings
@@ -187,6 +188,7 @@ def _pages(app: App) -> Iterator[Finding]:
 
 
 def _mail_server(app: App, route: SmtpSettings) -> Iterator[Finding]:
+    # here: the SMTP client, for this look alone
     from digest.smtp.knock import knock
 
     name, where = f"mail server {route.name}", f"{route.host}:{route.port}"

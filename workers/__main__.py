@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def _up(app: App, config: Path) -> None:
     """Everything: the embedded parts where nothing else is configured, then web, worker and beat."""
+    # here: the broker needs next to nothing of this
     from digest.queue import broker_socket
     from workers.lock import only_group
     from workers.supervise import GRACE_SECONDS, Child, Group, command
@@ -77,6 +78,7 @@ def _where_mail_goes(app: App) -> str:
 
 
 def _worker(app: App, _config: Path) -> None:
+    # here: only workers need Celery and what they do
     from workers.logs import tell_in_a_line
     from workers.tasks import make_workers
 
@@ -97,6 +99,7 @@ def _worker(app: App, _config: Path) -> None:
 def _say_if_root() -> None:
     """In a line, and not at all where C_FORCE_ROOT says that it is meant. Celery's own warning comes with a stack and
     an option that we don't have; what it fears for, pickled tasks, no worker of ours takes."""
+    # here: Celery is there in a worker only
     from celery.exceptions import SecurityWarning
 
     warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser", SecurityWarning)
@@ -105,6 +108,7 @@ def _say_if_root() -> None:
 
 
 def _beat(app: App, _config: Path) -> None:
+    # here: only beat needs it
     from workers.beat import run_beat
     from workers.logs import tell_in_a_line
 
@@ -122,6 +126,7 @@ def _check(app: App) -> None:
 
 
 def _web(app: App, _config: Path) -> None:
+    # here: only this process is a web server
     import uvicorn
 
     from digest.web import create_app
@@ -140,12 +145,14 @@ def _web(app: App, _config: Path) -> None:
 
 
 def _broker(app: App, _config: Path) -> None:
+    # here: only this process becomes the broker
     from workers.broker import run_broker
 
     run_broker(app.settings)
 
 
 def _mailbox(app: App, _config: Path) -> None:
+    # here: only this process is a mail server
     from workers.mailbox import run_mailbox
 
     run_mailbox(app.settings.mailbox_port, app.mailbox_dir)

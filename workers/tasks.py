@@ -80,9 +80,8 @@ def send_confirmations(app: App) -> None:
 
 
 def collect_feeds(app: App) -> None:
-    from digest.flows.sources import (
-        collect,  # here: feed parsers and an HTTP client, where a worker may only ever send mail
-    )
+    # here: feed parsers and an HTTP client, where a worker may only ever send mail
+    from digest.flows.sources import collect
 
     for report in collect.collect(app.database, app.settings, app.now()):
         if report.error:
@@ -93,7 +92,8 @@ def collect_feeds(app: App) -> None:
 
 def read_feedback(app: App) -> None:
     """Read what came back by mail. A mailbox out of reach is told, and holds up no other."""
-    from digest.flows.feedback import returned_mail as feedback  # here: where a worker may only ever send mail
+    # here: where a worker may only ever send mail
+    from digest.flows.feedback import returned_mail as feedback
 
     for box in app.boxes:
         try:

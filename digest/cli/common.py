@@ -51,6 +51,7 @@ class Door:
 def get_app(ctx: typer.Context) -> App:
     """The application, built from the configuration at the first call, so that ``--help`` works without one.
     Raises ``NotFoundError`` or ``ConfigError``."""
+    # here: `--help` of every command comes without it in half the time
     from digest.app import App
 
     door = ctx.ensure_object(Door)
@@ -125,6 +126,7 @@ def local_time(moment: datetime | None, time_zone: str = "UTC") -> str:
 def progress(total: int | None, description: str) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr while the block runs; it yields ``advance(count)``. Silent when stderr is not a
     terminal. ``total`` may be unknown (``None``)."""
+    # here: only long commands on a terminal draw one
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = _console(stderr=True)
@@ -198,6 +200,7 @@ def _translated(error: Exception) -> DigestError | None:
     slipped by. Of the database's errors it is being out of reach, or none: their siblings are programming errors."""
     if isinstance(error, DigestError):
         return error
+    # here: only a command that failed asks
     from kombu.exceptions import OperationalError as BrokerError
     from redis.exceptions import RedisError
     from sqlalchemy.exc import DatabaseError, OperationalError

@@ -77,6 +77,7 @@ def test_send(
     segment: Segment = "",
 ) -> None:
     """Send what an edition would send now, or has under review, to one address, through the real server."""
+    # here: only `test-send` sends
     from digest.smtp.courier import in_order
 
     app = get_app(ctx)
@@ -129,6 +130,7 @@ def _look_at(app: App, segment: str, edition: str, reader: str) -> None:
     """Raise what is wrong with the segment, and say whether the reader is left out of it."""
     if not segment:
         return
+    # here: few previews are of a segment
     from digest.flows.readers import segments
 
     if not reader:
@@ -138,6 +140,7 @@ def _look_at(app: App, segment: str, edition: str, reader: str) -> None:
 
 
 def _made(app: App, edition: str, reader: str, recipient: str, segment: str) -> Envelope:
+    # here: composing takes the templates, which `preview --as` does without
     from digest.flows.issues import preview as flow
 
     made = flow.preview(

@@ -1,0 +1,1 @@
+"""Sending, as far as it is pure: what follows from an answer, limits, admission, the account."""

@@ -1,0 +1,1 @@
+"""Words in the reader's language: texts, dates, fixed strings."""

@@ -1,0 +1,1 @@
+"""Making mails: rendering an issue once, filling it in for each reader, headers, signatures, themes."""

@@ -63,9 +63,8 @@ def compile_issue(
 
     Raises ``InputError`` for a template that can't work, ``ValueError`` for a nonce that occurs in the content.
     """
-    from digest.mail.inline import (
-        inlined,  # here: premailer and lxml are 15 MB, and most processes only read what it made
-    )
+    # here: premailer and lxml are 15 MB, and most processes only read what it made
+    from digest.mail.inline import inlined
 
     if not (nonce.isascii() and nonce.isalnum()) or nonce in repr(content):
         raise ValueError("the nonce must be letters and digits that the content does not hold")
@@ -183,7 +182,8 @@ def _check_slot(name: str) -> None:
 def shown(content: IssueContent, base_url: str, slot: Callable[[str], str], cut: Callable[..., str]) -> dict[str, Any]:
     """What the templates see of an issue, whoever reads it: all they ask for but the links that are a reader's own
     (``web_url``, ``unsubscribe_url``, ``preferences_url``). ``slot`` gives a personal value, ``cut`` marks a block."""
-    from digest.mail import intro  # here, as above: what it is made with
+    # here: CommonMark, which most processes only read the result of
+    from digest.mail import intro
 
     return {
         "page": None,

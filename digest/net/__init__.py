@@ -1,0 +1,1 @@
+"""The network beside SMTP: fetching from the web, asking name servers, reading mailboxes."""

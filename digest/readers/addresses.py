@@ -84,7 +84,8 @@ def keys_in(text: str) -> set[bytes]:
 
 def _checked(text: str) -> str:
     """The address as it is stored. Raises ``ValueError`` (``EmailNotValidError`` is one) with the reason."""
-    from email_validator import validate_email  # here: it compiles 25 ms of patterns, and few commands are given one
+    # here: it compiles 25 ms of patterns, and few commands are given an address
+    from email_validator import validate_email
 
     found = validate_email(text, check_deliverability=False, test_environment=True)
     return f"{found.local_part}@{found.ascii_domain}"

@@ -1,0 +1,1 @@
+"""The database: queries as plain functions that take a connection. Flows open it, and commit."""

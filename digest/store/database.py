@@ -77,7 +77,8 @@ class Database:
 
     def migrate(self) -> None:
         """Create the tables, or bring them to this version."""
-        from alembic import command  # for this alone: every process checks, few migrate, and it brings 10 MB
+        # here: it brings 10 MB; every process checks, few migrate
+        from alembic import command
         from alembic.config import Config
 
         if self.dialect == "sqlite":

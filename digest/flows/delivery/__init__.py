@@ -1,0 +1,1 @@
+"""Flows of sending: deliver batches, recover what crashed workers left, letters, trials, refusals."""

@@ -1,0 +1,1 @@
+"""Flows of what comes back: returned mail, clicks."""

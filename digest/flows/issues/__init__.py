@@ -1,0 +1,1 @@
+"""Flows of issues: composing, reviewing, publishing, what comes next, what went out."""

@@ -1,0 +1,1 @@
+"""Flows of readers: sign-up, choices, imports, errands, erasure, segments."""

@@ -1,0 +1,1 @@
+"""Flows of what comes in: feeds collected, articles put in by hand."""

@@ -6,20 +6,18 @@ finds the values that tell a state in words nobody knows, so that a file is refu
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Any
 
 from digest.errors import InputError
+from digest.readers.exports import cells
 from digest.readers.exports.products import PRODUCTS, Export
 from digest.readers.exports.standing import STATES, Sign, Standing, plain, sign_of, worst
 from digest.readers.fields import FieldType
-from digest.tables import Row, unguarded
+from digest.tables import Row
 from digest.values import Rejected
 
 CSV = "csv"
@@ -53,7 +51,6 @@ TARGETS = (*_ALIASES, "state", *_CHOICES)
 
 _MAX_TOLD = 8  # values that are not understood
 _MAX_KEPT = 1000
-_MAX_PROOF = 60  # characters of a time that is none we can read
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +85,9 @@ class Plan:
             return row.rejected(str(error))
         said = {name: _first(row.values, columns) for name, columns in self.columns.items()}
         values = self._own_fields(said) | {name: said[name] for name in ("address", *_CHOICES) if said.get(name)}
-        values["name"] = said.get("name") or _joined(said)
+        values["name"] = said.get("name") or cells.full_name(said)
         values["state"] = standing.value
-        values["proof"], values["ip"] = _proof(said)
+        values["proof"], values["ip"] = cells.proof(said)
         return Row(row.line, values, row.raw)
 
     def standing(self, values: Mapping[str, str]) -> Standing:
@@ -147,8 +144,10 @@ class Plan:
             return {}
         found = dict[str, Any]()
         if text := said.get("attributes"):
-            found |= {plain(name): word for name, value in _object(text).items() if (word := _word(value))}
-        tags = _tags(said.get("tags", ""))
+            found |= {
+                plain(name): word for name, value in cells.attributes(text).items() if (word := cells.word(value))
+            }
+        tags = cells.tags(said.get("tags", ""))
         marks = {plain(tag): tag for tag in tags}
         for name, kind in self.declared.items():
             if name == "tags" and tags:
@@ -347,71 +346,6 @@ def _in_our_words(held: Mapping[str, tuple[str, ...]], told: set[str], declared:
 
 def _first(values: Mapping[str, str], columns: Sequence[str]) -> str:
     return next(filter(None, (values[name] for name in columns)), "")
-
-
-def _joined(said: Mapping[str, str]) -> str:
-    parts = (unguarded(said.get(name, "")) for name in ("first_name", "middle_name", "last_name"))
-    return " ".join(part for part in parts if part and part != "-")
-
-
-def _proof(said: Mapping[str, str]) -> tuple[str, str]:
-    """When the reader signed up and confirmed, in words, and from where."""
-    told = [
-        f"{words} {_time(said[name])}"
-        for name, words in (("consent_at", "signed up"), ("confirmed_at", "confirmed"))
-        if said.get(name)
-    ]
-    places = (_ip(said.get(name, "")) for name in ("confirmed_ip", "consent_ip"))
-    return ", ".join(told), next(filter(None, places), "")
-
-
-def _time(text: str) -> str:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return " ".join(text.split())[:_MAX_PROOF]
-    if len(text) <= len("2026-12-01"):
-        return f"{moment:%Y-%m-%d}"
-    return f"{moment.astimezone(UTC) if moment.tzinfo else moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _ip(text: str) -> str:
-    try:
-        return str(ip_address(text.strip()))
-    except ValueError:
-        return ""
-
-
-def _object(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _word(value: object) -> str:
-    """A value of JSON as a row says it; "" for what no field holds."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int | float | str):
-        return str(value)
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(_word, value)))
-    return ""
-
-
-def _tags(text: str) -> list[str]:
-    """Tags as products write them: separated by commas or semicolons, in quotes, or a JSON list."""
-    if text.startswith("["):
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):
-            found = None
-        if isinstance(found, list):
-            return [tag for each in found if (tag := _word(each).strip())]
-    parts = text.replace(";", ",").split(",")
-    return list(dict.fromkeys(tag for part in parts if (tag := part.strip().strip('"').strip())))
 
 
 def _example(column: str, value: str) -> str:

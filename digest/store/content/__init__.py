@@ -1,0 +1,1 @@
+"""Articles, feeds, editions, schedules, the archive."""

@@ -1,0 +1,1 @@
+"""Issues, batches, deliveries and what became of each."""

@@ -1,0 +1,1 @@
+"""Subscribers, consent, suppressions, imports, segments."""
