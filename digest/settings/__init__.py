@@ -1,0 +1,195 @@
+"""All settings: what each is called, what it may be, and what holds without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from digest.settings.mail import (
+    DeliverSettings,
+    DkimSettings,
+    LimitSettings,
+    RateSettings,
+    RouteLimitSettings,
+    SmtpSettings,
+)
+from digest.settings.pages import CaptchaSettings, SignUpSettings, WebSettings
+from digest.settings.work import (
+    DnsSettings,
+    FeedbackSettings,
+    FetchSettings,
+    ImapSettings,
+    RetentionSettings,
+    WorkerSettings,
+)
+
+__all__ = [
+    "CaptchaSettings",
+    "DeliverSettings",
+    "DkimSettings",
+    "DnsSettings",
+    "FeedbackSettings",
+    "FetchSettings",
+    "FieldKind",
+    "ImapSettings",
+    "LimitSettings",
+    "RateSettings",
+    "RetentionSettings",
+    "RouteLimitSettings",
+    "Settings",
+    "SignUpSettings",
+    "SmtpSettings",
+    "WebSettings",
+    "WorkerSettings",
+]
+
+FieldKind = Literal["text", "number", "date", "yes-no"]
+"""What a field holds that a publisher keeps about readers."""
+
+
+class Settings(BaseSettings):
+    """The whole configuration, frozen. ``secret_keys`` are ``id:secret`` with a one-character id, newest first: the
+    first signs, all verify, so a key is rotated by putting a new one in front (``digest key rotate``). ``old_keys``
+    verify what must never expire: leaving, and where a bounce belongs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DIGEST_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    database_url: str = "sqlite:///var/digest.db"
+    broker_url: str = ""
+    base_url: str = "http://127.0.0.1:8025"
+    bounce_domain: str = ""
+    leave_address: Annotated[str, Field(pattern=r"^$|^[A-Za-z0-9._+-]{1,64}@[a-z0-9.-]{1,190}$")] = ""
+    mailbox_port: Annotated[int, Field(ge=1, le=65535)] = 8026
+    state_dir: Path = Path("var")
+    templates_dir: Path | None = None
+    secret_keys: tuple[SecretStr, ...]
+    old_keys: tuple[SecretStr, ...] = ()
+    smtp: SmtpSettings = SmtpSettings()
+    smtp_routes: tuple[SmtpSettings, ...] = ()
+    dkim: tuple[DkimSettings, ...] = ()
+    fetch: FetchSettings = FetchSettings()
+    deliver: DeliverSettings = DeliverSettings()
+    limits: LimitSettings = LimitSettings()
+    worker: WorkerSettings = WorkerSettings()
+    web: WebSettings = WebSettings()
+    sign_up: SignUpSettings = SignUpSettings()
+    feedback: FeedbackSettings = FeedbackSettings()
+    retention: RetentionSettings = RetentionSettings()
+    dns: DnsSettings = DnsSettings()
+    fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldKind] = {}
+
+    @field_validator("secret_keys", "old_keys")
+    @classmethod
+    def _keys(cls, keys: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        seen = {key.get_secret_value()[:1] for key in info.data.get("secret_keys", ())}
+        for key in keys:
+            kid, colon, secret = key.get_secret_value().partition(":")
+            if not colon or len(kid) != 1 or not (kid.isascii() and kid.isalnum()) or len(secret) < 32:
+                raise ValueError("each must be `x:secret`, x one letter or digit, secret at least 32 characters")
+            if kid in seen:
+                raise ValueError(f"key id {kid!r} stands twice")
+            seen.add(kid)
+        if not keys and info.field_name == "secret_keys":
+            raise ValueError("at least one key is needed")
+        return keys
+
+    @field_validator("fields")
+    @classmethod
+    def _fields(cls, fields: Mapping[str, FieldKind]) -> Mapping[str, FieldKind]:
+        own = {"address", "email", "state", "name", "locale", "time_zone", "cadence", "sections", "hour", "days"}
+        taken = sorted((own | {"reason"}) & set(fields))
+        if taken:
+            raise ValueError(f"{', '.join(taken)}: every reader has that anyway; give it another name")
+        return fields
+
+    @field_validator("smtp_routes")
+    @classmethod
+    def _routes(cls, routes: tuple[SmtpSettings, ...]) -> tuple[SmtpSettings, ...]:
+        names = [route.name for route in routes]
+        if len({*names, "default"}) <= len(names) or not all(route.host for route in routes):
+            raise ValueError("each needs a host and a name of its own (the first, [smtp], is called default)")
+        return routes
+
+    @field_validator("base_url")
+    @classmethod
+    def _base(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an http(s) URL without query, such as https://news.example.org")
+        return url.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        if url.startswith("postgresql://"):
+            return "postgresql+psycopg://" + url.removeprefix("postgresql://")
+        if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: str) -> str:
+        if url and not url.startswith(("redis://", "rediss://", "redis+socket://")):
+            raise ValueError("must start with redis://, rediss:// or redis+socket:// (empty: the embedded server)")
+        return url
+
+    @model_validator(mode="after")
+    def _limited_routes_exist(self) -> Self:
+        for name in self.limits.routes:
+            if name not in self.route_names:
+                raise ValueError(f"limits.routes.{name}: no such route; there is {', '.join(self.route_names)}")
+        return self
+
+    @property
+    def route_names(self) -> tuple[str, ...]:
+        """The names of the routes that mail can take."""
+        return tuple(route.name for route in (self.smtp, *self.smtp_routes))
+
+    @property
+    def keys(self) -> tuple[tuple[str, bytes], ...]:
+        """The signing keys as (id, secret), the one that signs first."""
+        return _pairs(self.secret_keys)
+
+    @property
+    def all_keys(self) -> tuple[tuple[str, bytes], ...]:
+        """Those too that verify only what must never expire."""
+        return _pairs((*self.secret_keys, *self.old_keys))
+
+    @property
+    def embedded_broker(self) -> bool:
+        return not self.broker_url
+
+    @property
+    def embedded_mailbox(self) -> bool:
+        return not any(route.host for route in (self.smtp, *self.smtp_routes))
+
+    @property
+    def routes(self) -> tuple[SmtpSettings, ...]:
+        """The SMTP servers in use: those configured, or the embedded mailbox."""
+        configured = tuple(route for route in (self.smtp, *self.smtp_routes) if route.host)
+        mailbox = SmtpSettings(host="127.0.0.1", port=self.mailbox_port, security="none", timeout_seconds=20)
+        return configured or (mailbox,)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+def _pairs(keys: tuple[SecretStr, ...]) -> tuple[tuple[str, bytes], ...]:
+    pairs = (key.get_secret_value().partition(":") for key in keys)
+    return tuple((kid, secret.encode()) for kid, _, secret in pairs)
