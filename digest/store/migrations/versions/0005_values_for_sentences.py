@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.sql.naming import conv
 
 from digest.store.schema import Moment
 
@@ -12,7 +13,7 @@ depends_on = None
 
 _KINDS = sa.CheckConstraint(
     "kind IN ('requested', 'confirmed', 'imported', 'preferences', 'moved', 'unsuppressed', 'unsubscribed', 'expired')",
-    name=op.f("ck_consent_events_kind"),
+    name=conv("ck_consent_events_kind"),
 )
 _CONSENT_EVENTS = sa.Table(
     "consent_events",
@@ -28,10 +29,10 @@ _CONSENT_EVENTS = sa.Table(
     sa.ForeignKeyConstraint(
         ["subscription_id"],
         ["subscriptions.id"],
-        name=op.f("fk_consent_events_subscription_id"),
+        name=conv("fk_consent_events_subscription_id"),
         ondelete="CASCADE",
     ),
-    sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_events")),
+    sa.PrimaryKeyConstraint("id", name=conv("pk_consent_events")),
     sa.Index("ix_consent_events_subscription_id", "subscription_id"),
 )
 
