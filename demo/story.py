@@ -131,7 +131,7 @@ class Story:
         wait_until(lambda: len(self._received()) >= before + count, title.lower(), 60 * _MINUTES_TO_SEND, self._up)
 
     def _unsubscribe_one(self) -> None:
-        self._screen.step("A reader opens his mail and unsubscribes with one click")
+        self._screen.step("A reader opens their mail and unsubscribes with one click")
         mail = min(self._received())
         self._gone = str(mails.parse(mail)["Delivered-To"])
         self._screen.line(f"{mail.name}, to {self._gone}:")

@@ -1,24 +1,22 @@
-"""What an operator is told when he asks for what is not there, or for what will come to nothing."""
+"""What operators are told when they ask for what is not there, or for what will come to nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from digest import cli
-from digest.cli.common import Door
 from digest.errors import InputError, StateError
 from digest.flows.issues import schedules
 from digest.settings import Settings
 from tests.conftest import NOW
 from tests.flows.issues.test_review import APPROVED, EVERY_MORNING, HEAD
+from tests.support.commands import Run, commands
 from tests.support.world import EDITION, World, draft, small_world
 
-Run = Callable[..., str]
 ANA = "ana@x.example"
 
 
@@ -33,14 +31,7 @@ def world(settings: Settings) -> Iterator[World]:
 @pytest.fixture
 def run(world: World) -> Run:
     """A command's output, with all white space folded; an error a person caused is raised."""
-
-    def called(*words: str) -> str:
-        done = CliRunner().invoke(cli.app, list(words), obj=Door(app=world.app), env={"COLUMNS": "200"})
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return " ".join(done.output.split())
-
-    return called
+    return lambda *words: " ".join(commands(world.app)(*words).split())
 
 
 @pytest.mark.parametrize(
@@ -114,7 +105,7 @@ def test_what_is_paused_says_how_it_goes_on(world: World, run: Run) -> None:
         run("issue", "pause", "1")
 
 
-def test_a_reader_is_set_and_shown_with_all_he_may_choose(world: World, run: Run) -> None:
+def test_a_reader_is_set_and_shown_with_all_they_may_choose(world: World, run: Run) -> None:
     run("subscriber", "set", ANA, "-e", "tide", "--days", "mon,thu", "--holiday", "2026-12-24", "--locale", "pt-BR")
     shown = run("subscriber", "show", ANA)
     assert "days mon;thu" in shown

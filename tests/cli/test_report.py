@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from typer.testing import CliRunner
 
-from digest import cli
-from digest.cli.common import Door
 from digest.errors import NotFoundError
 from digest.flows.issues import operate
 from digest.flows.readers import audience
@@ -20,9 +17,8 @@ from digest.outcomes import Envelope, Outcome
 from digest.settings import Settings
 from digest.values import Issue
 from tests.conftest import NOW
+from tests.support.commands import Run, commands
 from tests.support.world import ACCEPTED, NO_SUCH_USER, ToldCourier, World, draft, small_world, told
-
-Run = Callable[..., str]
 
 
 @pytest.fixture
@@ -48,16 +44,10 @@ def issue(world: World) -> Issue:
 
 @pytest.fixture
 def run(world: World) -> Run:
-    def called(*words: str) -> str:
-        done = CliRunner().invoke(cli.app, list(words), obj=Door(app=world.app), env={"COLUMNS": "250"})
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done.output
-
-    return called
+    return commands(world.app)
 
 
-def test_every_reader_is_named_with_what_became_of_his_mail(world: World, issue: Issue, run: Run) -> None:
+def test_every_reader_is_named_with_what_became_of_their_mail(world: World, issue: Issue, run: Run) -> None:
     rows = {row["address"]: row for row in csv.DictReader(io.StringIO(run("report", "1", "--readers", "--csv")))}
     states = {address: row["state"] for address, row in rows.items()}
     assert states == {

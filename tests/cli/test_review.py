@@ -1,4 +1,4 @@
-"""An editor at the command line: what he is told, and what he may name."""
+"""Editors at the command line: what they are told, and what they may name."""
 
 from __future__ import annotations
 

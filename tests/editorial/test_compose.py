@@ -96,7 +96,7 @@ def _by_hand(
     st.sets(st.integers(0, 9)),
     st.lists(st.sampled_from([s.key for s in SECTIONS]), unique=True),
 )
-def test_every_reader_at_a_cutoff_gets_exactly_the_best_in_his_order(
+def test_every_reader_at_a_cutoff_gets_exactly_the_best_in_their_order(
     edition: Edition, told: list[Story], cutoffs: set[int], keys: list[str]
 ) -> None:
     issue = compose.compose(edition, "daily", NOW, told, 4, 9, cutoffs, NOW)
@@ -120,7 +120,7 @@ def test_every_reader_at_a_cutoff_gets_exactly_the_best_in_his_order(
         (("word", "air", "top"), "word air top"),
     ],
 )
-def test_sections_stand_in_the_readers_order_and_those_he_can_not_choose_keep_their_place(
+def test_sections_stand_in_the_readers_order_and_those_they_can_not_choose_keep_their_place(
     chosen: tuple[str, ...] | None, order: str
 ) -> None:
     offered = [

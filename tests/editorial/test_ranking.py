@@ -186,7 +186,7 @@ def test_nobody_is_lost_in_a_long_section() -> None:
     assert sorted(mixed(scored)) == list(range(1, 601))
 
 
-def test_who_opens_an_issue_shows_his_face() -> None:
+def test_who_opens_an_issue_shows_their_face() -> None:
     plain, pictured, other = (
         (story(told(picture=picture, number=number), number=number), Score())
         for number, picture in ((1, False), (2, True), (3, False))

@@ -33,7 +33,7 @@ def _got(issue: IssueContent, *sections: str, covered_until: int | None = None) 
     shown = variants.choose(issue, sections or None, covered_until).shown
     ids = [story_id for _, stories in shown for story_id in stories]
     assert len(ids) == len(set(ids)), "nothing twice"
-    assert all(story_id > (covered_until or 0) for story_id in ids), "nothing that he has had"
+    assert all(story_id > (covered_until or 0) for story_id in ids), "nothing that the reader has had"
     return {SECTIONS[index].key: len(stories) for index, stories in shown}
 
 
@@ -46,7 +46,7 @@ def _got(issue: IssueContent, *sections: str, covered_until: int | None = None) 
         (("all",), {"all": 2}),
     ],
 )
-def test_a_thin_mail_is_filled_by_the_fallback_behind_what_he_chose_and_only_once(
+def test_a_thin_mail_is_filled_by_the_fallback_behind_what_the_reader_chose_and_only_once(
     sections: tuple[str, ...], got: dict[str, int]
 ) -> None:
     issue = _issue(THIN, "sea", "land", "land", "land", "air")
@@ -63,7 +63,7 @@ def test_filler_alone_makes_no_mail() -> None:
     assert _got(_issue(THIN, "sea", "air", "air"), "sea", covered_until=1) == {}
 
 
-def test_the_fallback_has_enough_for_who_sees_its_best_in_his_own_sections() -> None:
+def test_the_fallback_has_enough_for_who_sees_its_best_in_their_own_sections() -> None:
     issue = _issue(replace(THIN, thin=4), "sea", "sea", "sea", *["air"] * 6)
     assert _got(issue, "sea") == {"sea": 3, "all": 2}
     assert len(issue.candidates[0]) == 5

@@ -169,7 +169,7 @@ def test_what_is_not_failed_is_no_bounce(action: str) -> None:
     assert bounce.read(KEYS, report(recipient("5.1.1", "550 no such user", action))).kind is Kind.AUTOMATIC
 
 
-def test_who_forwards_his_mail_to_a_dead_and_a_full_address_is_not_dead() -> None:
+def test_who_forwards_their_mail_to_a_dead_and_a_full_address_is_not_dead() -> None:
     dead, full = recipient("5.1.1", "550 5.1.1 no such user"), recipient("5.2.2", "552 5.2.2 mailbox full")
     assert bounce.read(KEYS, report(dead, full)).grade is Grade.SOFT
     assert bounce.read(KEYS, report(dead, recipient("2.0.0", action="delivered"))).grade is Grade.HARD

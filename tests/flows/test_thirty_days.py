@@ -65,7 +65,7 @@ def edition(counts: dict[str, int]) -> str:
 
 @dataclass
 class Reader:
-    """A reader as he would tell it himself: what he chose, and up to when he has been served."""
+    """A reader by their own account: what they chose, and up to when they have been served."""
 
     address: str
     joins: datetime
@@ -84,7 +84,7 @@ class Reader:
         return {"address": self.address, **columns}
 
     def shown(self, first: str) -> list[str]:
-        """The sections he gets, in the edition's order; ``first`` nobody can switch off."""
+        """The sections they get, in the edition's order; ``first`` nobody can switch off."""
         return [first, *(key for key in KEYS if self.sections is None or key in self.sections)]
 
     def arranged(self, first: str) -> list[str]:
@@ -131,7 +131,7 @@ def fresh(stories: list[Told], served: datetime, until: datetime) -> list[tuple[
 
 
 def expected(reader: Reader, stories: list[Told], until: datetime, counts: dict[str, int]) -> list[Seen]:
-    """What an issue of ``until`` should hold for him, section by section in his order; one more if that is little."""
+    """What an issue of ``until`` should hold for them, by section, as they chose; one more if that is little."""
     new = fresh(stories, reader.served or LONG_AGO, until)
     taken: set[Seen] = set()
     first, shown = next(iter(counts)), dict[str, list[Seen]]()
@@ -221,7 +221,7 @@ class Month:
             reader.id, reader.owner = found.id, found.subscriber_id
 
     def come_out(self, cadence: str, now: datetime) -> None:
-        """From his first issue on, a reader is owed what came after the issue before it."""
+        """From their first issue on, a reader is owed what came after the issue before it."""
         if self.world.publish(cadence).state is IssueState.SKIPPED:
             return
         for reader in self.readers:
@@ -253,7 +253,7 @@ class Month:
         until = datetime.strptime(mail["Feedback-ID"].partition(":")[0], "%Y%m%dT%H%M").replace(tzinfo=UTC)
         got, in_html = (seen(part) for part in list(mail.walk())[1:])
         assert set(got) == set(in_html), "both parts tell the same"
-        assert reader.served is not None and until > reader.served, "an issue he has had, or one before it"
+        assert reader.served is not None and until > reader.served, "an issue they have had, or one before it"
         wanted = expected(reader, self.press.stories, until, self.counts)
         if self.cut:
             assert got == wanted
@@ -264,7 +264,7 @@ class Month:
         self.tally["updates"] += sum(one.update for one in got)
 
     def check_whole(self, reader: Reader, got: list[Seen], until: datetime) -> None:
-        """All that fits his sections, and beside it at most the leading story, which may be of any; in his order."""
+        """All that fits their sections, as they chose, and beside it at most the leading story, which may be of any."""
         assert len(got) == len(set(got))
         new = fresh(self.press.stories, reader.served or LONG_AGO, until)
         fitting = {one: [key for key in reader.shown("lead")[1:] if story.fits(key)] for _, story, one in new}

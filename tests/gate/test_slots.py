@@ -34,7 +34,7 @@ def test_connections_are_counted_over_all(gate_for: Callable[..., SharedGate]) -
     assert [bool(one.connect("default")) for _ in range(3)] == [True, True, False]
 
 
-def test_who_stood_still_too_long_learns_that_his_slot_is_gone(gate_for: Callable[..., SharedGate]) -> None:
+def test_who_stood_still_too_long_learns_that_its_slot_is_gone(gate_for: Callable[..., SharedGate]) -> None:
     now = [0.0]
     asleep = gate_for(slot_seconds=0.1, monotonic=lambda: now[0], routes={"default": {"connections": 1}})
     awake = gate_for(routes={"default": {"connections": 1}})

@@ -83,7 +83,7 @@ def find(database: Database, address: str = ADDRESS) -> Subscription | None:
 
 
 def sign_up_by_form(app: App, site: httpx.Client, address: str) -> Subscription:
-    """Who has filled in the form, taking his time, and whose form a worker has looked at."""
+    """Somebody who has filled in the form, without haste, and whose form a worker has looked at."""
     site.post("/s/morning", data={"address": address, "mark": form_mark(app), "sections": ["sea", "rail"]})
     signup.answer(app.database, app.settings.sign_up, app.now())
     found = find(app.database, address)

@@ -55,7 +55,8 @@ def test_what_was_never_confirmed_is_not_brought_back(app: App, site: httpx.Clie
 
 
 def test_what_a_stranger_asked_for_anew_is_not_brought_back(app: App, site: httpx.Client, token: str) -> None:
-    """He has a forwarded mail, whose reader has left: he could sign her up, leave for her and take that back."""
+    """With a mail that its reader forwarded and has unsubscribed from, somebody could sign the reader up, unsubscribe
+    them and take it back."""
     site.post(f"/u/{token}")
     signup.sign_up(app.database, app.settings.sign_up, "morning", SignUp(Person(ADDRESS), Choice("daily")), app.now())
     assert states(app) == ["pending"]

@@ -1,4 +1,4 @@
-"""What a reader does behind the links of his mails: choose, pause, move, look, take or erase his data."""
+"""What readers do behind the links of their mails: choose, pause, move, look, take or erase their data."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_pages_speak_the_readers_language(settings: Settings, tmp_path: Path
     app.database.dispose()
 
 
-def test_a_reader_sees_what_was_sent_to_him(app: App, site: httpx.Client, reader: Subscription, token: str) -> None:
+def test_a_reader_sees_what_was_sent(app: App, site: httpx.Client, reader: Subscription, token: str) -> None:
     assert "No issue" in site.get(f"/p/{token}/sent").text
     put_issue(app)
     with app.database.write() as connection:
@@ -201,12 +201,12 @@ def test_who_was_forwarded_a_mail_gets_no_data_by_moving_its_reader(
     app: App, site: httpx.Client, reader: Subscription, token: str
 ) -> None:
     for stranger in (NEW, "eve@other.example"):
-        assert _moved(app, site, token, stranger).sent == [ADDRESS], "he is told, however often"
+        assert _moved(app, site, token, stranger).sent == [ADDRESS], "the reader is told, however often"
         with app.database.write() as connection:
             connection.execute(schema.errands.delete().where(schema.errands.c.kind == "data"))
         assert NEW not in site.post(f"/p/{token}/data").text
         box = posted(app)
-        assert box.sent == [ADDRESS], "his own address has its say for a week"
+        assert box.sent == [ADDRESS], "the old address has its say for a week"
     assert json.loads(site.post(box.links[ADDRESS]).text)["subscriber"]["address"] == "eve@other.example"
     assert _moved(app, site, token, ADDRESS).sent == []
     assert find(app.database) == reader, "and moves back"
@@ -214,7 +214,7 @@ def test_who_was_forwarded_a_mail_gets_no_data_by_moving_its_reader(
     assert posted(app).sent == [ADDRESS]
 
 
-def test_moving_to_a_readers_address_takes_along_what_he_has_not(
+def test_moving_to_a_readers_address_takes_along_what_that_reader_has_not(
     app: App, site: httpx.Client, evening: Subscription, token: str
 ) -> None:
     import_subscribers(app.database, "morning", read_csv(["address,cadence", f"{NEW},weekly"]), NOW, source="test")
@@ -222,15 +222,15 @@ def test_moving_to_a_readers_address_takes_along_what_he_has_not(
     site.post(posted(app).links[NEW])
     assert states(app) == ["unsubscribed", "unsubscribed"]
     with app.database.read() as connection:
-        his = subscribers.of_address(connection, addresses.key(NEW))
-    assert [(one.edition, str(one.state), one.choice.cadence) for one in his] == [
+        theirs = subscribers.of_address(connection, addresses.key(NEW))
+    assert [(one.edition, str(one.state), one.choice.cadence) for one in theirs] == [
         ("morning", "active", "weekly"),
         ("evening", "active", "daily"),
     ]
 
 
 @pytest.mark.parametrize(("old", "new", "then"), [(7, 5, 7), (5, 7, 7), (5, None, 5), (None, 7, 7), (None, None, None)])
-def test_moving_to_where_he_once_read_repeats_nothing(
+def test_moving_to_where_one_once_read_repeats_nothing(
     app: App, site: httpx.Client, token: str, old: int | None, new: int | None, then: int | None
 ) -> None:
     import_subscribers(app.database, "morning", read_csv(["address", NEW]), NOW, source="test")
@@ -265,7 +265,7 @@ def test_a_newer_wish_takes_the_place_of_an_older(app: App, site: httpx.Client, 
 def test_the_link_of_a_late_mail_does_not_confirm_a_newer_wish(
     app: App, site: httpx.Client, reader: Subscription
 ) -> None:
-    """Who may have read a mail that was forwarded could else move its reader to whomever he likes."""
+    """Who may have read a mail that was forwarded could else move its reader to anybody."""
 
     def asked_again_before_it_leaves(errand: Errand) -> Envelope:
         errands.ask(app.database, Kind.MOVE, reader.id, app.now(), "victim@example.org")

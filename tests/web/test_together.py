@@ -30,7 +30,7 @@ def test_what_comes_in_meanwhile_shares_the_next_transaction() -> None:
             pass
         assert not first.done() and not any(one.done() for one in others), "nobody is answered before it is done"
         go_on.set()
-        assert [one.result(30) for one in (first, *others)] == [0, -1, -2, -3, -4, -5, -6, -7], "each is told his own"
+        assert [one.result(30) for one in (first, *others)] == [0, -1, -2, -3, -4, -5, -6, -7], "each is told their own"
     assert batches == [[0], [1, 2, 3, 4, 5, 6, 7]]
 
 

@@ -1,4 +1,4 @@
-"""What the pages answer a reader: his faults in his language, when his next mail comes, what he is offered."""
+"""What the pages answer readers: their faults in their language, when their next mail comes, what they are offered."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_what_is_not_there_is_said_in_the_language_of_the_browser(site: httpx.Cl
         ("hi", "आपकी अगली मेल: सोमवार"),
     ],
 )
-def test_who_saves_is_told_when_his_next_mail_comes(
+def test_who_saves_is_told_when_their_next_mail_comes(
     app: App, site: httpx.Client, token: str, locale: str, expected: str
 ) -> None:
     _speaks(app, locale)
@@ -106,9 +106,9 @@ def test_who_saves_is_told_when_his_next_mail_comes(
 def test_a_cadence_that_never_comes_out_is_offered_to_nobody_new(app: App, site: httpx.Client, token: str) -> None:
     assert 'value="daily"' in site.get("/s/morning").text, "none has a schedule: issues are sent by hand"
     edition_flow.apply(app.database, WEEKLY, app.now())
-    sign_up, his = site.get("/s/morning").text, site.get(f"/p/{token}").text
+    sign_up, own = site.get("/s/morning").text, site.get(f"/p/{token}").text
     assert 'name="cadence"' not in sign_up, "one is no choice"
-    assert 'value="daily" checked' in his and 'value="weekly"' in his
+    assert 'value="daily" checked' in own and 'value="weekly"' in own
     assert site.post("/s/morning", data={"address": "bob@example.org", "cadence": "daily"}).status_code == 422
 
 

@@ -180,7 +180,7 @@ class LastMoment(ToldCourier):
         yield from super().send(envelopes, on_wire)
 
 
-def test_who_leaves_when_his_group_is_taken_already_is_not_mailed_either(world: World) -> None:
+def test_who_leaves_when_their_group_is_taken_already_is_not_mailed_either(world: World) -> None:
     world.articles(draft(1))
     world.readers(*READERS)
     issue = world.publish()
@@ -193,13 +193,13 @@ def test_who_leaves_when_his_group_is_taken_already_is_not_mailed_either(world: 
 
     courier = LastMoment(leave)
     world.deliver(courier)
-    assert seen[0], "for all he can know"
+    assert seen[0], "for all the worker can know"
     assert sorted(courier.recipients) == sorted(others)
     assert world.counts(issue) == {"accepted": 6, "cancelled": 1}
     assert not audience.being_mailed(world.app.database, [left.id])
 
 
-def test_who_leaves_while_his_mail_is_on_the_wire_is_answered_after_it(
+def test_who_leaves_while_their_mail_is_on_the_wire_is_answered_after_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.articles(draft(1))

@@ -175,7 +175,7 @@ def test_the_share_gets_one_or_the_other_and_the_rest_the_one_that_was_followed(
     assert "followed by more" in found.trial.why
 
 
-def test_who_wishes_a_later_hour_is_of_the_rest_and_gets_it_at_his_hour(world: World) -> None:
+def test_who_wishes_a_later_hour_is_of_the_rest_and_gets_it_at_that_hour(world: World) -> None:
     world.readers(*(f"r{number:02}@x.example" for number in range(MANY)), hour="20", time_zone="UTC")
     sent(world)
     courier = ToldCourier()
@@ -225,7 +225,7 @@ def test_a_trial_is_decided_once_whoever_comes(world: World) -> None:
     told = [change.told.partition(":")[0] for change in review.history(world.app.database, issue.id)]
     assert told == ["trial on 70 %", "the rest gets subject B"], "recorded once"
     assert {(trial.winner, trial.decided_at) for trial in decided} == {(Arm.B, world.app.now())}
-    follow(world, arms["First"])  # who opens his mail too late to be counted
+    follow(world, arms["First"])  # who opens their mail too late to be counted
     assert trials.decide_due(world.app.database, world.app.now()) == []
     with world.app.database.write() as connection:
         assert not store.decide(connection, issue.id, Arm.A, "again", world.app.now())

@@ -1,4 +1,4 @@
-"""Days of the week and holidays: who is left out of an issue, and that he misses nothing by it."""
+"""Days of the week and holidays: who is left out of an issue, and that they miss nothing by it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _sent(world: World) -> dict[str, set[str]]:
     return {envelope.recipient: headlines(envelope) for envelope in courier.tried}
 
 
-def test_on_other_days_he_gets_nothing_and_on_his_day_all_of_it(world: World) -> None:
+def test_on_other_days_a_reader_gets_nothing_and_on_their_day_all_of_it(world: World) -> None:
     world.readers(ANN, "bob@x.example")
     _choose(world, days=TUESDAY)
     world.articles(draft(1))
@@ -61,7 +61,7 @@ DAILY = EDITION + SCHEDULE.format("daily", "30 11 * * *")
         (SUNDAY, "23", "America/New_York", timedelta(days=6, hours=22)),
     ],
 )
-def test_what_comes_out_on_no_day_of_his_comes_on_the_next_he_takes(
+def test_what_comes_out_on_no_day_of_theirs_comes_on_the_next_they_take(
     world: World, days: int, hour: str, zone: str, expected: timedelta
 ) -> None:
     world.edition(WEEKLY)
@@ -78,7 +78,7 @@ def test_what_comes_out_on_no_day_of_his_comes_on_the_next_he_takes(
     assert (courier.recipients, world.state(issue)) == ([ANN], "sent")
 
 
-def test_what_waits_for_his_day_gives_way_to_what_comes_out_before_and_holds_it(world: World) -> None:
+def test_what_waits_for_a_readers_day_gives_way_to_what_comes_out_before_and_holds_it(world: World) -> None:
     world.edition(WEEKLY)
     world.readers(ANN, cadence="weekly")
     _choose(world, days=SUNDAY)
@@ -94,7 +94,7 @@ def test_what_waits_for_his_day_gives_way_to_what_comes_out_before_and_holds_it(
     assert (world.counts(first), world.counts(second)) == ({"cancelled": 1}, {"accepted": 1})
 
 
-def test_what_waited_for_his_day_is_tried_as_long_as_any(world: World) -> None:
+def test_what_waited_for_a_readers_day_is_tried_as_long_as_any(world: World) -> None:
     world.edition(WEEKLY)
     world.readers(ANN, cadence="weekly")
     _choose(world, days=SUNDAY)
@@ -109,7 +109,7 @@ def test_what_waited_for_his_day_is_tried_as_long_as_any(world: World) -> None:
 
 
 @pytest.mark.parametrize(("hour", "days"), [("", 6), ("3", 5), ("23", 6)])
-def test_nothing_waits_for_a_day_on_which_another_issue_comes_to_him(world: World, hour: str, days: int) -> None:
+def test_nothing_waits_for_a_day_on_which_another_issue_comes(world: World, hour: str, days: int) -> None:
     world.edition(DAILY)
     world.readers(ANN, hour=hour)
     _choose(world, days=SUNDAY)
@@ -135,7 +135,7 @@ def test_nothing_waits_for_a_day_on_which_another_issue_comes_to_him(world: Worl
         ("Pacific/Honolulu", "1", MONDAY),
     ],
 )
-def test_the_day_is_the_one_on_which_it_comes_to_him(world: World, zone: str, hour: str, day: int) -> None:
+def test_the_day_is_the_one_on_which_it_comes_to_the_reader(world: World, zone: str, hour: str, day: int) -> None:
     world.edition(DAILY)
     world.readers("on@x.example", "off@x.example", time_zone=zone, hour=hour)
     _choose(world, "on@x.example", days=day)
@@ -182,14 +182,14 @@ def test_a_holiday_ends_by_itself_and_what_came_out_meanwhile_is_caught_up_with(
     assert _sent(world)[ANN] == {"Number4"}
 
 
-def test_a_holiday_that_ends_before_his_hour_does_not_cost_that_days_mail(world: World) -> None:
+def test_a_holiday_that_ends_before_the_readers_hour_does_not_cost_that_days_mail(world: World) -> None:
     world.readers(ANN, hour="16")  # 10:30 UTC
     _choose(world, until=NOW + timedelta(hours=4))
     world.articles(draft(1))
     assert world.counts(world.publish()) == {"pending": 1}
 
 
-def test_who_goes_on_holiday_while_his_mail_waits_does_not_get_it(world: World) -> None:
+def test_who_goes_on_holiday_while_their_mail_waits_does_not_get_it(world: World) -> None:
     world.readers(ANN, hour="16")
     world.articles(draft(1))
     issue = world.publish()
@@ -206,7 +206,7 @@ def test_who_goes_on_holiday_while_his_mail_waits_does_not_get_it(world: World) 
     assert headlines(courier.tried[0]) == {"Number1", "Number2"}
 
 
-def test_who_leaves_while_his_group_is_being_sent_gets_nothing(world: World) -> None:
+def test_who_leaves_while_their_group_is_being_sent_gets_nothing(world: World) -> None:
     world.readers("a@x.example", "b@x.example")  # one group
     world.articles(draft(1))
     issue = world.publish()

@@ -1,4 +1,4 @@
-"""Following links, where an edition tracks them: the reader always gets his story, and only his own clicks count."""
+"""Following links, where an edition tracks them: readers always get their story, and only their own clicks count."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_a_link_leads_to_its_article_and_is_counted_once(site: httpx.Client, wor
     ],
     ids=["HEAD", "prefetch", "do not track", "global privacy control"],
 )
-def test_who_says_that_he_should_not_be_counted_is_not(
+def test_who_says_that_they_should_not_be_counted_is_not(
     ask: Callable[[httpx.Client, str], Any], site: httpx.Client, world: World, mail: Envelope
 ) -> None:
     assert ask(site, links(mail)[0]).status_code == 302
@@ -281,9 +281,7 @@ def test_nothing_is_kept_once_the_edition_stops_tracking(site: httpx.Client, wor
     assert kept(world) == []
 
 
-def test_a_reader_is_told_gets_it_exported_and_takes_it_with_him(
-    site: httpx.Client, world: World, mail: Envelope
-) -> None:
+def test_a_reader_is_told_gets_it_exported_and_takes_it_along(site: httpx.Client, world: World, mail: Envelope) -> None:
     link = links(mail)[0]
     assert "counts which stories" in site.get(link.replace("/l/", "/p/").rpartition("/")[0]).text
     site.get(link)
@@ -342,7 +340,7 @@ def test_the_account_names_readers_and_stories(site: httpx.Client, world: World,
     assert title.startswith("Number") and readers == 1
 
 
-def test_a_reader_gets_his_story_when_the_ledger_cannot_be_written(
+def test_a_reader_gets_the_story_when_the_ledger_cannot_be_written(
     site: httpx.Client, world: World, mail: Envelope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from digest.errors import UnavailableError

@@ -73,7 +73,7 @@ def test_it_says_which_section_fills_a_thin_mail(world: World) -> None:
     assert headlines(courier.tried[0]) == shown(found)
 
 
-def test_it_says_when_at_his_hour_in_his_zone_on_a_day_he_takes_it(world: World) -> None:
+def test_it_says_when_at_the_readers_hour_in_their_zone_on_a_day_they_take_it(world: World) -> None:
     world.readers(ANN, hour="9", time_zone="Europe/Madrid")
     found = ahead(world)
     assert found.slot == datetime(2026, 11, 24, 1, 30, tzinfo=UTC)

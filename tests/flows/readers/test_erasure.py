@@ -1,4 +1,4 @@
-"""Who is erased is gone: from every table, and every file and log of an instance that has sent him mail."""
+"""Readers who are erased are gone: from every table, and every file and log of an instance that has sent them mail."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _quoting(stage: str, recipient: str, _: int) -> bytes | None:
 
 
 def _live(world: World, file: Path) -> None:
-    """What leaves traces of a reader: an import with a line of his that was refused, a sign-up, an issue that he is
+    """What leaves traces of readers: an import with a line of theirs that was refused, a sign-up, an issue they are
     refused and previewed, kept mail, a suppression with a note."""
     app = world.app
     lines = f"address,name,hour\n{ANN},Ann,\n{OTHERS[0]},,\n{OTHERS[1]},,\n{ANN},Ann,99\n{OTHERS[0]},,99\n"
@@ -114,7 +114,7 @@ def test_after_erasing_no_table_file_or_log_holds_the_address(world: World, tmp_
         assert kept and (kept.address, kept.note) == (None, "")
 
 
-def test_a_list_that_still_names_him_leaves_no_trace_of_him(world: World, tmp_path: Path) -> None:
+def test_a_list_that_still_names_a_reader_leaves_no_trace_of_them(world: World, tmp_path: Path) -> None:
     _live(world, tmp_path)
     erasure.erase(world.app.database, world.app.settings.state_dir, ANN, world.app.now())
     table = open_csv(io.StringIO(f"address,name\n{ANN},Ann\n"))

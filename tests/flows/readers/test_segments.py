@@ -29,7 +29,7 @@ from digest.settings import Settings
 from digest.states import DeliveryState
 from digest.store import schema
 from digest.tables import open_csv
-from digest.values import ScheduleSpec
+from digest.values import Issue, ScheduleSpec
 from tests.conftest import NOW
 from tests.support.world import ToldCourier, World, draft, headlines, small_world
 
@@ -261,7 +261,8 @@ def test_a_special_issue_has_what_a_draft_for_everybody_has(world: World) -> Non
     assert {envelope.recipient: headlines(envelope) for envelope in courier.tried} == {"out@y.example": {"Number2"}}
 
 
-def test_what_is_dropped_from_a_special_issue_is_dropped_for_its_readers_only(world: World) -> None:
+def _edited_special(world: World) -> Issue:
+    """A held issue for one of two readers, of whose two stories an editor has dropped the first."""
     app, database = world.app, world.app.database
     world.readers("in@x.example", "out@y.example")
     flow.add(database, "tide", "testers", "domain = x.example", FIELDS, NOW)
@@ -272,6 +273,11 @@ def test_what_is_dropped_from_a_special_issue_is_dropped_for_its_readers_only(wo
     publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
     number = edits.find(review.open_draft(database, special.id).content, "Number1").story_id
     review.edit(database, special.id, lambda _: [Edit(Verb.DROP, number)], app.compile, "ana", NOW)
+    return special
+
+
+def test_what_is_dropped_from_a_special_issue_is_dropped_for_its_readers_only(world: World) -> None:
+    app, database, special = world.app, world.app.database, _edited_special(world)
     review.release(database, special.id, "ana", NOW)
     publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
     world.deliver(ToldCourier())
@@ -314,16 +320,7 @@ def test_a_segment_is_counted_and_asked_about_before_it_is_sent_to(world: World)
 
 
 def test_an_issue_for_a_segment_can_be_looked_at_before_it_goes_there(world: World, tmp_path: Path) -> None:
-    app, database = world.app, world.app.database
-    world.readers("in@x.example", "out@y.example")
-    flow.add(database, "tide", "testers", "domain = x.example", FIELDS, NOW)
-    world.articles(draft(1), draft(2))
-    meant = flow.meaning(database, "tide", "testers", FIELDS)
-    special = publishing.open_now(database, "tide", "daily", NOW, "testers", meant)
-    review.hold(database, special.id, "ana", NOW)
-    publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
-    number = edits.find(review.open_draft(database, special.id).content, "Number1").story_id
-    review.edit(database, special.id, lambda _: [Edit(Verb.DROP, number)], app.compile, "ana", NOW)
+    app, special = world.app, _edited_special(world)
 
     def run(*arguments: str) -> str:
         done = CliRunner().invoke(cli.app, ["preview", "tide", *arguments, "--json"], obj=Door(app=app))

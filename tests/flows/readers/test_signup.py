@@ -264,7 +264,7 @@ def test_nothing_is_kept_of_who_never_confirmed(database: Database) -> None:
     assert find(database)
     retention.sweep(database, RetentionSettings(), NOW + 40 * DAY)
     assert find(database) is None
-    assert _must(database, "left@example.org").state is EXPIRED, "he had consented once: that proof is kept"
+    assert _must(database, "left@example.org").state is EXPIRED, "they had consented once: that proof is kept"
     with database.read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.subscribers)) == 1
 

@@ -87,7 +87,7 @@ def test_a_cancel_and_the_last_batch_do_not_block_each_other(world: World) -> No
     assert world.state(issue) == "cancelled"
 
 
-def test_a_reader_who_changes_his_hour_while_an_issue_is_expanded_gets_it_once(world: World) -> None:
+def test_a_reader_who_changes_their_hour_while_an_issue_is_expanded_gets_it_once(world: World) -> None:
     world.readers("a@x.example")
     world.readers("b@x.example", hour="8", time_zone="Asia/Tokyo")
 

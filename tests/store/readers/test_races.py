@@ -155,7 +155,7 @@ def test_who_is_imported_twice_at_once_is_added_once(world: World) -> None:
         assert [event["kind"] for event in consent.events(connection, found.id)] == ["imported", "preferences"]
 
 
-def test_who_signs_up_while_he_is_imported_is_active(world: World) -> None:
+def test_who_signs_up_while_they_are_imported_is_active(world: World) -> None:
     with when(world.app.database, Checkpoint.ADD_READERS, partial(elsewhere, _sign_up, world)):
         done = _import(world, {"address": ANN})
     assert (done.added, done.changed) == (0, 1)
@@ -166,7 +166,7 @@ def test_who_signs_up_while_he_is_imported_is_active(world: World) -> None:
 @pytest.mark.parametrize(
     "writes", [_sign_up, lambda world: _import(world, {"address": ANN})], ids=["sign-up", "import"]
 )
-def test_who_is_erased_while_somebody_writes_about_him_is_gone(
+def test_who_is_erased_while_somebody_writes_about_them_is_gone(
     world: World, writes: Callable[[World], object], before: Checkpoint
 ) -> None:
     with meanwhile(world.app.database, before, _erase, world) as erased:
@@ -202,14 +202,14 @@ def test_a_move_to_an_address_that_is_erased_meanwhile_leaves_nothing_of_it(worl
     assert not _known(world)
 
 
-def test_who_signs_up_at_the_address_he_moves_to_is_one_reader(world: World) -> None:
+def test_who_signs_up_at_the_address_they_move_to_is_one_reader(world: World) -> None:
     errand = _asked_to_move(world)
     with when(world.app.database, Checkpoint.CHANGE_ADDRESS, partial(elsewhere, _sign_up, world)):
         assert errands.move(world.app.database, errand, NOW)
     assert (world.subscription(ANN).state, world.subscription(BOB).state) == ("active", "unsubscribed")
 
 
-def test_who_signs_up_again_while_his_past_is_swept_away_stays(world: World) -> None:
+def test_who_signs_up_again_while_their_past_is_swept_away_stays(world: World) -> None:
     _sign_up(world)
     signup.expire_pending(world.app.database, NOW + timedelta(days=8))
     later = NOW + timedelta(days=100)
