@@ -59,7 +59,7 @@ bench: .venv/ready ## how fast, against whom, and how cost grows (QUICK=1: under
 bench-import: .venv/ready ## import a million readers, 1 % of them bad, into both databases (ROWS=…)
 	$(BIN)/python -m bench.importing $(if $(ROWS),--rows $(ROWS),--write)
 
-diagram: .venv/ready ## draw the state diagram into ARCHITECTURE.md
+diagram: .venv/ready ## draw states and floors into the documents
 	$(BIN)/python docs/diagram.py
 
 lock: .venv/ready ## lock the newest allowed versions

@@ -2,7 +2,7 @@
 
 The tables here are the only place that knows. The store turns a transition into one guarded
 ``UPDATE … WHERE state IN (sources(event))``, so that of two who try, one wins; ``digest.states.diagram`` draws
-ARCHITECTURE.md's picture from the same tables.
+docs/states.md's picture from the same tables.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def target(table: Table[S, E], event: E) -> S:
 
 
 def diagram() -> str:
-    """The three state machines as one Mermaid text, for ARCHITECTURE.md (``make diagram`` writes it there)."""
+    """The three state machines as one Mermaid text, for docs/states.md (``make diagram`` writes it there)."""
     lines = ["stateDiagram-v2"]
     for title, table in (("Issue", ISSUE), ("Delivery", DELIVERY), ("Subscription", SUBSCRIPTION)):
         lines.append(f"  state {title} {{")

@@ -2,13 +2,78 @@
 
 from __future__ import annotations
 
+import re
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 
-from digest import states
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+DRAW = runpy.run_path(str(ROOT / "docs/diagram.py"))
+DRAWN: dict[str, tuple[str, Callable[[], str]]] = DRAW["DRAWN"]
 
 
-def test_the_state_diagram_is_the_codes_own() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
-    assert f"```mermaid\n{states.diagram()}```" in text, "run `make diagram`"
+def _read(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", DRAWN)
+def test_what_is_drawn_from_the_code_is_the_codes_own(path: str) -> None:
+    name, make = DRAWN[path]
+    page = _read(path)
+    assert DRAW["drawn"](page, name, make()) == page, "run `make diagram`"
+
+
+def _where() -> list[tuple[str, str]]:
+    table = _read("ARCHITECTURE.md").split("## Where do I change")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    return [(question, where) for question, where in rows]
+
+
+def test_the_table_of_places_is_long_enough_to_be_of_use() -> None:
+    assert len(_where()) >= 20
+
+
+@pytest.mark.parametrize(("question", "where"), _where())
+def test_where_to_change_something_exists(question: str, where: str) -> None:
+    text, found = "", 0
+    for name in re.findall(r"`([^`]+)`", where):
+        if "/" in name:
+            assert (ROOT / name).exists(), name
+            text, found = (_read(name) if (ROOT / name).is_file() else ""), found + 1
+        elif name.startswith("["):
+            assert f"\n{name}\n" in "\n" + text, name
+        else:
+            assert re.search(rf"^(?:def|class) {name}\b", text, re.MULTILINE), name
+    assert found, f"no path answers: {question}"
+
+
+def _pages() -> list[str]:
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+@pytest.mark.parametrize("path", _pages())
+def test_paths_that_a_page_names_exist(path: str) -> None:
+    """Links within the project, and code named by its path from the top."""
+    page = re.sub(r"```.*?```", "", _read(path), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page):
+        assert ((ROOT / path).parent / target).exists(), target
+    for named in re.findall(r"`((?:digest|workers|templates|tests|bench|docs)/[\w./-]+)`", page):
+        assert (ROOT / named).exists(), named
+
+
+def test_every_flow_that_is_named_is_a_module() -> None:
+    named = re.findall(r"(flows/[\w/]+\.py)$", _read("ARCHITECTURE.md"), flags=re.MULTILINE)
+    assert len(named) >= 10
+    assert [path for path in named if not (ROOT / "digest" / path).is_file()] == []
+
+
+def test_every_decision_says_when_why_and_at_what_cost() -> None:
+    decisions = list((ROOT / "docs/decisions").glob("2*.md"))
+    assert decisions
+    for path in decisions:
+        text = path.read_text(encoding="utf-8")
+        assert re.match(r"# \S", text), f"{path.name}: begins with a title"
+        assert path.name[:10] in text, f"{path.name}: the date of its name"
