@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -182,15 +183,48 @@ def _run(
     persist: Callable[[Callable[[Connection], Stored]], Stored],
     on_progress: Callable[[int], object],
 ) -> Imported:
-    done, source = Imported(task.number), iter(rows)
-    while chunk := list(islice(source, CHUNK)):
-        faulty, states = list[Reject](), Counter[Standing]()
-        rounds = _rounds(task, chunk, faulty, states)
-        raw = {row.line: row.raw for row in chunk if isinstance(row, Row)}
-        figures, rejected = persist(partial(_store_chunk, task=task, rounds=rounds, raw=raw, faulty=faulty))
-        done = done.plus(figures, sorted(rejected, key=lambda one: one.line), states)
-        on_progress(len(chunk))
+    done = Imported(task.number)
+    for chunk in _ahead(task.reader, rows):
+        faulty = list(chunk.faulty)
+        rounds = _rounds(task, chunk, faulty)
+        figures, rejected = persist(partial(_store_chunk, task=task, rounds=rounds, raw=chunk.raw, faulty=faulty))
+        done = done.plus(figures, sorted(rejected, key=lambda one: one.line), chunk.states)
+        on_progress(chunk.size)
     return done
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows that belong into one transaction: those that make sense by themselves, the others with what is wrong, the
+    text of each by its line, and how many of each state."""
+
+    size: int
+    entries: Sequence[Incoming]
+    faulty: Sequence[Reject]
+    raw: Mapping[int, str]
+    states: Counter[Standing]
+
+
+def _ahead(reader: RowReader, rows: Iterable[Row | Rejected]) -> Iterator[_Chunk]:
+    """The file in chunks, each read while the database stores the one before."""
+    source = iter(rows)
+    with ThreadPoolExecutor(1, "import") as pool:
+        coming = pool.submit(_chunk, reader, source)
+        while chunk := coming.result():
+            coming = pool.submit(_chunk, reader, source)
+            yield chunk
+
+
+def _chunk(reader: RowReader, source: Iterator[Row | Rejected]) -> _Chunk | None:
+    taken = list(islice(source, CHUNK))
+    if not taken:
+        return None
+    faulty = list[Reject]()
+    entries = [entry for row in taken if (entry := _entry(reader, row, faulty))]
+    counted = Counter(one.state for one in entries)
+    states = Counter({Standing(state): number for state, number in counted.items()})
+    raw = {row.line: row.raw for row in taken if isinstance(row, Row)}
+    return _Chunk(len(taken), entries, faulty, raw, states)
 
 
 def _store_chunk(
@@ -221,22 +255,18 @@ def _without_erased(connection: Connection, rejected: Sequence[Reject]) -> list[
     ]
 
 
-def _rounds(
-    task: _Task, chunk: Sequence[Row | Rejected], rejected: list[Reject], states: Counter[Standing]
-) -> list[dict[bytes, Incoming]]:
-    """The rows that make sense by themselves, in rounds with each address once: of a file that names one twice, the
-    last row wins."""
-    entries = [(row, entry) for row in chunk if (entry := _entry(task.reader, row, rejected))]
-    states.update({Standing(state): number for state, number in Counter(one.state for _, one in entries).items()})
-    refused = task.refused({_domain(entry) for _, entry in entries})
+def _rounds(task: _Task, chunk: _Chunk, rejected: list[Reject]) -> list[dict[bytes, Incoming]]:
+    """The rows that make sense, in rounds with each address once: of a file that names one twice, the last row wins.
+    What is refused joins ``rejected``."""
+    refused = task.refused({_domain(entry) for entry in chunk.entries}) if task.refused is not no_questions else {}
     rounds: list[dict[bytes, Incoming]] = []
     times = Counter[bytes]()
-    for row, entry in entries:
+    for entry in chunk.entries:
         if entry.state == Standing.UNCONFIRMED:
-            rejected.append(Reject(entry.number, _UNCONFIRMED, row.raw))
+            rejected.append(Reject(entry.number, _UNCONFIRMED, chunk.raw[entry.number]))
             continue
-        if reason := refused.get(_domain(entry)):
-            rejected.append(Reject(entry.number, f"{_domain(entry)} {reason}", row.raw))
+        if refused and (reason := refused.get(_domain(entry))):
+            rejected.append(Reject(entry.number, f"{_domain(entry)} {reason}", chunk.raw[entry.number]))
             continue
         nth = times[entry.address_key]
         times[entry.address_key] += 1
