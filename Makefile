@@ -21,8 +21,10 @@ install: .venv/ready ## everything into .venv: then .venv/bin/digest
 demo: .venv/ready ## the whole story on the embedded default: collect, send, unsubscribe, second issue (KEEP=1 leaves it running)
 	$(BIN)/python -m demo $(if $(KEEP),--keep)
 
-test: lint ## lint, then all tests on SQLite and PostgreSQL
-	$(BIN)/python -m pytest -n 2
+test: lint ## lint, then all tests on SQLite and PostgreSQL; ends with their coverage (which lines they miss: build/coverage.txt)
+	@mkdir -p build
+	$(BIN)/python -m slipcover --source digest,workers --skip-covered --out build/coverage.txt -m pytest -n 2
+	@tail -n 1 build/coverage.txt | awk '{ print "coverage: " $$NF " % of the lines of digest and workers, without what only other processes run" }'
 
 lint: .venv/ready ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ _PAGES = {404: "missing", 405: "method", 410: "gone", 413: "large", 429: "often"
 def create_app(app: App) -> FastAPI:
     """Every page and the health check. Endpoints are plain functions: they run in the thread pool, so a slow database
     holds up nobody else."""
-    pages = Pages(app.template_folders)
+    pages = Pages(app.template_folders, app.shared.templates)
     # No redirect to the address with or without a slash: it would be made from the Host header, which anybody writes.
     web = FastAPI(title="digest", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     https = app.settings.base_url.startswith("https://")
