@@ -17,11 +17,12 @@ import httpx
 import pytest
 
 from digest.app import clock
-from digest.flows.issues import operate
+from digest.flows.issues import operate, schedules
 from digest.settings import Settings
 from digest.states import DeliveryState
 from digest.store.database import Database
 from digest.store.ledger import issues
+from digest.values import ScheduleSpec
 from tests.conftest import KEY, on_sqlite
 from tests.support.ports import free_port
 from tests.support.smtp_server import Script, SmtpServer
@@ -143,8 +144,8 @@ def test_up_sends_a_scheduled_issue_once_serves_the_pages_and_ends_politely(
     group = site.start("up")
     await_that(lambda: _healthy(site), site)
     beat = site.start("beat")  # one more than the group has: a doubled beat
-    soon = clock() + timedelta(seconds=15)
-    site.run("schedule", "add", "tide", "--at", soon.isoformat(), "--tz", "UTC")
+    soon = ScheduleSpec("daily", "UTC", at=clock() + timedelta(seconds=3))
+    schedules.add(world.app.database, "tide", soon, clock())  # the command starts too slowly for a time so near
     await_that(lambda: issue_state(site) == "sent", site)
     assert sorted(server.recipients) == READERS
     assert "1 worker at work" in site.run("status")
