@@ -183,8 +183,8 @@ def test_moving_is_confirmed_at_the_new_address_and_told_to_the_old(
     assert (box.sent, box.links[ADDRESS]) == ([ADDRESS], "")
     assert posted(app).sent == []
     with app.database.read() as connection:
-        events = [event["detail"] for event in consent.events(connection, evening.id)]
-    assert events[-1] == "a new address"
+        events = [event["kind"] for event in consent.events(connection, evening.id)]
+    assert events[-1] == consent.MOVED
     assert site.get(f"/p/{token}").status_code == 200, "links of old mails stay good"
     errands.forget_old(app.database, app.now() + timedelta(days=8))
     with app.database.read() as connection:
