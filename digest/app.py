@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import make_url
 
@@ -275,3 +275,58 @@ def template_folders(override: Path | None) -> tuple[Path, ...]:
     packaged = _PACKAGE / "_templates"
     ours = packaged if packaged.is_dir() else _PACKAGE.parent / "templates"
     return (override, ours) if override else (ours,)
+
+
+# ----------------------------------------------------- what a door needs of all this: no more than it says
+
+
+class HasSettings(Protocol):
+    """The settings, read and checked."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+
+class HasDatabase(Protocol):
+    """The database, at this version."""
+
+    @property
+    def database(self) -> Database: ...
+
+
+class Ground(HasSettings, HasDatabase, Protocol):
+    """What a reader's own pages need."""
+
+    def now(self) -> datetime: ...
+
+
+class Limited(HasSettings, Protocol):
+    """What a page needs that is asked for by anybody, and so not without end."""
+
+    @property
+    def turnstile(self) -> Turnstile: ...
+
+
+class LimitedGround(Ground, Limited, Protocol):
+    """What a page needs that asks for mail to be sent: the sign-up form, and what a reader asks for."""
+
+
+class ForArchive(HasDatabase, Limited, Protocol):
+    """What the public archive and its search need."""
+
+    @property
+    def templates(self) -> Environment: ...
+
+
+class ForLinks(Ground, Protocol):
+    """What the links of stories need: the issue that has them."""
+
+    @property
+    def load(self) -> Callable[[int], CompiledIssue]: ...
+
+
+class ForHealth(HasDatabase, Protocol):
+    """What is asked whether it answers."""
+
+    @property
+    def queue(self) -> Queue: ...

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import ForArchive
 from digest.errors import NotFoundError
 from digest.flows.issues import archive
 from digest.flows.issues.archive import Opened
@@ -33,7 +33,7 @@ _SITEMAP_MOST = 50_000  # addresses, as sitemaps.org allows
 T = TypeVar("T")
 
 
-def archive_routes(app: App, pages: Pages) -> APIRouter:
+def archive_routes(app: ForArchive, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     base = app.settings.base_url

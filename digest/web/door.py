@@ -6,7 +6,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import Ground
 from digest.flows.readers import audience
 from digest.mail.personalise import masked
 from digest.readers import tokens
@@ -27,7 +27,7 @@ def client_ip(request: Request) -> str:
 class Door:
     """Reads tokens and finds whom they name; 404 for what is not ours, 410 for who was erased."""
 
-    def __init__(self, app: App, pages: Pages) -> None:
+    def __init__(self, app: Ground, pages: Pages) -> None:
         self.app, self.pages = app, pages
 
     def leaver(self, token: str) -> ReaderToken:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import Ground
 from digest.flows.readers import audience, errands
 from digest.mail.personalise import masked
 from digest.readers import tokens
@@ -18,7 +18,7 @@ from digest.web.door import READ, Door, client_ip
 from digest.web.pages import Pages
 
 
-def errand_routes(app: App, pages: Pages) -> APIRouter:
+def errand_routes(app: Ground, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     door = Door(app, pages)

@@ -12,14 +12,14 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from digest.app import App
+from digest.app import ForHealth
 from digest.errors import DigestError
 
 _log = logging.getLogger(__name__)
 _UNAVAILABLE = 503
 
 
-def health_routes(app: App) -> APIRouter:
+def health_routes(app: ForHealth) -> APIRouter:
     """``/healthz`` looks at this process and its database only: restart it when that fails. ``/readyz`` also looks at
     the broker, beat and the workers: 503 there calls for a person, not for a restart of this process."""
     router = APIRouter()
@@ -70,6 +70,6 @@ def _answer(found: Mapping[str, _Found]) -> JSONResponse:
     return JSONResponse({"status": "ok" if well else "unavailable", **said}, 200 if well else _UNAVAILABLE)
 
 
-def _database_answers(app: App) -> None:
+def _database_answers(app: ForHealth) -> None:
     with app.database.read() as connection:
         connection.execute(text("SELECT 1"))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from digest.app import App
+from digest.app import Ground
 from digest.flows.readers import audience
 from digest.readers import tokens
 from digest.readers.subscriptions import Subscription, Unsubscription
@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.2
 REASONS = ("often", "dull", "never", "elsewhere", "other")
 
 
-def leaving_routes(app: App, pages: Pages) -> APIRouter:
+def leaving_routes(app: Ground, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     door = Door(app, pages)
@@ -61,7 +61,7 @@ def leaving_routes(app: App, pages: Pages) -> APIRouter:
     return router
 
 
-def _after_the_mail(app: App, left: Sequence[int]) -> None:
+def _after_the_mail(app: Ground, left: Sequence[int]) -> None:
     """Whose mail is on the wire at this moment is answered after it, so that nobody gets one after their answer; but a
     server that is slow to take it must not keep them."""
     until = time.monotonic() + _PATIENCE_SECONDS
@@ -69,7 +69,7 @@ def _after_the_mail(app: App, left: Sequence[int]) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _unsubscribe(app: App, names: ReaderToken, form: Form, source: str, ip: str) -> list[int]:
+def _unsubscribe(app: Ground, names: ReaderToken, form: Form, source: str, ip: str) -> list[int]:
     """Unsubscribe as the form says. Returns the subscriptions that were left just now."""
     subscription_id, issue_id, now = names.subscription_id, names.issue_id, app.now()
     if form.first("all"):

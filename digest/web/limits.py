@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import Limited
 from digest.delivery import admission
 from digest.errors import InputError
 from digest.gate.turnstile import Refused
 from digest.readers import addresses
 
 
-def refused(app: App, address: str, ip: str) -> Refused | None:
+def refused(app: Limited, address: str, ip: str) -> Refused | None:
     """Whether a mail for a normalised ``address``, asked for by a visitor at ``ip``, is one too many."""
     turnstile, settings, domain = app.turnstile, app.settings.sign_up, address.rpartition("@")[2]
     mailbox = addresses.mailbox(address)
@@ -22,7 +22,7 @@ def refused(app: App, address: str, ip: str) -> Refused | None:
     return found
 
 
-def search_refused(app: App, ip: str) -> Refused | None:
+def search_refused(app: Limited, ip: str) -> Refused | None:
     """Whether a search of the archive by a visitor at ``ip`` is one too many."""
     return app.turnstile.admit(admission.searching(app.settings.web, ip))
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import ForLinks
 from digest.errors import UnavailableError
 from digest.flows.feedback import clicks
 from digest.readers import tokens
@@ -21,7 +21,7 @@ _UNASKED = ("purpose", "sec-purpose", "x-moz")  # headers by which browsers say 
 _UNWATCHED = ("dnt", "sec-gpc")  # and that their user wishes not to be tracked
 
 
-def link_routes(app: App) -> APIRouter:
+def link_routes(app: ForLinks) -> APIRouter:
     """The route, over one application."""
     router = APIRouter()
 

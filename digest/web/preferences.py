@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import LimitedGround
 from digest.codec import codec
 from digest.editions import schedule, subjects
 from digest.editorial import variants
@@ -34,7 +34,7 @@ from digest.web.pages import Pages
 _SENT_SHOWN = 10
 
 
-def preference_routes(app: App, pages: Pages) -> APIRouter:
+def preference_routes(app: LimitedGround, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     centre = _Centre(app, pages)
@@ -79,7 +79,7 @@ def preference_routes(app: App, pages: Pages) -> APIRouter:
 
 
 class _Centre:
-    def __init__(self, app: App, pages: Pages) -> None:
+    def __init__(self, app: LimitedGround, pages: Pages) -> None:
         self._app, self.door, self._pages = app, Door(app, pages), pages
 
     def subscribed(self, token: str) -> tuple[Subscription, Edition]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import Ground
 from digest.codec import codec
 from digest.editorial import variants
 from digest.flows.readers import audience, signup
@@ -23,7 +23,7 @@ from digest.web.guard import POLICY_WITH_IMAGES
 from digest.web.pages import Pages
 
 
-def reader_routes(app: App, pages: Pages) -> APIRouter:
+def reader_routes(app: Ground, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     door = Door(app, pages)
@@ -59,7 +59,7 @@ def reader_routes(app: App, pages: Pages) -> APIRouter:
     return router
 
 
-def _issue(app: App, token: str, names: ReaderToken, found: Subscription) -> HTMLResponse:
+def _issue(app: Ground, token: str, names: ReaderToken, found: Subscription) -> HTMLResponse:
     """The web version: the reader's own sections of the issue, frozen as it was sent; 410 past its retention."""
     frozen = audience.compiled_issue(app.database, names.issue_id)
     if frozen is None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from digest.app import App
+from digest.app import LimitedGround
 from digest.delivery import admission
 from digest.errors import InputError, NotFoundError
 from digest.flows.issues import timetable
@@ -35,7 +35,7 @@ from digest.web.pages import Pages
 MARK = "mark"
 
 
-def signup_routes(app: App, pages: Pages) -> APIRouter:
+def signup_routes(app: LimitedGround, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages. Raises ``ConfigError``."""
     router = APIRouter()
     counter = _Counter(app, pages)
@@ -58,7 +58,7 @@ def signup_routes(app: App, pages: Pages) -> APIRouter:
 class _Counter:
     """Where forms are handed out and taken."""
 
-    def __init__(self, app: App, pages: Pages) -> None:
+    def __init__(self, app: LimitedGround, pages: Pages) -> None:
         self._app, self._pages = app, pages
         self._settings: SignUpSettings = app.settings.sign_up
         self._is_person = captcha.make_check(self._settings.captcha)
