@@ -174,7 +174,9 @@ def _pages(app: App) -> Iterator[Finding]:
     if urlsplit(url).scheme != "https":
         verdict = Verdict.WARN if settings.embedded_mailbox else Verdict.FAIL
         advice = "put a TLS proxy before `digest web` and set base_url to its https address"
-        yield Finding("base_url", verdict, f"{url} is no https address, which one-click unsubscribing needs", advice)
+        yield Finding(
+            "base_url", verdict, f"{url} is not an https address, which one-click unsubscribing needs", advice
+        )
     try:
         answer = httpx.get(f"{url}/healthz", timeout=SECONDS / 2)
         healthy = answer.status_code == httpx.codes.OK and answer.json().get("status") == "ok"

@@ -170,7 +170,7 @@ def _page(door: App, source: str, url: str) -> ArticleDraft:
         charset = re.search(r"charset\s*=\s*[\"']?([\w-]+)", fetched.content_type, re.IGNORECASE)
         return extract(fetched.body, web_url(url) or fetched.url, charset[1] if charset else "")
     if url and not web_url(url):
-        raise InputError(f"--url {url} is no http(s) address")
+        raise InputError(f"--url {url} is not a valid http(s) address")
     draft = extract(_bytes(Path(source)), web_url(url))
     return replace(draft, url=web_url(url)) if url else draft
 
@@ -213,7 +213,7 @@ def _since(text: str, now: datetime) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InputError(f"--since {text} is no time", "write 12h, 3d, 2w or 2026-11-23") from None
+        raise InputError(f"--since {text} is not a valid time", "write 12h, 3d, 2w or 2026-11-23") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -46,7 +46,7 @@ def make(
     typer.echo(record)
     say(f"which a zone file wants in pieces: {dkim.in_pieces(record)}")
     say(f'then add to digest.toml:\n\n[[dkim]]\nselector = "{selector}"\nkey_file = "{path}"\n')
-    say("`digest doctor` looks whether it is published.")
+    say("`digest doctor` checks that it is published.")
 
 
 def _domains(ctx: typer.Context) -> Sequence[str]:

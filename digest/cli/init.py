@@ -142,7 +142,7 @@ def _hidden(question: str, default: str) -> str:
 
 def _port(text: str) -> int:
     if not text.isdecimal():
-        raise InputError(f"{text!r} is no port", "587, 465 or 25 are usual")
+        raise InputError(f"{text!r} is not a valid port", "587, 465 or 25 are usual")
     return int(text)
 
 

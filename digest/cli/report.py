@@ -38,7 +38,7 @@ def report(
     ctx: typer.Context,
     number: Number,
     readers: Annotated[bool, typer.Option("--readers", help="Every reader by address, and what became of it.")] = False,
-    state: Annotated[DeliveryState | None, typer.Option("--state", help="Only readers whose mail stands so.")] = None,
+    state: Annotated[DeliveryState | None, typer.Option("--state", help="Only deliveries in this state.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="All these readers as CSV.")] = False,
     json: Json = False,
 ) -> None:

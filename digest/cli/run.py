@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 def send(
     ctx: typer.Context,
     edition: Annotated[str, typer.Argument(help="The edition's name.")],
-    now: Annotated[bool, typer.Option("--now", help="Yes, right now.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Send immediately (required).")] = False,
     cadence: Annotated[str, typer.Option(help="To its subscribers; the edition's first unless given.")] = "",
     segment: Annotated[
         str, typer.Option(metavar="NAME", help="To these of them only; the others get its stories in their next issue.")

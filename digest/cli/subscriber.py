@@ -128,7 +128,7 @@ def list_(
     edition: AnyEdition = None,
     state: Annotated[SubscriptionState | None, typer.Option("--state", help="In this state only.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
-    after: Annotated[int, typer.Option("--after", metavar="ID", help="Go on behind this id.")] = 0,
+    after: Annotated[int, typer.Option("--after", metavar="ID", help="Continue after this ID.")] = 0,
     json: Json = False,
 ) -> None:
     """Subscriptions by their numbers."""

@@ -134,7 +134,7 @@ def export(
     address: Annotated[str, typer.Argument()] = "",
     edition: Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="Of this edition.")] = "",
     state: Annotated[SubscriptionState | None, typer.Option("--state", help="In this state only.")] = None,
-    section: Annotated[str, typer.Option("--section", "-s", metavar="KEY", help="Who get this section.")] = "",
+    section: Annotated[str, typer.Option("--section", "-s", metavar="KEY", help="Readers who get this section.")] = "",
     cadence: Annotated[str, typer.Option("--cadence", help="Of this cadence.")] = "",
     locale: Annotated[str, typer.Option("--locale", help="Such as pt-BR, or pt% for all of them.")] = "",
     zone: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Such as Asia/Kolkata, or Europe/%.")] = "",

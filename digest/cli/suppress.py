@@ -46,7 +46,7 @@ def list_(
     try:
         start = bytes.fromhex(after)
     except ValueError:
-        raise InputError(f"{after!r} is no key", "give one that the list shows") from None
+        raise InputError(f"{after!r} is not a valid key", "give one that the list shows") from None
     found = audience.suppressed(get_app(ctx).database, start, limit)
     if json:
         show_json(found)

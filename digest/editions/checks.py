@@ -57,7 +57,7 @@ def web_url(text: str) -> str:
     """An http or https URL."""
     parts = _split(text)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{text!r} is no http(s) URL")
+        raise ValueError(f"{text!r} is not a valid http(s) URL")
     return text
 
 
@@ -108,7 +108,7 @@ def read_mailbox(text: str) -> tuple[str, str]:
     for a local part outside ASCII, which many servers would refuse to take mail from."""
     name, bracket, rest = text.strip().rpartition("<")
     if (bracket and not rest.endswith(">")) or set(name) & set("<>"):
-        raise InputError(f"{text!r} is no sender", "write it as Name <address@example.org>")
+        raise InputError(f"{text!r} is not a valid sender", "write it as Name <address@example.org>")
     address = addresses.normalise(rest.removesuffix(">"))
     if not address.isascii():
         raise InputError(f"{address} has letters outside ASCII before the @", "send from a plain address")

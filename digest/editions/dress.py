@@ -86,7 +86,7 @@ def _stack(said: object) -> object:
     if not isinstance(said, str):
         return said
     if said not in STACKS:
-        raise ValueError(f"{said!r} is no set of fonts: there are {', '.join(STACKS)}; or give a list of names")
+        raise ValueError(f"{said!r} is not a set of fonts: there are {', '.join(STACKS)}; or give a list of names")
     return STACKS[said]
 
 

@@ -93,7 +93,7 @@ def parse_at(text: str, time_zone: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise InputError(f"{text!r} is no date and time", hint) from None
+        raise InputError(f"{text!r} is not a valid date and time", hint) from None
     if len(text) <= len("2026-12-01"):
         raise InputError(f"{text!r} lacks the time of day", hint)
     if moment.tzinfo is None:

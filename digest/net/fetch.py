@@ -134,9 +134,9 @@ def _checked(url: str, base: httpx.URL | None) -> httpx.URL:
     try:
         target = base.join(url) if base else httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise UnavailableError(f"{url} is no address ({error})") from None
+        raise UnavailableError(f"{url} is not a valid address ({error})") from None
     if target.scheme not in {"http", "https"} or not target.host:
-        raise UnavailableError(f"{url} is no http(s) address")
+        raise UnavailableError(f"{url} is not a valid http(s) address")
     if target.userinfo:
         raise UnavailableError(f"the address at {target.host} holds a name or password", "give it without")
     return target
@@ -203,7 +203,7 @@ class _Guarded(httpcore.NetworkBackend):
             if not is_public(address):
                 what = host if host.strip("[]") == address else f"{host} is at {address}, which"
                 where = "in digest.toml permits it; then restart the workers"
-                raise UnavailableError(f"{what} is no public address", f"allow_private = true under [fetch] {where}")
+                raise UnavailableError(f"{what} is not a public address", f"allow_private = true under [fetch] {where}")
         return addresses
 
 

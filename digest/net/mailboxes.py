@@ -46,7 +46,7 @@ class Maildir(_Left):
         """The new ones in the order of their names, which begin with the time. Raises ``NotFoundError``."""
         new = self._folder / "new"
         if not new.is_dir():
-            raise NotFoundError(f"{self._folder} is no Maildir", "it should have folders new, cur and tmp")
+            raise NotFoundError(f"{self._folder} is not a Maildir", "it should have folders new, cur and tmp")
         for path in sorted(new.iterdir()):
             if path.name in self._left:
                 continue

@@ -37,7 +37,9 @@ def normalise(text: str) -> str:
         return _checked(given)
     except ValueError as error:
         reason = str(error).rstrip(".")
-        raise InputError(f"{_shown(given)} is no mail address", reason, fault="address", typed=given) from None
+        raise InputError(
+            f"{_shown(given)} is not a valid e-mail address", reason, fault="address", typed=given
+        ) from None
 
 
 def key(address: str) -> bytes:

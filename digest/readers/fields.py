@@ -49,7 +49,7 @@ def written(value: Value) -> str:
 
 def _number(word: str) -> float:
     if not re.fullmatch(r"[+-]?\d{1,15}(\.\d{1,15})?", word, re.ASCII):
-        raise InputError(f"{word[:40]!r} is no number", "write it like 12 or -3.5")
+        raise InputError(f"{word[:40]!r} is not a valid number", "write it like 12 or -3.5")
     return float(word) if "." in word else int(word)
 
 
@@ -59,4 +59,4 @@ def _date(word: str) -> str:
             raise ValueError
         return date.fromisoformat(word).isoformat()
     except ValueError:
-        raise InputError(f"{word[:40]!r} is no date", "write it like 2026-12-01") from None
+        raise InputError(f"{word[:40]!r} is not a valid date", "write it like 2026-12-01") from None

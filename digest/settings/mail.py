@@ -101,7 +101,9 @@ class LimitSettings(RateSettings):
     def _domains(cls, domains: Mapping[str, RateSettings]) -> Mapping[str, RateSettings]:
         for name in domains:
             if name != "*" and not _DOMAIN.fullmatch(name):
-                raise ValueError(f'{name!r} is no domain in lower case (xn--… if not ASCII), nor "*" for all others')
+                raise ValueError(
+                    f'{name!r} is not a valid domain in lower case (xn--… if not ASCII), nor "*" for all others'
+                )
         return domains
 
     @model_validator(mode="after")

@@ -57,7 +57,7 @@ def web_url(url: str, base: str = "") -> str:
         fine = (
             parts.scheme in {"http", "https"} and parts.hostname and parts.username is None and "%" not in parts.netloc
         )
-        _ = parts.port  # raises ValueError when it is no number
+        _ = parts.port  # raises ValueError when it is not a valid number
         if fine and not parts.netloc.isascii():
             host = idna.encode(parts.hostname or "", uts46=True).decode()
             absolute = parts._replace(netloc=f"{host}:{parts.port}" if parts.port else host).geturl()

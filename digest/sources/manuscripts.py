@@ -114,7 +114,7 @@ def _moment(name: str, text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise InputError(f"{name} {text!r} is no date", "write 2026-11-23T07:00+05:30") from None
+        raise InputError(f"{name} {text!r} is not a valid date", "write 2026-11-23T07:00+05:30") from None
     if moment.tzinfo is None:
         raise InputError(f"{name} {text!r} has no time zone", "write 2026-11-23T07:00+05:30")
     return moment
@@ -123,7 +123,7 @@ def _moment(name: str, text: str) -> datetime | None:
 def _address(name: str, text: str) -> str:
     address = web_url(text)
     if text.strip() and not address:
-        raise InputError(f"{name} {visible(text)!r} is no http(s) address")
+        raise InputError(f"{name} {visible(text)!r} is not a valid http(s) address")
     return address
 
 

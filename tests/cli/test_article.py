@@ -113,8 +113,8 @@ GOOD = {
 BAD = {
     "has no title": {"standfirst": "x"},
     "has no time zone": {"title": "x", "published": "2026-11-22T22:05"},
-    "is no date": {"title": "x", "updated": "yesterday"},
-    "no http": {"title": "x", "url": "javascript:alert(1)"},
+    "is not a valid date": {"title": "x", "updated": "yesterday"},
+    "valid http": {"title": "x", "url": "javascript:alert(1)"},
     "no kind 'gossip'": {"title": "x", "kind": "gossip"},
     "tags is no list": {"title": "x", "tags": [1]},
     "title is no text": {"title": ["x"]},
@@ -241,8 +241,8 @@ def test_add_list_show_and_story_from_the_command_line(app: App, tmp_path: Path)
 MISTAKES: list[tuple[str, type[Exception], str]] = [
     ("add none.html", NotFoundError, "no file"),
     ("add {here}/empty.html", InputError, "is no article: it is empty"),
-    ("add http://127.0.0.1:9/x", UnavailableError, "no public address"),
-    ("add {here}/empty.html --url ftp://x", InputError, "no http"),
+    ("add http://127.0.0.1:9/x", UnavailableError, "not a public address"),
+    ("add {here}/empty.html --url ftp://x", InputError, "valid http"),
     ("import {here}/empty.html", InputError, "neither .jsonl nor .csv"),
     ("import {here}/none.csv", NotFoundError, "no file"),
     ("import {here}/bad.csv", InputError, "the header lacks title"),

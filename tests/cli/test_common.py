@@ -136,7 +136,7 @@ LIST, APPLY = ("edition", "list"), ("edition", "apply", "edition.toml")
         (daily_applied, ("schedule", "add", "daily", "--cron", "0 7 * * *"), 65, ("already", "number 1")),
         (nothing_wrong, ("schedule", "pause", "99"), 66, ("no schedule 99",)),
         (nothing_wrong, ("init", "--yes"), 75, ("digest.toml exists", "--force")),
-        (nothing_wrong, ("init", "new", "--yes", "--smtp-host", "x", "--smtp-port", "many"), 65, ("no port",)),
+        (nothing_wrong, ("init", "new", "--yes", "--smtp-host", "x", "--smtp-port", "many"), 65, ("not a valid port",)),
         (nothing_wrong, ("init", "digest.toml/new", "--yes"), 65, ("can't write",)),
         (malformed_edition, APPLY, 78, ("edition.toml: ", "[edition] speed: unknown key", "[[section]]: at least one")),
         (latin_edition, APPLY, 65, ("edition.toml is not UTF-8",)),

@@ -115,7 +115,7 @@ def test_an_edition_survives_json() -> None:
         ('title = "The World"', 'titel = "x"', r"\[edition\] titel: unknown key; did you mean title\?"),
         ('title = "The World"', 'title = "a\\nBcc: b"', r"\[edition\] title: must be one line"),
         ('from = "The World, Daily <news@Example.org>"', "", r"\[edition\] from: is missing"),
-        ("<news@Example.org>", "<news>", r"\[edition\] from: .*no mail address"),
+        ("<news@Example.org>", "<news>", r"\[edition\] from: .*e-mail address"),
         ("<news@Example.org>", "<jörg@example.org>", r"\[edition\] from: .*outside ASCII"),
         ("<news@Example.org>", "<a@example.org>, <b@example.org>", r"\[edition\] from: "),
         (
@@ -130,7 +130,11 @@ def test_an_edition_survives_json() -> None:
         ('locale = "en_IN"', 'subject = "{"', r"subject: a brace stands alone"),
         ('locale = "en_IN"', 'accent = "#0b5394"', r"\[edition\] accent: unknown key; it belongs under \[look\]"),
         ('["daily", "weekly"]', '["daily", "daily"]', r"\[edition\] cadences: 'daily' stands twice"),
-        ("https://wire.example/rss", "file:///etc/passwd", r"\[\[feed\]\] 1 \(wire\) url: .* is no http\(s\) URL"),
+        (
+            "https://wire.example/rss",
+            "file:///etc/passwd",
+            r"\[\[feed\]\] 1 \(wire\) url: .* is not a valid http\(s\) URL",
+        ),
         ('name = "desk"', 'name = "wire"', r"feed 'wire' stands 2 times"),
         ('key = "health"', 'key = "lead"', r"\[\[section\]\] key 'lead' stands 2 times"),
         ('rule = "lead"', 'rule = "best"', r"\[\[section\]\] 1 \(lead\) rule: Input should be 'lead', 'trending'"),

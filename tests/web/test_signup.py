@@ -77,7 +77,11 @@ def test_nobody_learns_from_the_form_whom_we_know(app: App, site: httpx.Client, 
 def test_a_wrong_form_comes_back_with_the_reason_and_what_was_typed(app: App, site: httpx.Client) -> None:
     answer = site.post("/s/morning", data={"address": "bob", "name": "<b>Bob", "sections": "sea"})
     assert answer.status_code == 422
-    assert "“bob” is no email address." in answer.text and "<b>Bob" not in answer.text and "&lt;b&gt;Bob" in answer.text
+    assert (
+        "“bob” is not a valid e-mail address." in answer.text
+        and "<b>Bob" not in answer.text
+        and "&lt;b&gt;Bob" in answer.text
+    )
     assert 'value="sea" checked' in answer.text and 'value="rail">' in answer.text
 
 

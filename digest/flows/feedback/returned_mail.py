@@ -41,7 +41,7 @@ class Done(StrEnum):
     HARD = "hard bounces"
     SOFT = "soft bounces"
     UNCLEAR = "refused without a reason"
-    BLOCKED = "refused for our sake"
+    BLOCKED = "refused because of the sender"
     COMPLAINT = "complaints"
     KNOWN = "known already"
     STRANGE = "not about mail of ours"
@@ -60,7 +60,7 @@ _WORDS = {
     Grade.HARD: "hard bounce: the address is dead",
     Grade.SOFT: "soft bounce: the address takes no mail now",
     Grade.UNCLEAR: "refused without a reason: the address may be good",
-    Grade.BLOCKED: "refused for our sake: the address may be good",
+    Grade.BLOCKED: "refused because of the sender: the address may be good",
 }
 
 

@@ -192,7 +192,7 @@ def _change(
                 if planned.undone:
                     changes.undo(connection, issue_id, planned.undone)
                 return Revised(_reviewable(connection, issue_id), made, planned.left_out)
-    raise StateError(f"others keep changing issue {issue_id}", "try again")
+    raise StateError(f"issue {issue_id} is being edited by someone else", "try again")
 
 
 def _numbered(
@@ -292,6 +292,6 @@ def _reviewable(connection: Connection, issue_id: int) -> Issue:
     issue = publish.get(connection, issue_id)
     if issue.state not in {IssueState.SCHEDULED, IssueState.COMPOSED}:
         sending = issue.state is IssueState.SENDING
-        hint = f"`digest issue pause {issue_id}` stops it" if sending else "it can't be changed any more"
+        hint = f"`digest issue pause {issue_id}` stops it" if sending else "it can no longer be changed"
         raise StateError(f"issue {issue_id} is {issue.state}", hint)
     return issue

@@ -56,4 +56,4 @@ def domain(text: str) -> str:
     try:
         return addresses.normalise(f"x@{text.strip().lstrip('@')}").partition("@")[2]
     except InputError:
-        raise InputError(f"{text.strip()[:60]!r} is no domain", "write it as example.org") from None
+        raise InputError(f"{text.strip()[:60]!r} is not a valid domain", "write it as example.org") from None

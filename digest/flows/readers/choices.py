@@ -86,13 +86,15 @@ def days(words: Iterable[str]) -> int:
 
 def pause(word: str, time_zone: str, now: datetime) -> datetime | None:
     """The beginning of the day ``word`` (2026-12-24) in ``time_zone``; ``None`` for "" and for what is past. Raises
-    ``InputError`` for what is no date or more than a year away."""
+    ``InputError`` for what is not a valid date or more than a year away."""
     if not word.strip():
         return None
     try:
         day = date.fromisoformat(word.strip())
     except ValueError:
-        raise InputError(f"{word[:20]!r} is no date", "write it as 2026-12-24", fault="date", typed=word) from None
+        raise InputError(
+            f"{word[:20]!r} is not a valid date", "write it as 2026-12-24", fault="date", typed=word
+        ) from None
     if day > now.date() + _LONGEST_PAUSE:
         hint = "take an earlier day, or unsubscribe"
         raise InputError(f"{day} is more than a year away", hint, fault="far", typed=str(day))

@@ -21,7 +21,9 @@ def declare(database: Database, spec: FeedSpec) -> tuple[Feed, bool]:
         raise InputError(f"{spec.name!r} can't name a feed", f"use up to {_NAME_LENGTH} characters without spaces")
     address = web_url(spec.url)
     if spec.url and (not address or (spec.url.isascii() and address != spec.url)):
-        raise InputError(f"{spec.url!r} is no address to read", "give it with https:// and without a password")
+        raise InputError(
+            f"{spec.url!r} is not an address that can be read", "give it with https:// and without a password"
+        )
     spec = replace(spec, url=address)
     with database.write() as connection:
         known = any(feed.name == spec.name for feed in feeds.every(connection))

@@ -190,7 +190,7 @@ def plan(
     """
     product = product or product_of(columns)
     if product not in (CSV, *PRODUCTS):
-        raise InputError(f"--from {product} is no product we know", f"there are {', '.join((*PRODUCTS, CSV))}")
+        raise InputError(f"--from {product} is not a known product", f"there are {', '.join((*PRODUCTS, CSV))}")
     export = PRODUCTS.get(product)
     mapped = _mapped(columns, names, declared)
     wanted = _meanings(columns, meanings)

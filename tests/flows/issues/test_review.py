@@ -160,7 +160,7 @@ def test_a_held_issue_passes_its_slot_and_goes_out_when_released(world: World) -
         ("release", "bo"),
     ]
     for late in (review.hold, review.release):
-        with pytest.raises(StateError, match="can't be changed any more"):
+        with pytest.raises(StateError, match="can no longer be changed"):
             late(world.app.database, issue.id, "ana", NOW)
 
 
@@ -228,7 +228,7 @@ def test_edits_reach_the_mail_and_can_be_taken_back_in_any_order(world: World) -
     for mail in sent(world).values():
         assert b"<em>all</em>" in mail.message
         assert headlines(mail) == {name for names in before.values() for name in names}
-    with pytest.raises(StateError, match="is sent: it can't be changed"):
+    with pytest.raises(StateError, match="is sent: it can no longer be changed"):
         change(world, issue, Edit(Verb.SUBJECT, text="Too late"))
 
 

@@ -153,7 +153,7 @@ def test_what_is_asked_for_by_name_is_read_now(lite: Database, open_settings: Se
 def test_private_addresses_are_out_of_reach_unless_allowed(lite: Database, web: WebServer) -> None:
     declare(lite, f=web.url("/f"))
     (report,) = collect(lite, Settings(secret_keys=(SecretStr(KEY),)), NOW)
-    assert "no public address" in report.error and web.asked == []
+    assert "not a public address" in report.error and web.asked == []
 
 
 # ------------------------------------------------------------------------------------------------ store
