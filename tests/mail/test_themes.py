@@ -67,7 +67,7 @@ def test_what_is_changed_in_a_theme_holds_in_workers_that_run_already(tmp_path: 
         assert texts("en")["unsubscribe"] == f"Enough {number}"
 
 
-def test_a_publisher_says_how_his_edition_looks() -> None:
+def test_a_publisher_says_how_their_edition_looks() -> None:
     look = looking(
         """
         theme = "plain"

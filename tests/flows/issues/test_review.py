@@ -313,7 +313,7 @@ def test_an_edit_waits_for_an_expansion_that_has_begun_and_is_too_late(world: Wo
 # --------------------------------------------------------------------- who stands elsewhere by the time it goes
 
 
-def test_who_is_assumed_to_have_had_an_older_issue_gets_his_fill_of_the_newest(world: World) -> None:
+def test_who_is_assumed_to_have_had_an_older_issue_gets_their_fill_of_the_newest(world: World) -> None:
     """Though nobody stood there when it was composed, and it waited for nothing."""
     world.publish()
     world.deliver(told(LOST, "a@x.example"))
@@ -350,7 +350,7 @@ def test_a_dropped_story_does_not_come_back_for_those_who_catch_up(world: World)
 def test_readers_whose_older_mail_is_accepted_while_a_draft_waits_get_the_best_that_is_new_to_them(
     world: World,
 ) -> None:
-    """And who changes his cadence meanwhile: each has his sections full, with nothing twice."""
+    """And readers who change their cadence meanwhile: each has their sections full, with nothing twice."""
     world.readers("w@x.example", cadence="weekly")
     seen: dict[str, set[str]] = {name: set() for name in ("a@x.example", "b@x.example", "w@x.example")}
 
