@@ -39,13 +39,13 @@ _FIRST = "Ann Bela Chidi Daya Emre Fatima Goran Hanna Ivo João Kemal Lena Mirel
 _LAST = "Abara Berg Costa Dimitrov Eriksen Ferrari García Hoxha Ito Jansen Kovač Lund Müller Nowak Okoye"
 _HOSTS = ["mail.example.test", "post.example.org", "office.example.net", *(f"firm{n}.example" for n in range(2000))]
 _FAULTS = ("nobody", "two@@example.org", "a b@example.org", "x@", "reader@example..org")
-ABOUT = """`make bench-import`: a seeded file of {rows:,} readers, of which one line in a hundred is bad, by the flow of
-`digest subscriber import`, into a fresh PostgreSQL (with fsync) and a fresh SQLite, then once more when every reader is
-known. Memory is the process's peak. The ceilings check, compare and prove nothing: one table without an index, where we
-fill three with ten indexes and references between them.
+ABOUT = """`make bench-import`: imports a generated file of {rows:,} readers, in which one row in a hundred is bad,
+with the flow of `digest subscriber import`, into a new PostgreSQL (with fsync) and a new SQLite; then again when every
+reader is known. Memory is the process's peak. The ceilings are for one table without an index, and check
+nothing. The import fills three tables with ten indexes and references between them.
 
-**When it began the machine had a load of {load:.1f} on its {processors} processors** from other programs: above their
-number, rows a second are a fraction of what an idle machine does; memory is as it is."""
+**At the start the machine had a load of {load:.1f} on its {processors} processors** from other programs. If the load is
+higher than the number of processors, an idle machine imports several times as fast; memory is not affected."""
 RESULT = Path(__file__).with_name("importing.json")
 
 

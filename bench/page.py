@@ -15,33 +15,34 @@ from bench.targets import judge
 
 DOCS = HERE.parent / "docs"
 _METHOD = """
-`make bench` makes this page; `make bench QUICK=1` shows the same with small counts in under five minutes and leaves the
-page alone. Everything runs on one machine over 127.0.0.1, sender and receiver share its processors. Contestants take
-turns, round by round, so that whatever else the machine does meets all; the figures are medians over the rounds.
-**Ratios within one run mean more than the figures themselves, which move by a third from day to day.**
+`make bench` writes this page. `make bench QUICK=1` shows the same with small counts in under five minutes and does not
+change the page. Everything runs on one machine over 127.0.0.1; sender and receiver share its processors. Contestants
+take turns, round by round, so that other work on the machine affects all of them. Figures are medians over the rounds.
+**Ratios within one run mean more than absolute figures, which vary by a third from day to day.**
 
 - **The mail** is the same for all: the sample issue, text and HTML, with personal links{size}.
-- **smtp-source** is Postfix's load generator, a C program that sends one ready message again and again: the ceiling. It
-  never pipelines. Several numbers of sessions run; `ratio` is to the best of them at the same sink.
-- **smtp-sink** is Postfix's receiver. It reads every line, and with mails of this size it is the bottleneck itself,
-  which hides what a client costs. The **fast** sink (`bench/sink.c`) only looks for the end of each message.
-- **digest** is the whole path as an operator runs it: `digest up` with two Celery worker processes and the embedded
+- **smtp-source** is Postfix's load generator, a C program that sends one prepared message repeatedly: the ceiling. It
+  never pipelines. It runs with several numbers of sessions; `ratio` compares with its best result at the same sink.
+- **smtp-sink** is Postfix's receiver. It reads every line. With mails of this size it is the bottleneck itself, which
+  hides the cost of a client. The **fast** sink (`bench/sink.c`) only looks for the end of each message.
+- **digest** is the whole path as you run it: `digest up` with two Celery worker processes and the embedded
   broker, imported subscribers, every delivery in the ledger (PostgreSQL with fsync, or SQLite).
-  Timed from the first batch's lease to the issue's end; processor time is that of the workers.
-- **courier alone** hands ready bytes to our SMTP client in one process: no ledger, no Celery, nothing written.
+  Time runs from the first batch's lease to the issue's end; processor time is that of the workers.
+- **courier alone** hands prepared bytes to our SMTP client in one process: no ledger, no Celery, nothing stored.
 - **usual Celery way**: one task for each recipient that renders the same templates, inlines with premailer, builds an
-  `EmailMessage` and opens an smtplib connection. Kinder than life: articles in memory, no database, no record.
-- **nodemailer pool**: 5 and 20 pooled connections, text and HTML ready but for the personal links. One Node process.
-- **The wire** (`bench/delay.c`) is a proxy that holds each direction back for half the round trip and limits nothing
-  else.
+  `EmailMessage` and opens an smtplib connection. Easier than in reality: articles in memory, no database, no record.
+- **nodemailer pool**: 5 and 20 pooled connections, text and HTML prepared except for personal links. One Node process.
+- **The wire** (`bench/delay.c`) is a proxy that delays each direction by half the round trip and limits nothing else.
 """
 _LIMITS = """
-smtp-source has the machine's processors for itself and its sink. The whole path gives a part of them to writing mails,
-to PostgreSQL, Redis and Celery: at a sink that costs next to nothing it stays behind, while our client alone passes
-smtp-source. At smtp-sink one processor is the sink's own, and what all the others take of the second one decides.
+smtp-source and its sink have the machine's processors to themselves. On the whole path, making mails, PostgreSQL, Redis
+and Celery need a part of them. So at a sink that costs almost nothing the whole path is slower than smtp-source, while
+our client alone is faster. smtp-sink takes one processor itself; the result depends on what all the others need of the
+second one.
 
-A signature by RSA-2048 takes a quarter of a millisecond with this OpenSSL, a quarter of what it took where the target
-comes from. Four fifths of all signatures that the processors could make would leave some 65 µs a message for the rest.
+An RSA-2048 signature takes a quarter of a millisecond with this OpenSSL. That is a quarter of the time it took on the
+machine for which the target was set. To reach four fifths of the possible signatures, the rest would have to take only
+about 65 µs a message.
 """
 
 
@@ -67,7 +68,7 @@ def markdown(rows: Sequence[Row], about: Mapping[str, Any]) -> str:
         _METHOD.strip().format(size=f", {size:,.0f} bytes" if size else ""),
         "## Targets",
         _table(("target", "wanted", "found", ""), verdicts),
-        "### What holds it back",
+        "### What limits it",
         _LIMITS.strip(),
         "## All rows",
         _table(COLUMNS, map(cells, rows)),

@@ -50,12 +50,12 @@ def shots() -> Iterator[Shot]:
     classic, plain = english.html, mail(Case("plain", "en"), "usual").html
     arabic, hindi = (mail(Case(themes.BASE, language), "usual").html for language in ("ar", "hi"))
     yield Shot("classic", "The theme `classic`", classic, DESKTOP, 1250)
-    yield Shot("classic-below", "Farther down: opinion, shorts, latest news", classic, DESKTOP, 1500, top=1330)
-    yield Shot("classic-dark", "In the dark", classic, DESKTOP, 1250, "dark")
+    yield Shot("classic-below", "Further down: opinion, shorts, latest news", classic, DESKTOP, 1500, top=1330)
+    yield Shot("classic-dark", "Dark mode", classic, DESKTOP, 1250, "dark")
     yield Shot("classic-phone", "On a phone", classic)
-    yield Shot("classic-phone-dark", "On a phone in the dark", classic, scheme="dark")
-    yield Shot("plain", "The theme `plain`: a letter rather than a paper", plain, DESKTOP, 1250)
-    yield Shot("plain-phone-dark", "The same on a phone in the dark", plain, scheme="dark")
+    yield Shot("classic-phone-dark", "On a phone, dark mode", classic, scheme="dark")
+    yield Shot("plain", "The theme `plain`: a letter rather than a newspaper", plain, DESKTOP, 1250)
+    yield Shot("plain-phone-dark", "The same on a phone, dark mode", plain, scheme="dark")
     yield Shot("arabic", "Arabic, from right to left", arabic, DESKTOP, 1000)
     yield Shot("arabic-phone", "The same on a phone", arabic)
     yield Shot("hindi-phone", "Hindi", hindi)
@@ -65,8 +65,8 @@ def shots() -> Iterator[Shot]:
     yield Shot("archive", "The public archive", pages["archive"], DESKTOP, 940)
     yield Shot("archived-issue", "An issue in the archive", pages["archived issue"], DESKTOP, 900)
     yield Shot("sign-up", "Signing up", pages["sign-up"], height=900)
-    yield Shot("preferences-dark", "Choosing sections and times, in the dark", pages["preferences"], 720, 1100, "dark")
-    yield Shot("unsubscribe", "Leaving", pages["unsubscribe"], height=420)
+    yield Shot("preferences-dark", "Choosing sections and times, dark mode", pages["preferences"], 720, 1100, "dark")
+    yield Shot("unsubscribe", "Unsubscribing", pages["unsubscribe"], height=420)
 
 
 def _terminal(text: str) -> str:
