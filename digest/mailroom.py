@@ -22,7 +22,7 @@ from digest.mail.letter import letter
 from digest.mail.personalise import Press
 from digest.outcomes import Envelope
 from digest.readers import tokens
-from digest.readers.errands import Errand, Kind
+from digest.readers.errands import Errand, ErrandKind
 from digest.readers.subscriptions import Subscription
 from digest.settings import DkimSettings, Settings
 from digest.values import CompiledIssue, Edition, IssueContent, Reader, Variant
@@ -62,7 +62,7 @@ class Mailroom:
     def errand(self, errand: Errand, subscription: Subscription, edition: Edition, now: datetime) -> Envelope:
         """The mail of an errand."""
         token = tokens.errand(self._settings.keys, errand.id, errand.asked_at)
-        path = "" if errand.kind == Kind.MOVED else f"/e/{token}"
+        path = "" if errand.kind == ErrandKind.MOVED else f"/e/{token}"
         return self._letter(errand.kind, subscription, edition, errand.address, path, now)
 
     def _letter(

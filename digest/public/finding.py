@@ -1,7 +1,7 @@
 """Finding words in headlines, in any script and the same on every database: letters without their accents, beginnings
 of words, nothing that a query could break.
 
-A text becomes its words in a comparable form, each behind a space; a term is found where its own words stand one
+A text becomes its words in a searchable form, each behind a space; a term is found where its own words stand one
 behind the other, the last one perhaps going on. In scripts that put no spaces between words, every character counts
 as a word.
 """
@@ -25,16 +25,16 @@ _UNSPACED = re.compile(
 _IGNORED = "\u0640"  # the stroke that only widens Arabic words
 
 
-def comparable(text: str) -> str:
+def searchable(text: str) -> str:
     """The words of ``text``, each behind a space, as they are stored to be found."""
     return "".join(f" {word}" for raw in raw_words(text) for word in _words(raw))
 
 
 def terms(query: str) -> list[str]:
-    """What ``query`` asks for: each word, and each "row of words" in quotation marks, in comparable form. Whatever a
+    """What ``query`` asks for: each word, and each "row of words" in quotation marks, in searchable form. Whatever a
     person or program may write, there is nothing in it but words."""
     found = _TERM.findall(query[:_MOST_CHARACTERS])
-    wanted = (comparable(quoted or word) for quoted, word in found)
+    wanted = (searchable(quoted or word) for quoted, word in found)
     return list(dict.fromkeys(filter(None, wanted)))[:_MOST_TERMS]
 
 
@@ -63,7 +63,7 @@ def _in_word(character: str) -> bool:
 
 @lru_cache(1 << 14)
 def _words(raw: str) -> tuple[str, ...]:
-    """The comparable form of one word, or of each character where words are not told apart."""
+    """The searchable form of one word, or of each character where words are not told apart."""
     apart = unicodedata.normalize("NFKD", raw.replace(_IGNORED, "")).casefold()
     bare = "".join(c for c in apart if unicodedata.combining(c) <= _LAST_OWN_MARK)
     return tuple(_UNSPACED.sub(r" \1 ", unicodedata.normalize("NFC", bare)).split())

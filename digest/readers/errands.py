@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class ErrandKind(StrEnum):
     """``MOVED`` is what the old address is told after a move, kept for ``CONFIRM_WITHIN``."""
 
     MOVE = "move"

@@ -64,8 +64,8 @@ class Unsubscription:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """What a calendar month (UTC) did to an audience: who became active, who left, how many were active at its end.
-    Of who was erased nothing is known."""
+    """What a calendar month (UTC) did to an audience: how many became active, how many unsubscribed, how many were
+    active at its end. Nothing is known of readers who were erased."""
 
     month: str
     joined: int
@@ -74,6 +74,6 @@ class Month:
 
     @property
     def churn(self) -> float:
-        """The share of those active at its beginning who left, in per cent."""
+        """The share of those active at its beginning who unsubscribed, in per cent."""
         began = self.active - self.joined + self.left
         return round(100 * self.left / began, 2) if began > 0 else 0.0

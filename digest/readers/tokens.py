@@ -101,7 +101,7 @@ def read_errand(keys: Keys, token: str, now: datetime) -> tuple[int, datetime] |
 
 
 def undo(keys: Keys, subscription_ids: Sequence[int], now: datetime) -> str:
-    """What the page after an unsubscription carries: these were left just now."""
+    """What the page after an unsubscription carries: these subscriptions ended just now."""
     return _sealed(keys, Purpose.UNDO, now, *subscription_ids)
 
 

@@ -14,12 +14,12 @@ from digest.web.archive import archive_routes
 from digest.web.errands import errand_routes
 from digest.web.guard import Guard, protect
 from digest.web.health import health_routes
-from digest.web.leaving import leaving_routes
 from digest.web.links import link_routes
 from digest.web.pages import Pages
 from digest.web.preferences import preference_routes
 from digest.web.reader import reader_routes
 from digest.web.signup import signup_routes
+from digest.web.unsubscribing import unsubscribing_routes
 
 _log = logging.getLogger(__name__)
 _PAGES = {404: "missing", 405: "method", 410: "gone", 413: "large", 429: "often", 503: "away"}
@@ -34,7 +34,7 @@ def create_app(app: App) -> FastAPI:
     https = app.settings.base_url.startswith("https://")
     web.add_middleware(Guard, https=https, framers=app.settings.web.embed_origins)
     web.include_router(reader_routes(app, pages))
-    web.include_router(leaving_routes(app, pages))
+    web.include_router(unsubscribing_routes(app, pages))
     web.include_router(preference_routes(app, pages))
     web.include_router(errand_routes(app, pages))
     web.include_router(signup_routes(app, pages))

@@ -22,10 +22,10 @@ from digest.public.archive import Entry, told
 from digest.public.embed import HONEYPOT, SHORT
 from digest.values import Edition
 from digest.web import feeds
-from digest.web.door import READ, client_ip
 from digest.web.kept import kept
 from digest.web.limits import search_refused, too_often
 from digest.web.pages import Pages
+from digest.web.visitors import READ, client_ip
 
 _CHANGING, _SETTLED = 300, 3600  # seconds: what gets new issues; an issue that has its next one
 _IN_FEED = 20

@@ -19,17 +19,17 @@ from digest.language import dates
 from digest.language.wording import Words, language
 from digest.mail.personalise import masked
 from digest.readers import addresses
-from digest.readers.errands import Kind
+from digest.readers.errands import ErrandKind
 from digest.readers.mailable import is_away
 from digest.readers.subscriptions import Subscription
 from digest.states import SubscriptionState
 from digest.values import CompiledIssue, Edition
-from digest.web import leaving
-from digest.web.door import READ, Door, client_ip
+from digest.web import unsubscribing
 from digest.web.fields import Fields, asked, stored, wanted_always
 from digest.web.forms import Posted
 from digest.web.limits import blocked, refused, too_often
 from digest.web.pages import Pages
+from digest.web.visitors import READ, Visitors, client_ip
 
 _SENT_SHOWN = 10
 
@@ -38,7 +38,7 @@ def preference_routes(app: LimitedGround, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
     centre = _Centre(app, pages)
-    door = centre.door
+    visitors = centre.visitors
 
     @router.api_route("/p/{token}", methods=READ)
     def preferences_page(token: str) -> Response:
@@ -47,7 +47,7 @@ def preference_routes(app: LimitedGround, pages: Pages) -> APIRouter:
     @router.post("/p/{token}")
     def preferences(token: str, form: Posted, request: Request) -> Response:
         found, edition = centre.subscribed(token)
-        if door.left(found):
+        if visitors.has_unsubscribed(found):
             return centre.page(token, found, edition)
         try:
             person, choice = wanted_always(edition, found, form, app.now())
@@ -60,31 +60,31 @@ def preference_routes(app: LimitedGround, pages: Pages) -> APIRouter:
 
     @router.api_route("/p/{token}/sent", methods=READ)
     def sent(token: str) -> Response:
-        return centre.sent(token, *door.subscribed(door.reader(token)))
+        return centre.sent(token, *visitors.subscribed(visitors.reader(token)))
 
     @router.post("/p/{token}/{kind}")
     def ask(token: str, kind: str, form: Posted, request: Request) -> Response:
         found, edition = centre.subscribed(token)
-        if kind not in {Kind.MOVE, Kind.DATA, Kind.ERASE}:
+        if kind not in {ErrandKind.MOVE, ErrandKind.DATA, ErrandKind.ERASE}:
             raise HTTPException(404)
         try:
-            to = addresses.normalise(form.first("address")) if kind == Kind.MOVE else ""
+            to = addresses.normalise(form.first("address")) if kind == ErrandKind.MOVE else ""
             centre.check(to or found.person.address, client_ip(request))
         except InputError as error:
             return centre.page(token, found, edition, problem=error, status=422)
-        sent_to = errands.ask(app.database, Kind(kind), found.id, app.now(), to)
-        return door.page("asked", found, edition, to=to or masked(sent_to), kind=kind, token=token)
+        sent_to = errands.ask(app.database, ErrandKind(kind), found.id, app.now(), to)
+        return visitors.page("asked", found, edition, to=to or masked(sent_to), kind=kind, token=token)
 
     return router
 
 
 class _Centre:
     def __init__(self, app: LimitedGround, pages: Pages) -> None:
-        self._app, self.door, self._pages = app, Door(app, pages), pages
+        self._app, self.visitors, self._pages = app, Visitors(app, pages), pages
 
     def subscribed(self, token: str) -> tuple[Subscription, Edition]:
         """The subscription a token names, with its edition, of which no cadence is offered that never comes out."""
-        found, edition = self.door.subscribed(self.door.reader(token))
+        found, edition = self.visitors.subscribed(self.visitors.reader(token))
         return found, timetable.offered(self._app.database, edition, found.choice.cadence)
 
     def check(self, address: str, ip: str) -> None:
@@ -105,11 +105,11 @@ class _Centre:
         problem: InputError | None = None,
         status: int = 200,
     ) -> HTMLResponse:
-        if self.door.left(found):
-            return leaving.page(self.door, token, found, edition)
+        if self.visitors.has_unsubscribed(found):
+            return unsubscribing.page(self.visitors, token, found, edition)
         shown, now = fields or stored(found, edition), self._app.now()
         words = self._pages.words(edition, found.person.locale)
-        return self.door.page(
+        return self.visitors.page(
             "preferences",
             found,
             edition,
@@ -123,7 +123,7 @@ class _Centre:
             languages=self._pages.languages,
             days=dates.weekdays(words.language),
             tomorrow=(now + timedelta(days=1)).date().isoformat(),
-            others=self.door.others(found),
+            others=self.visitors.others(found),
             saved=saved,
             next_mail=self._next_mail(found, edition, words) if saved else "",
             problem=words.fault(problem) if problem else "",
@@ -144,9 +144,9 @@ class _Centre:
             if frozen is None:  # swept away in this moment
                 continue
             subject = _subject(codec(CompiledIssue).validate_json(frozen), found, tried) or edition.title
-            link = self.door.link(issue_id, found.id)
+            link = self.visitors.link(issue_id, found.id)
             shown.append((dates.day(slot, edition.locale, edition.time_zone), subject, link))
-        return self.door.page("sent", found, edition, token=token, shown=shown)
+        return self.visitors.page("sent", found, edition, token=token, shown=shown)
 
 
 def _subject(issue: CompiledIssue, found: Subscription, tried: str) -> str:

@@ -18,15 +18,15 @@ from digest.readers import tokens
 from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import ReaderToken
 from digest.values import CompiledIssue, Edition
-from digest.web.door import READ, Door, client_ip
 from digest.web.guard import POLICY_WITH_IMAGES
 from digest.web.pages import Pages
+from digest.web.visitors import READ, Visitors, client_ip
 
 
 def reader_routes(app: Ground, pages: Pages) -> APIRouter:
     """The routes, over one application and its pages."""
     router = APIRouter()
-    door = Door(app, pages)
+    visitors = Visitors(app, pages)
 
     def confirmation(token: str) -> int:
         subscription_id = tokens.read_confirm(app.settings.keys, token, app.now())
@@ -37,23 +37,23 @@ def reader_routes(app: Ground, pages: Pages) -> APIRouter:
     def confirmed(found: Subscription, edition: Edition) -> HTMLResponse:
         """The page of a confirmation link: a button while it is pending, then how it stands."""
         token = tokens.reader(app.settings.keys, 0, found.id)
-        return door.page("confirm", found, edition, state=found.state.value, token=token)
+        return visitors.page("confirm", found, edition, state=found.state.value, token=token)
 
     @router.api_route("/c/{token}", methods=READ)
     def confirm_page(token: str) -> Response:
-        found, edition = door.subscribed(ReaderToken(0, confirmation(token)))
+        found, edition = visitors.subscribed(ReaderToken(0, confirmation(token)))
         return confirmed(found, edition)
 
     @router.post("/c/{token}")
     def confirm(token: str, request: Request) -> Response:
         subscription_id = confirmation(token)
         signup.confirm(app.database, subscription_id, app.now(), ip=client_ip(request))
-        return confirmed(*door.subscribed(ReaderToken(0, subscription_id)))
+        return confirmed(*visitors.subscribed(ReaderToken(0, subscription_id)))
 
     @router.api_route("/v/{token}", methods=READ)
     def web_version(token: str) -> Response:
-        names = door.reader(token)
-        found, _ = door.subscribed(names)
+        names = visitors.reader(token)
+        found, _ = visitors.subscribed(names)
         return _issue(app, token, names, found)
 
     return router

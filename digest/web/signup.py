@@ -25,12 +25,12 @@ from digest.readers.subscriptions import Person
 from digest.settings import SignUpSettings
 from digest.values import Edition
 from digest.web import captcha
-from digest.web.door import READ, client_ip
 from digest.web.fields import asked, plain, wanted
 from digest.web.forms import Form, Posted
 from digest.web.guard import policy
 from digest.web.limits import blocked, refused, too_often
 from digest.web.pages import Pages
+from digest.web.visitors import READ, client_ip
 
 MARK = "mark"
 

@@ -23,7 +23,7 @@ from digest.flows.readers import choices, errands, signup
 from digest.mail import personalise
 from digest.outcomes import Result
 from digest.readers import tokens
-from digest.readers.errands import Kind
+from digest.readers.errands import ErrandKind
 from digest.readers.subscriptions import Subscription
 from digest.settings import Settings, SignUpSettings
 from digest.states import SubscriptionState
@@ -65,8 +65,8 @@ def test_a_scanner_that_follows_every_link_twice_changes_nothing(
     """Of an issue, a confirmation and the mail of each errand; and every link on every page these lead to."""
     put_issue(app)
     sign_up_by_form(app, site, "bob@example.org")
-    for kind in (Kind.MOVE, Kind.DATA, Kind.ERASE):
-        errands.ask(app.database, kind, reader.id, app.now(), "ann@new.example" if kind is Kind.MOVE else "")
+    for kind in (ErrandKind.MOVE, ErrandKind.DATA, ErrandKind.ERASE):
+        errands.ask(app.database, kind, reader.id, app.now(), "ann@new.example" if kind is ErrandKind.MOVE else "")
     with app.database.read() as connection:
         frozen = connection.execute(select(schema.issue_content.c.compiled)).scalar_one()
         asked = [errand_store.get(connection, id_) for id_ in connection.execute(select(schema.errands.c.id)).scalars()]

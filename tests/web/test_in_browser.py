@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from digest.app import App
 from digest.flows.readers import errands, signup
 from digest.readers import tokens
-from digest.readers.errands import Kind
+from digest.readers.errands import ErrandKind
 from digest.readers.subscriptions import Choice
 from digest.settings import Settings, SignUpSettings
 from digest.states import SubscriptionState
@@ -175,8 +175,8 @@ def pages(app: App, site: httpx.Client, token: str, evening: Any) -> dict[str, t
     site.post("/s/morning", data={"address": "bob@example.org"})
     confirm = _answered(app)
     links = {}
-    for kind in (Kind.MOVE, Kind.DATA, Kind.ERASE):
-        errands.ask(app.database, kind, found.id, NOW, LONG if kind is Kind.MOVE else "")
+    for kind in (ErrandKind.MOVE, ErrandKind.DATA, ErrandKind.ERASE):
+        errands.ask(app.database, kind, found.id, NOW, LONG if kind is ErrandKind.MOVE else "")
     with app.database.read() as connection:
         for row_ in connection.execute(schema.errands.select()):
             links[row_.kind] = f"/e/{tokens.errand(keys, row_.id, row_.asked_at)}"

@@ -18,7 +18,7 @@ from digest.flows.readers import audience, errands
 from digest.flows.readers.importing import import_subscribers
 from digest.outcomes import Envelope, Result
 from digest.readers import addresses, tokens
-from digest.readers.errands import Errand, Kind
+from digest.readers.errands import Errand, ErrandKind
 from digest.readers.subscriptions import ALL_DAYS, Subscription
 from digest.settings import Settings
 from digest.store import schema
@@ -254,10 +254,10 @@ def test_a_move_tells_nobody_whom_we_know(app: App, site: httpx.Client, token: s
 
 
 def test_a_newer_wish_takes_the_place_of_an_older(app: App, site: httpx.Client, reader: Subscription) -> None:
-    errands.ask(app.database, Kind.MOVE, reader.id, app.now() - timedelta(minutes=11), "first@example.org")
+    errands.ask(app.database, ErrandKind.MOVE, reader.id, app.now() - timedelta(minutes=11), "first@example.org")
     first = posted(app).links["first@example.org"]
     late = app.now() + timedelta(seconds=2)
-    errands.ask(app.database, Kind.MOVE, reader.id, late, "second@example.org")
+    errands.ask(app.database, ErrandKind.MOVE, reader.id, late, "second@example.org")
     assert site.post(first).status_code == 410
     assert find(app.database) == reader
 
@@ -268,10 +268,10 @@ def test_the_link_of_a_late_mail_does_not_confirm_a_newer_wish(
     """Who may have read a mail that was forwarded could else move its reader to anybody."""
 
     def asked_again_before_it_leaves(errand: Errand) -> Envelope:
-        errands.ask(app.database, Kind.MOVE, reader.id, app.now(), "victim@example.org")
+        errands.ask(app.database, ErrandKind.MOVE, reader.id, app.now(), "victim@example.org")
         return app.write_errand(errand)
 
-    errands.ask(app.database, Kind.MOVE, reader.id, app.now() - timedelta(minutes=11), "eve@example.org")
+    errands.ask(app.database, ErrandKind.MOVE, reader.id, app.now() - timedelta(minutes=11), "eve@example.org")
     box = Mailbox()
     errands.send(app.database, box, asked_again_before_it_leaves, app.now())
     assert box.sent == ["eve@example.org"]
@@ -281,10 +281,10 @@ def test_the_link_of_a_late_mail_does_not_confirm_a_newer_wish(
 
 
 def test_a_wish_that_is_replaced_between_link_and_deed_is_not_done(app: App, reader: Subscription) -> None:
-    errands.ask(app.database, Kind.MOVE, reader.id, app.now() - timedelta(minutes=11), "eve@example.org")
+    errands.ask(app.database, ErrandKind.MOVE, reader.id, app.now() - timedelta(minutes=11), "eve@example.org")
     with app.database.read() as connection:
-        old = errand_store.of_kind(connection, reader.subscriber_id, Kind.MOVE)
-    errands.ask(app.database, Kind.MOVE, reader.id, app.now(), "victim@example.org")
+        old = errand_store.of_kind(connection, reader.subscriber_id, ErrandKind.MOVE)
+    errands.ask(app.database, ErrandKind.MOVE, reader.id, app.now(), "victim@example.org")
     assert old and not errands.move(app.database, old, app.now())
     assert find(app.database) == reader
 

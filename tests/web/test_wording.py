@@ -18,7 +18,7 @@ from digest.cli.common import Door
 from digest.flows.issues import editions as edition_flow
 from digest.flows.readers import audience, blocklist, errands
 from digest.language import wording
-from digest.readers.errands import Kind
+from digest.readers.errands import ErrandKind
 from digest.readers.subscriptions import Subscription
 from digest.values import ScheduleSpec
 from tests.conftest import on_sqlite
@@ -130,7 +130,7 @@ def test_checking_a_file_warns_of_it_too(app: App, tmp_path: Path) -> None:
 
 def test_who_moves_reads_the_new_address_in_full(app: App, site: httpx.Client, reader: Subscription) -> None:
     new = "ann.other@new.example"
-    errands.ask(app.database, Kind.MOVE, reader.id, app.now(), new)
+    errands.ask(app.database, ErrandKind.MOVE, reader.id, app.now(), new)
     page = site.get(posted(app).links[new]).text
     assert f"Send everything to {new} from now on, and no more to a…@example.org?" in page
     assert ADDRESS not in page

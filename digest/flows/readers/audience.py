@@ -1,5 +1,5 @@
-"""The reader's side: choose, leave, be forgotten. Each is one transaction, committed before the
-answer goes out, and each can be said twice."""
+"""What readers do: choose, unsubscribe, ask for their data. Each is one transaction, committed before the answer goes
+out, and each is idempotent."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def compiled_issue(database: Database, issue_id: int) -> str | None:
 def unsubscribe(
     database: Database, subscription_id: int, now: datetime, *, issue_id: int = 0, source: str, ip: str = ""
 ) -> bool:
-    """unsubscribe: link, one-click, mail or operator | state | proof | feedback on the issue (0: none). False if there
-    was nothing to leave any more. Mails already waiting are held back when their turn comes."""
+    """unsubscribe: link, one-click, mail or operator | state | proof | feedback on the issue (0: none). False if it
+    had ended before. Mails already waiting are held back when their turn comes."""
     with database.write() as connection:
         return bool(_unsubscribe(connection, [Unsubscription(subscription_id, issue_id, ip)], source, now))
 
@@ -63,7 +63,8 @@ def unsubscribe_many(database: Database, asked: Sequence[Unsubscription], now: d
 
 
 def being_mailed(database: Database, subscription_ids: Sequence[int]) -> bool:
-    """Whether a mail to one of these is on the wire. Of who has left before this was asked, no other will be."""
+    """Whether a mail to one of these is on the wire. Readers who unsubscribed before this was asked are not
+    sent any other."""
     with database.read() as connection:
         return bool(deliveries.on_the_wire(connection, subscription_ids))
 
@@ -71,7 +72,7 @@ def being_mailed(database: Database, subscription_ids: Sequence[int]) -> bool:
 def unsubscribe_all(
     database: Database, subscription_id: int, now: datetime, *, issue_id: int = 0, source: str, ip: str = ""
 ) -> list[int]:
-    """unsubscribe: everything this reader gets. Returns the subscriptions that were left just now."""
+    """unsubscribe: everything this reader gets. Returns the subscriptions that ended by it."""
     with database.write() as connection:
         found = subscribers.get(connection, subscription_id)
         theirs = subscribers.of_subscriber(connection, found.subscriber_id) if found else []
@@ -88,7 +89,8 @@ def _unsubscribe(connection: Connection, asked: Sequence[Unsubscription], source
 
 
 def restore(database: Database, subscription_ids: Sequence[int], now: datetime, ip: str = "") -> int:
-    """undo: what was left a moment ago, if it had been confirmed | state | proof. Returns how many came back."""
+    """undo: subscriptions that ended a moment ago, if they had been confirmed | state | proof. Returns how many are
+    active again."""
     with database.write() as connection:
         back = [
             one
@@ -100,7 +102,7 @@ def restore(database: Database, subscription_ids: Sequence[int], now: datetime, 
 
 
 def say_why(database: Database, subscription_id: int, reason: str) -> None:
-    """Keep why a reader left, beside their unsubscription."""
+    """Keep why a reader unsubscribed, beside the unsubscription."""
     with database.write() as connection:
         consent.explain(connection, subscription_id, "unsubscribe", reason[:_REASON_LENGTH])
 

@@ -25,7 +25,7 @@ from digest.flows.delivery import letters
 from digest.flows.readers import audience, erasure
 from digest.outcomes import Envelope
 from digest.readers import addresses
-from digest.readers.errands import Errand, Kind
+from digest.readers.errands import Errand, ErrandKind
 from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import CONFIRM_WITHIN
 from digest.smtp.courier import Courier
@@ -36,7 +36,7 @@ from digest.store.readers import consent, errands, forgetting, subscribers, supp
 COOLDOWN = timedelta(minutes=10)
 
 
-def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, address: str = "") -> str:
+def ask(database: Database, kind: ErrandKind, subscription_id: int, now: datetime, address: str = "") -> str:
     """ask: one of a kind for each reader, within ``COOLDOWN`` none again; nothing for an address never to be mailed.
     Says nothing of that, but where the mail goes. ``address``: where a reader moves to. Raises ``NotFoundError`` when
     they were erased."""
@@ -45,7 +45,7 @@ def ask(database: Database, kind: Kind, subscription_id: int, now: datetime, add
         found = subscribers.get(connection, subscription_id)
         if found is None:
             raise NotFoundError("there is no such subscription")
-        moved = errands.of_kind(connection, found.subscriber_id, Kind.MOVED)
+        moved = errands.of_kind(connection, found.subscriber_id, ErrandKind.MOVED)
         to = address or (moved.address if moved else found.person.address)
         before = errands.of_kind(connection, found.subscriber_id, kind)
         again = before is not None and before.asked_at > now - COOLDOWN
@@ -110,12 +110,12 @@ def move(database: Database, errand: Errand, now: datetime, ip: str = "") -> boo
 
 def _tell(connection: Connection, errand: Errand, old: str, now: datetime) -> None:
     """Owe the old address a mail about a move; of several within a week the first one's, which can move back."""
-    told = errands.of_kind(connection, errand.subscriber_id, Kind.MOVED)
+    told = errands.of_kind(connection, errand.subscriber_id, ErrandKind.MOVED)
     if told and addresses.key(told.address) == addresses.key(errand.address):
         errands.remove(connection, told)
     else:
         address = told.address if told else old
-        errands.put(connection, errand.subscriber_id, errand.subscription_id, Kind.MOVED, address, now)
+        errands.put(connection, errand.subscriber_id, errand.subscription_id, ErrandKind.MOVED, address, now)
 
 
 def _hand_over(connection: Connection, theirs: list[Subscription], other: int, now: datetime, ip: str) -> None:

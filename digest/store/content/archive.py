@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from digest.public import archive
 from digest.public.archive import Entry, Told
-from digest.public.finding import comparable
+from digest.public.finding import searchable
 from digest.store.schema import archive_issues, archive_stories
 from digest.values import Image, Issue, IssueContent, Item
 
@@ -58,8 +58,8 @@ def put(connection: Connection, issue: Issue, content: IssueContent, now: dateti
 
 
 def _findable(item: Item) -> dict[str, Any]:
-    headline = comparable(item.title)
-    return {"words": f"{headline}\n{comparable(item.standfirst)}", "headline": len(headline)}
+    headline = searchable(item.title)
+    return {"words": f"{headline}\n{searchable(item.standfirst)}", "headline": len(headline)}
 
 
 def withdraw(connection: Connection, issue_id: int) -> None:

@@ -163,7 +163,7 @@ archive_stories = Table(  # narrow: a search reads all of it
     Column("issue_id", BigId, ForeignKey("archive_issues.issue_id", ondelete="CASCADE"), primary_key=True),
     Column("position", SmallInteger, primary_key=True),
     Column("story_id", BigId, nullable=False),
-    Column("words", Text, nullable=False),  # of its headline and standfirst: finding.comparable, a line each
+    Column("words", Text, nullable=False),  # of its headline and standfirst: finding.searchable, a line each
     Column("headline", SmallInteger, nullable=False),  # length of the first line
     sqlite_with_rowid=False,
 )

@@ -155,7 +155,7 @@ errands = Table(  # what a reader asked for that wants a click in a mail: at mos
     id_column(),
     Column("subscriber_id", BigId, ForeignKey("subscribers.id", ondelete="CASCADE"), nullable=False),
     Column("subscription_id", BigId, ForeignKey("subscriptions.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", String(8), nullable=False),  # flows.errands.Kind
+    Column("kind", String(8), nullable=False),  # readers.errands.ErrandKind
     Column("address", Text, nullable=False),  # where the mail goes; of a move the new address
     Column("address_key", LargeBinary(KEY_BYTES), nullable=False),
     Column("asked_at", Moment, nullable=False),

@@ -23,7 +23,7 @@ from digest.states import DeliveryState, IssueState
 from digest.store import schema
 from digest.store.ledger import deliveries
 from digest.values import Kind
-from digest.web import leaving
+from digest.web import unsubscribing
 from tests.conftest import NOW
 from tests.support.served import served
 from tests.support.world import (
@@ -207,7 +207,7 @@ def test_who_leaves_while_their_mail_is_on_the_wire_is_answered_after_it(
     issue = world.publish()
     link = tokens.reader(world.app.settings.keys, issue.id, world.subscription(READERS[0]).id)
     waits = threading.Event()
-    monkeypatch.setattr(leaving, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: waits.set()))
+    monkeypatch.setattr(unsubscribing, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: waits.set()))
     answers: list[Future[httpx.Response]] = []
 
     def outcome(envelope: Envelope) -> Outcome:

@@ -19,7 +19,7 @@ from digest.cli.common import Door
 from digest.flows.readers import audience, choices, erasure, errands, signup
 from digest.flows.readers import importing as audience_import
 from digest.readers import addresses
-from digest.readers.errands import Kind
+from digest.readers.errands import ErrandKind
 from digest.readers.subscriptions import Choice
 from digest.settings import Settings, SmtpSettings
 from digest.smtp.courier import SmtpCourier
@@ -97,7 +97,7 @@ def _live(world: World, file: Path) -> None:
     assert previewed.exit_code == 0, previewed.output
     ann = choices.person(addresses.normalise(ANN))
     signup.ask(app.database, "tide", signup.SignUp(ann, Choice("daily")), app.now())
-    errands.ask(app.database, Kind.MOVE, world.subscription(OTHERS[1]).id, app.now(), ann.address)
+    errands.ask(app.database, ErrandKind.MOVE, world.subscription(OTHERS[1]).id, app.now(), ann.address)
     audience.suppress(app.database, ANN, app.now(), note=f"{ANN} called")
 
 

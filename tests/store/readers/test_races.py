@@ -16,7 +16,7 @@ from digest.flows import retention
 from digest.flows.readers import audience, choices, erasure, errands, signup
 from digest.flows.readers import importing as audience_import
 from digest.readers import addresses
-from digest.readers.errands import Errand, Kind
+from digest.readers.errands import Errand, ErrandKind
 from digest.readers.subscriptions import Choice
 from digest.settings import RetentionSettings, Settings, SignUpSettings
 from digest.store import schema
@@ -187,7 +187,7 @@ def test_a_rejected_line_of_somebody_who_is_erased_meanwhile_is_gone(world: Worl
 def _asked_to_move(world: World) -> Errand:
     """The errand of Bob, who wants to have Ann's address."""
     world.readers(BOB)
-    errands.ask(world.app.database, Kind.MOVE, world.subscription(BOB).id, NOW, ANN)
+    errands.ask(world.app.database, ErrandKind.MOVE, world.subscription(BOB).id, NOW, ANN)
     with world.app.database.read() as connection:
         errand = errand_store.get(connection, connection.execute(select(schema.errands.c.id)).scalar_one())
     assert errand

@@ -24,14 +24,14 @@ def client_ip(request: Request) -> str:
     return request.client.host[:45] if request.client else ""
 
 
-class Door:
+class Visitors:
     """Reads tokens and finds whom they name; 404 for what is not ours, 410 for who was erased."""
 
     def __init__(self, app: Ground, pages: Pages) -> None:
         self.app, self.pages = app, pages
 
-    def leaver(self, token: str) -> ReaderToken:
-        """Whose token it is, for leaving: every key we ever signed with will do."""
+    def unsubscriber(self, token: str) -> ReaderToken:
+        """Whose token it is, for unsubscribing: every key we ever signed with will do."""
         names = tokens.read_reader(self.app.settings.all_keys, token)
         if names is None:
             raise HTTPException(404)
@@ -70,5 +70,5 @@ class Door:
         """The path of an issue's web version, from a page one level down."""
         return f"../../v/{tokens.reader(self.app.settings.keys, issue_id, subscription_id)}"
 
-    def left(self, found: Subscription) -> bool:
+    def has_unsubscribed(self, found: Subscription) -> bool:
         return found.state is SubscriptionState.UNSUBSCRIBED
