@@ -8,6 +8,7 @@ its tables' sizes may be hours old, and a join planned by it takes a thousand ti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -204,36 +206,43 @@ def _load(connection: Connection, rows: Sequence[Incoming]) -> None:
 
 def _judgement(connection: Connection, edition_id: int) -> Select[Any]:
     """Every incoming row with its verdict and the ids of what is known or will be."""
-    of_edition = subscriptions.c.edition_id + 0 == edition_id  # + 0: by no index of editions, which holds them all
-    theirs = and_(subscriptions.c.subscriber_id == subscribers.c.id, of_edition)
-    source = (
-        incoming.outerjoin(suppressions, suppressions.c.address_key == incoming.c.address_key)
-        .outerjoin(subscribers, subscribers.c.address_key == incoming.c.address_key)
-        .outerjoin(subscriptions, theirs)
-    )
-    comes, barred = incoming.c.state == _ACTIVE, suppressions.c.address_key.is_not(None)
-    verdict = case(
+    barred = suppressions.c.address_key.is_not(None)
+    barring = incoming.c.state.in_(standing.SUPPRESSED)
+    first = case(
         (and_(barred, suppressions.c.address.is_(None)), Verdict.ERASED),
-        (and_(barred, incoming.c.state.in_(standing.SUPPRESSED)), Verdict.SAME),
-        (incoming.c.state.in_(standing.SUPPRESSED), Verdict.BARRED),
+        (and_(barred, barring), Verdict.SAME),
+        (barring, Verdict.BARRED),
         (barred, Verdict.SUPPRESSED),
+    )
+    differs = case((_person_differs(incoming), 1), else_=0)
+    # By themselves, for the number of rows to be known when it is planned how subscriptions are found.
+    people = (
+        select(*incoming.c, first.label("first"), subscribers.c.id.label("person"), differs.label("differs"))
+        .select_from(
+            incoming.outerjoin(suppressions, suppressions.c.address_key == incoming.c.address_key).outerjoin(
+                subscribers, subscribers.c.address_key == incoming.c.address_key
+            )
+        )
+        .cte("people")
+        .prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    of_edition = subscriptions.c.edition_id + 0 == edition_id  # + 0: by no index of editions, which holds them all
+    source = people.outerjoin(subscriptions, and_(subscriptions.c.subscriber_id == people.c.person, of_edition))
+    comes = people.c.state == _ACTIVE
+    verdict = case(
+        (people.c.first.is_not(None), people.c.first),
         (subscriptions.c.id.is_(None), Verdict.NEW),
         (and_(comes, subscriptions.c.state == _LEFT), Verdict.LEFT),
         (and_(comes, subscriptions.c.state == SubscriptionState.EXPIRED), Verdict.EXPIRED),
-        (or_(_person_differs(incoming), _choice_differs(incoming), *_moves(incoming)), Verdict.CHANGED),
+        (or_(people.c.differs == 1, _choice_differs(people), *_moves(people)), Verdict.CHANGED),
         else_=Verdict.SAME,
     )
-    known = case((subscribers.c.id.is_(None), 0), else_=1)
-    found = select(
-        *incoming.c,
-        verdict.label("verdict"),
-        known.label("known"),
-        subscribers.c.id,
-        subscriptions.c.id.label("theirs"),
-    )
-    rows = found.select_from(source).subquery()
+    known = case((people.c.person.is_(None), 0), else_=1)
+    given = [people.c[column.name] for column in incoming.c]
+    judged = (verdict.label("verdict"), known.label("known"), people.c.person, subscriptions.c.id.label("theirs"))
+    rows = select(*given, *judged).select_from(source).subquery()
     new = rows.c.verdict == Verdict.NEW
-    person = case((and_(new, rows.c.known == 0), _next_id(connection, subscribers)), else_=rows.c.id)
+    person = case((and_(new, rows.c.known == 0), _next_id(connection, subscribers)), else_=rows.c.person)
     subscription = case((new, _next_id(connection, subscriptions)), else_=rows.c.theirs)
     return select(*(rows.c[column.name] for column in incoming.c), rows.c.verdict, rows.c.known, person, subscription)
 
@@ -247,21 +256,21 @@ def _next_id(connection: Connection, table: Table) -> ColumnElement[int]:
     return literal(last, BigInteger) + func.row_number().over()
 
 
-def _says(rows: Table, name: str) -> ColumnElement[bool]:
+def _says(rows: FromClause, name: str) -> ColumnElement[bool]:
     return rows.c.says.bitwise_and(SAYS[name]) != 0
 
 
-def _person_differs(rows: Table) -> ColumnElement[bool]:
+def _person_differs(rows: FromClause) -> ColumnElement[bool]:
     words = [and_(_says(rows, name), subscribers.c[name] != rows.c[name]) for name in PERSON]
     before, after = (merged(subscribers.c.fields, changes) for changes in (_NO_FIELDS, rows.c.fields))
     return or_(*words, and_(_says(rows, FIELDS), cast(before, Text) != cast(after, Text)))
 
 
-def _choice_differs(rows: Table) -> ColumnElement[bool]:
+def _choice_differs(rows: FromClause) -> ColumnElement[bool]:
     return or_(*(and_(_says(rows, name), subscriptions.c[name].is_distinct_from(rows.c[name])) for name in CHOICE))
 
 
-def _moves(rows: Table) -> Iterator[ColumnElement[bool]]:
+def _moves(rows: FromClause) -> Iterator[ColumnElement[bool]]:
     """Whether a row moves its subscription: to active, to unsubscribed."""
     for state, event in ((_ACTIVE, SubscriptionEvent.CONFIRM), (_LEFT, SubscriptionEvent.UNSUBSCRIBE)):
         sources = states.sources(states.SUBSCRIPTION, event)
@@ -330,33 +339,50 @@ def _change_people(connection: Connection) -> None:
     )
     written = and_(_judged.c.known == 1, _judged.c.verdict.in_((Verdict.NEW, Verdict.CHANGED)))
     theirs = and_(_judged.c.subscriber_id == subscribers.c.id, written)
-    _index(connection, "subscriber_id")
     held = select(subscribers.c.id).where(theirs, _person_differs(_judged)).order_by(subscribers.c.id)
-    connection.execute(held.with_for_update(of=subscribers, key_share=True))  # in one order, as in _change
-    connection.execute(update(subscribers).where(theirs, _person_differs(_judged)).values(values))
+    with _found_by(connection, "subscriber_id"):
+        connection.execute(held.with_for_update(of=subscribers, key_share=True))  # in one order, as in _change
+        connection.execute(update(subscribers).where(theirs, _person_differs(_judged)).values(values))
 
 
 def _change(connection: Connection, now: datetime, source: str, agreed: str) -> list[Chosen]:
     """Change choices and states of those known, each by one guarded statement."""
     theirs = and_(subscriptions.c.id == _judged.c.subscription_id, _judged.c.verdict == Verdict.CHANGED)
-    _index(connection, "subscription_id")
     held = select(subscriptions.c.id).where(theirs).order_by(subscriptions.c.id)
-    connection.execute(held.with_for_update(of=subscriptions))  # in the order in which workers take them
     values = {name: case((_says(_judged, name), _judged.c[name]), else_=subscriptions.c[name]) for name in CHOICE}
     shown = [subscriptions.c[name] for name in CHOICE]
     chosen = update(subscriptions).where(theirs, _choice_differs(_judged)).values(values)
-    changed = [Chosen(*row) for row in connection.execute(chosen.returning(subscriptions.c.id, *shown))]
-    for moves, state, kind in zip(_moves(_judged), (_ACTIVE, _LEFT), ("imported", "unsubscribed"), strict=True):
-        moved = update(subscriptions).where(theirs, moves).values(state=state, confirm_due_at=None)
-        ids = list(connection.execute(moved.returning(subscriptions.c.id)).scalars())
+    ways = tuple(zip(_moves(_judged), (_ACTIVE, _LEFT), ("imported", "unsubscribed"), strict=True))
+    with _found_by(connection, "subscription_id"):
+        connection.execute(held.with_for_update(of=subscriptions))  # in the order in which workers take them
+        changed = [Chosen(*row) for row in connection.execute(chosen.returning(subscriptions.c.id, *shown))]
+        moved = {
+            kind: list(
+                connection.execute(
+                    update(subscriptions)
+                    .where(theirs, moves)
+                    .values(state=state, confirm_due_at=None)
+                    .returning(subscriptions.c.id)
+                ).scalars()
+            )
+            for moves, state, kind in ways
+        }
+    for kind, ids in moved.items():
         _record(connection, ids, kind, now, source, agreed)
     return changed
 
 
-def _index(connection: Connection, column: str) -> None:
-    """Let the rows be found by a column: whichever table is read first, the other is not read once for each row."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(CreateIndex(Index(f"ix_judged_{column}", _judged.c[column]), if_not_exists=True))
+@contextmanager
+def _found_by(connection: Connection, column: str) -> Iterator[None]:
+    """Let the judged rows be found by a column, and let them be read one after another: whichever table is read first,
+    the other is not read once for each row."""
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    connection.execute(CreateIndex(Index(f"ix_judged_{column}", _judged.c[column]), if_not_exists=True))
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = on")
+    yield
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
 
 
 def _record(connection: Connection, ids: Sequence[int], kind: str, now: datetime, source: str, agreed: str) -> None:
