@@ -18,9 +18,8 @@ from digest.configuration import keep_private, load
 from digest.errors import InputError, StateError
 from digest.outcomes import Envelope
 from digest.readers.errands import Errand
-from digest.readers.fields import FieldType
 from digest.readers.subscriptions import Subscription
-from digest.settings import DkimSettings, Settings
+from digest.settings import DkimSettings, FieldType, Settings
 from digest.store.clock import DatabaseClock
 from digest.store.content import editions
 from digest.store.database import Database
@@ -108,7 +107,7 @@ class App:
     @property
     def declared(self) -> dict[str, FieldType]:
         """The publisher's own fields about readers."""
-        return {name: FieldType(kind) for name, kind in self.settings.fields.items()}
+        return dict(self.settings.fields)
 
     def look_up(self, domains: Collection[str]) -> Iterator[Domain]:
         """Ask the name servers whether these domains take mail."""

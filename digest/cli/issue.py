@@ -11,7 +11,7 @@ from digest.cli import review, trial
 from digest.cli.common import Json, Number, get_app, local, local_time, plain, say, show_json, show_table
 from digest.cli.why import show_why, why_as_json
 from digest.editions.outlook import outlook
-from digest.editorial.changes import Kind
+from digest.editorial.changes import ChangeKind
 from digest.errors import InputError
 from digest.flows.delivery import trials
 from digest.flows.feedback import clicks
@@ -167,7 +167,7 @@ def show_contents(contents: Contents, all_: bool, time_zone: str) -> None:
         rows += [(item.story_id, item.title, f"{item.source} (in reserve)") for item in section.reserve if all_]
         if rows:
             show_table(("story", "headline", "source"), rows, f"{section.title} ({section.key})")
-    standing = [change for change in contents.changes if change.kind is Kind.EDIT and not change.undone]
+    standing = [change for change in contents.changes if change.kind is ChangeKind.EDIT and not change.undone]
     if standing:
         rows = [(change.revision, change.told, change.by, local(change.at, time_zone)) for change in standing]
         show_table(("change", "what", "by", "when"), rows, "Editors' changes")

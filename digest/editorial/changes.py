@@ -9,7 +9,7 @@ from enum import StrEnum
 from digest.editorial.edits import Edit
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """What sort of change."""
 
     EDIT = "edit"
@@ -29,7 +29,7 @@ class Change:
     revision: int
     at: datetime
     by: str
-    kind: Kind
+    kind: ChangeKind
     told: str
     edit: Edit | None = None
     undone: bool = False

@@ -60,7 +60,7 @@ _FEW_WORDS = 3
 _UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, AssertionError)
 
 
-class Kind(StrEnum):
+class FeedbackKind(StrEnum):
     """What a mail is to us."""
 
     BOUNCE = "bounce"
@@ -74,7 +74,7 @@ class Feedback:
     """What one returned mail says. ``names`` is ``None`` when no token of ours stands in it; ``grade`` and ``status``
     are a bounce's; ``said`` what the server said, without addresses."""
 
-    kind: Kind
+    kind: FeedbackKind
     names: ReaderToken | None = None
     grade: Grade = Grade.SOFT
     status: str = ""
@@ -85,13 +85,13 @@ def read(keys: Keys, mail: bytes) -> Feedback:
     """What ``mail`` says. Never raises."""
     start = mail[:_MOST]
     if not _is_bearable(start):
-        return Feedback(Kind.OTHER)
+        return Feedback(FeedbackKind.OTHER)
     try:
         message = message_from_bytes(start)
         names = _whose(keys, message, start)
         return _complaint(message, names) or _report(message, names) or _letter(message, names)
     except _UNREADABLE:
-        return Feedback(Kind.OTHER)
+        return Feedback(FeedbackKind.OTHER)
 
 
 def _is_bearable(start: bytes) -> bool:
@@ -129,9 +129,11 @@ def _complaint(message: Message, names: ReaderToken | None) -> Feedback | None:
         if part.get_content_type() == "message/feedback-report":
             fields = _fields(part)
             kind = next((one.get("feedback-type", "").strip().casefold() for one in fields if one), "")
-            return Feedback(Kind.COMPLAINT if kind in _COMPLAINS else Kind.AUTOMATIC, names, said=kind[:_SAID])
+            return Feedback(
+                FeedbackKind.COMPLAINT if kind in _COMPLAINS else FeedbackKind.AUTOMATIC, names, said=kind[:_SAID]
+            )
     if _header(message, "Subject").strip().casefold().startswith("complaint about message from"):
-        return Feedback(Kind.COMPLAINT, names, said="abuse")
+        return Feedback(FeedbackKind.COMPLAINT, names, said="abuse")
     return None
 
 
@@ -151,12 +153,12 @@ def _report(message: Message, names: ReaderToken | None) -> Feedback | None:
         return None
     failed = [block for block in blocks if _is_failed(block)]
     if not failed:
-        return Feedback(Kind.AUTOMATIC, names)
+        return Feedback(FeedbackKind.AUTOMATIC, names)
     told = " ".join(_told(message)) if len(failed) == 1 else ""
     judged = [_judged(block, told) for block in failed]
     # Of several, to which the reader forwards their mail, the one that harms least: they may still read the others.
     grade, status, said = min(judged, key=lambda one: one[0].harm)
-    return Feedback(Kind.BOUNCE, names, grade, status, _kept(said))
+    return Feedback(FeedbackKind.BOUNCE, names, grade, status, _kept(said))
 
 
 def _is_failed(block: dict[str, str]) -> bool:
@@ -195,15 +197,15 @@ def _letter(message: Message, names: ReaderToken | None) -> Feedback:
     by_system = _SYSTEM.search(refusals.words(_header(message, "From"))) or message["X-Failed-Recipients"]
     by_system = bool(by_system) or _holds_copy(message)
     if by_system and _DELAYED.search(text):
-        return Feedback(Kind.AUTOMATIC, names)
+        return Feedback(FeedbackKind.AUTOMATIC, names)
     if (by_system and _FAILED.search(text)) or _FAILED.match(refusals.words(subject)):
         grade, status, said = _judged_in_words(lines)
-        return Feedback(Kind.BOUNCE, names, grade, status, _kept(said))
+        return Feedback(FeedbackKind.BOUNCE, names, grade, status, _kept(said))
     submitted = _header(message, "Auto-Submitted").strip().casefold()
     answer = _header(message, "Precedence").casefold() in {"bulk", "junk", "auto_reply"} or message["X-Autoreply"]
     if by_system or answer or message["X-Auto-Response-Suppress"] or submitted not in {"", "no"}:
-        return Feedback(Kind.AUTOMATIC, names)
-    return Feedback(Kind.OTHER, names)
+        return Feedback(FeedbackKind.AUTOMATIC, names)
+    return Feedback(FeedbackKind.OTHER, names)
 
 
 def _before_copy(told: Sequence[str]) -> list[str]:

@@ -5,22 +5,13 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from enum import StrEnum
 
 from digest.errors import InputError
+from digest.settings import FieldType
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LONGEST = 500
 _YES, _NO = {"yes", "true", "1", "y"}, {"no", "false", "0", "n"}
-
-
-class FieldType(StrEnum):
-    """What a field holds."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    DATE = "date"
-    YES_NO = "yes-no"
 
 
 Value = str | float | bool

@@ -14,7 +14,8 @@ from typing import Any
 
 from digest.errors import InputError
 from digest.readers import fields
-from digest.readers.fields import FieldType, Value
+from digest.readers.fields import Value
+from digest.settings import FieldType
 
 OWN = "fields."  # what begins so is one of the publisher's own fields
 ATTRIBUTES: Mapping[str, FieldType] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
@@ -35,7 +36,7 @@ __all__ = [
     "DnsSettings",
     "FeedbackSettings",
     "FetchSettings",
-    "FieldKind",
+    "FieldType",
     "ImapSettings",
     "LimitSettings",
     "RateSettings",
@@ -48,8 +49,14 @@ __all__ = [
     "WorkerSettings",
 ]
 
-FieldKind = Literal["text", "number", "date", "yes-no"]
-"""What a field holds that a publisher keeps about readers."""
+
+class FieldType(StrEnum):
+    """What a field holds that a publisher keeps about readers."""
+
+    TEXT = "text"
+    NUMBER = "number"
+    DATE = "date"
+    YES_NO = "yes-no"
 
 
 class Settings(BaseSettings):
@@ -83,7 +90,7 @@ class Settings(BaseSettings):
     feedback: FeedbackSettings = FeedbackSettings()
     retention: RetentionSettings = RetentionSettings()
     dns: DnsSettings = DnsSettings()
-    fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldKind] = {}
+    fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldType] = {}
 
     @field_validator("secret_keys", "old_keys")
     @classmethod
@@ -102,7 +109,7 @@ class Settings(BaseSettings):
 
     @field_validator("fields")
     @classmethod
-    def _fields(cls, fields: Mapping[str, FieldKind]) -> Mapping[str, FieldKind]:
+    def _fields(cls, fields: Mapping[str, FieldType]) -> Mapping[str, FieldType]:
         own = {"address", "email", "state", "name", "locale", "time_zone", "cadence", "sections", "hour", "days"}
         taken = sorted((own | {"reason"}) & set(fields))
         if taken:

@@ -14,7 +14,7 @@ from digest.app import App
 from digest.cli.common import Door
 from digest.configuration import load
 from digest.errors import InputError, StateError
-from digest.feedback import leave_mail
+from digest.feedback import unsubscribe_mail
 from digest.readers import tokens
 from digest.store.content import editions
 from digest.store.database import Database
@@ -110,7 +110,7 @@ def test_a_mail_unsubscribes_by_the_token_in_its_subject() -> None:
     token = tokens.reader(keys, 7, 41)
     names = tokens.ReaderToken(7, 41)
     for subject in (f"leave {token}", f"Re: leave  {token}", token, f"=?utf-8?q?leave_{token.replace('_', '=5F')}?="):
-        assert leave_mail.reader_of(keys, _mail(subject)) == names, subject
+        assert unsubscribe_mail.reader_of(keys, _mail(subject)) == names, subject
     for mail in (
         _mail("leave " + token[:-2] + "AA"),
         _mail("leave"),
@@ -124,7 +124,7 @@ def test_a_mail_unsubscribes_by_the_token_in_its_subject() -> None:
         _mail("=?utf-8?b?" + "/" * 200_000 + "?="),
     ):
         begun = time.process_time()
-        assert leave_mail.reader_of(keys, mail) is None
+        assert unsubscribe_mail.reader_of(keys, mail) is None
         assert time.process_time() - begun < 1
 
 

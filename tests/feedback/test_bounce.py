@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.feedback import bounce, refusals
-from digest.feedback.bounce import Feedback, Kind
+from digest.feedback.bounce import Feedback, FeedbackKind
 from digest.feedback.refusals import Grade, Past
 from digest.readers import tokens
 
@@ -161,12 +161,12 @@ def test_a_report_tells_a_dead_address_from_a_full_one_and_from_the_senders_faul
     status: str, said: str, grade: Grade
 ) -> None:
     found = bounce.read(KEYS, report(recipient(status, said)))
-    assert (found.kind, found.names, found.grade) == (Kind.BOUNCE, NAMES, grade)
+    assert (found.kind, found.names, found.grade) == (FeedbackKind.BOUNCE, NAMES, grade)
 
 
 @pytest.mark.parametrize("action", ["delayed", "relayed", "delivered", "expanded", "Delayed (will be retried)"])
 def test_what_is_not_failed_is_no_bounce(action: str) -> None:
-    assert bounce.read(KEYS, report(recipient("5.1.1", "550 no such user", action))).kind is Kind.AUTOMATIC
+    assert bounce.read(KEYS, report(recipient("5.1.1", "550 no such user", action))).kind is FeedbackKind.AUTOMATIC
 
 
 def test_who_forwards_their_mail_to_a_dead_and_a_full_address_is_not_dead() -> None:
@@ -187,7 +187,7 @@ def test_the_mail_is_named_by_where_it_came_back_to_or_by_its_copy_and_never_wit
     assert bounce.read(KEYS, report(dead, to="postmaster@tide.example")).names == NAMES
     forged = TOKEN[:-4] + ("0000" if TOKEN[-4:] != "0000" else "1111")
     mail = report(dead).replace(TOKEN.encode(), forged.encode())
-    assert bounce.read(KEYS, mail) == Feedback(Kind.BOUNCE, None, Grade.HARD, "5.1.1", "550 5.1.1 no such user")
+    assert bounce.read(KEYS, mail) == Feedback(FeedbackKind.BOUNCE, None, Grade.HARD, "5.1.1", "550 5.1.1 no such user")
     readers = tokens.reader(KEYS, 7, 41)
     assert bounce.read(KEYS, report(dead).replace(TOKEN.encode(), readers.encode())).names is None
 
@@ -195,15 +195,15 @@ def test_the_mail_is_named_by_where_it_came_back_to_or_by_its_copy_and_never_wit
 @pytest.mark.parametrize(
     ("kind", "means"),
     [
-        ("abuse", Kind.COMPLAINT),
-        ("Abuse", Kind.COMPLAINT),
-        ("opt-out", Kind.COMPLAINT),
-        ("not-spam", Kind.AUTOMATIC),
-        ("auth-failure", Kind.AUTOMATIC),
-        ("", Kind.AUTOMATIC),
+        ("abuse", FeedbackKind.COMPLAINT),
+        ("Abuse", FeedbackKind.COMPLAINT),
+        ("opt-out", FeedbackKind.COMPLAINT),
+        ("not-spam", FeedbackKind.AUTOMATIC),
+        ("auth-failure", FeedbackKind.AUTOMATIC),
+        ("", FeedbackKind.AUTOMATIC),
     ],
 )
-def test_a_feedback_report_is_a_complaint_by_its_kind(kind: str, means: Kind) -> None:
+def test_a_feedback_report_is_a_complaint_by_its_kind(kind: str, means: FeedbackKind) -> None:
     found = bounce.read(KEYS, complaint(kind))
     assert (found.kind, found.names) == (means, NAMES)
 
@@ -215,29 +215,41 @@ PERSON = f"From: Ann <ann@x.example>\r\nTo: {RETURN_PATH}"
 @pytest.mark.parametrize(
     ("mail", "kind", "grade"),
     [
-        (letter(DAEMON, "We gave up.\r\n<ann@x.example>:\r\n550 5.1.1 unknown user"), Kind.BOUNCE, Grade.HARD),
+        (letter(DAEMON, "We gave up.\r\n<ann@x.example>:\r\n550 5.1.1 unknown user"), FeedbackKind.BOUNCE, Grade.HARD),
         (
             letter(DAEMON, "We gave up.\r\n<ann@x.example>:\r\nSorry, no mailbox here by that name."),
-            Kind.BOUNCE,
+            FeedbackKind.BOUNCE,
             Grade.HARD,
         ),
-        (letter(DAEMON, "We gave up.\r\n<ann@x.example>:\r\nThe user's mailbox is full."), Kind.BOUNCE, Grade.SOFT),
         (
-            letter(DAEMON, "We gave up: 554 rejected as spam\r\n\r\n--- copy of the message\r\n550 5.1.1 unknown user"),
-            Kind.BOUNCE,
-            Grade.BLOCKED,
-        ),
-        (letter(DAEMON, "Your mail has been delayed; we will continue to try."), Kind.AUTOMATIC, Grade.SOFT),
-        (
-            letter(PERSON + "\r\nSubject: Away\r\nAuto-Submitted: auto-replied", "I'm back in May."),
-            Kind.AUTOMATIC,
+            letter(DAEMON, "We gave up.\r\n<ann@x.example>:\r\nThe user's mailbox is full."),
+            FeedbackKind.BOUNCE,
             Grade.SOFT,
         ),
-        (letter(PERSON + "\r\nSubject: Away\r\nPrecedence: junk", "I'm back in May."), Kind.AUTOMATIC, Grade.SOFT),
-        (letter(PERSON + "\r\nSubject: Re: The tide", "Unknown user? 550 words on that."), Kind.OTHER, Grade.SOFT),
+        (
+            letter(DAEMON, "We gave up: 554 rejected as spam\r\n\r\n--- copy of the message\r\n550 5.1.1 unknown user"),
+            FeedbackKind.BOUNCE,
+            Grade.BLOCKED,
+        ),
+        (letter(DAEMON, "Your mail has been delayed; we will continue to try."), FeedbackKind.AUTOMATIC, Grade.SOFT),
+        (
+            letter(PERSON + "\r\nSubject: Away\r\nAuto-Submitted: auto-replied", "I'm back in May."),
+            FeedbackKind.AUTOMATIC,
+            Grade.SOFT,
+        ),
+        (
+            letter(PERSON + "\r\nSubject: Away\r\nPrecedence: junk", "I'm back in May."),
+            FeedbackKind.AUTOMATIC,
+            Grade.SOFT,
+        ),
+        (
+            letter(PERSON + "\r\nSubject: Re: The tide", "Unknown user? 550 words on that."),
+            FeedbackKind.OTHER,
+            Grade.SOFT,
+        ),
     ],
 )
-def test_letters_are_told_apart_by_who_writes_and_what(mail: bytes, kind: Kind, grade: Grade) -> None:
+def test_letters_are_told_apart_by_who_writes_and_what(mail: bytes, kind: FeedbackKind, grade: Grade) -> None:
     found = bounce.read(KEYS, mail)
     assert (found.kind, found.names, found.grade) == (kind, NAMES, grade)
 
@@ -267,7 +279,10 @@ _PIECES = st.sampled_from(
 
 @given(st.lists(st.tuples(_PIECES, st.integers(0, 400), st.integers(0, 900)), max_size=12))
 def test_no_mixture_of_reports_raises(pieces: list[tuple[bytes, int, int]]) -> None:
-    assert bounce.read(KEYS, b"".join(piece[start : start + length] for piece, start, length in pieces)).kind in Kind
+    assert (
+        bounce.read(KEYS, b"".join(piece[start : start + length] for piece, start, length in pieces)).kind
+        in FeedbackKind
+    )
 
 
 @pytest.mark.parametrize(
@@ -288,7 +303,7 @@ def test_no_mixture_of_reports_raises(pieces: list[tuple[bytes, int, int]]) -> N
 def test_what_is_made_to_cost_time_costs_little(mail: bytes) -> None:
     """It would be minutes; the suite's own time limit tells."""
     for _ in range(3):
-        assert bounce.read(KEYS, mail).kind in Kind
+        assert bounce.read(KEYS, mail).kind in FeedbackKind
 
 
 # ------------------------------------------------------------------------------------------- over issues
@@ -330,7 +345,7 @@ def test_real_bounces_are_read_as_they_are_labelled(shared_data: Path) -> None:
     for name, recipients in labels.items():
         mail = (shared_data / "bounces" / name).read_bytes()
         found = bounce.read(KEYS, mail)
-        dead = found.kind is Kind.BOUNCE and found.grade is Grade.HARD
+        dead = found.kind is FeedbackKind.BOUNCE and found.grade is Grade.HARD
         if not _right(found, mail, recipients):
             wrong.append(name)
             suppressed += [name] if dead else []
@@ -345,10 +360,10 @@ _DELAY = re.compile(rb"(?i)\A(?!.*\naction: failed).*(?:\naction: delayed|(?:has
 def _right(found: Feedback, mail: bytes, recipients: list[dict[str, str]]) -> bool:
     reasons = {one["reason"] for one in recipients}
     if reasons == {"vacation"} or b"\nFeedback-Type: auth-failure" in mail or _DELAY.search(mail):
-        return found.kind is Kind.AUTOMATIC
+        return found.kind is FeedbackKind.AUTOMATIC
     if reasons == {"feedback"}:
-        return found.kind is Kind.COMPLAINT
-    if found.kind is not Kind.BOUNCE:
+        return found.kind is FeedbackKind.COMPLAINT
+    if found.kind is not FeedbackKind.BOUNCE:
         return False
     if reasons & {"filtered", "hostunknown"} or (reasons == {"suspend"} and recipients[0]["status"] == "5.2.1"):
         return True

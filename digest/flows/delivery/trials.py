@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from digest.editions import checks
-from digest.editorial.changes import Change, Kind
+from digest.editorial.changes import Change, ChangeKind
 from digest.errors import InputError, NotFoundError, StateError
 from digest.feedback.trials import Arm, Tally, Trial, decision
 from digest.states import IssueState
@@ -80,7 +80,7 @@ def _open(connection: Connection, issue_id: int) -> Issue:
 
 def _changed(connection: Connection, issue: Issue, told: str, by: str, now: datetime) -> None:
     """Who approved of the issue before approved of other subjects."""
-    changes.revise(connection, issue, [Change(issue.revision + 1, now, by, Kind.TRIAL, told)], approved_at=None)
+    changes.revise(connection, issue, [Change(issue.revision + 1, now, by, ChangeKind.TRIAL, told)], approved_at=None)
 
 
 def _quoted(trial: Trial) -> str:
@@ -127,7 +127,7 @@ def _decide(connection: Connection, trial: Trial, winner: Arm, why: str, by: str
     if trials.decide(connection, trial.issue_id, winner, why, now):
         gets = f"the rest gets subject {winner.upper()}" if trials.has_rest(connection, trial) else "the trial is over"
         told = f"{gets}: {why}"
-        changes.record(connection, trial.issue_id, Kind.TRIAL, told, by, now)
+        changes.record(connection, trial.issue_id, ChangeKind.TRIAL, told, by, now)
 
 
 def for_batch(database: Database, issue_id: int, number: int, now: datetime) -> Trial | None:

@@ -17,8 +17,8 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from digest.errors import DigestError
-from digest.feedback import bounce, leave_mail
-from digest.feedback.bounce import Feedback, Kind
+from digest.feedback import bounce, unsubscribe_mail
+from digest.feedback.bounce import Feedback, FeedbackKind
 from digest.feedback.refusals import Grade
 from digest.flows.delivery.refused import Refusal, remember
 from digest.flows.readers import audience
@@ -129,13 +129,13 @@ def told(count: Mapping[str, int]) -> str:
 
 def take(database: Database, rules: Rules, mail: bytes, now: datetime) -> Taken:
     """Read one mail and do what follows from it."""
-    if names := leave_mail.reader_of(rules.keys, mail):
+    if names := unsubscribe_mail.reader_of(rules.keys, mail):
         audience.unsubscribe(database, names.subscription_id, now, issue_id=names.issue_id, source="mail")
         return Taken(Done.LEFT)
     said = bounce.read(rules.keys, mail)
-    if said.kind is Kind.OTHER:
+    if said.kind is FeedbackKind.OTHER:
         return Taken(Done.LETTER)
-    if said.kind is Kind.AUTOMATIC:
+    if said.kind is FeedbackKind.AUTOMATIC:
         return Taken(Done.NOTHING)
     if said.names is None:
         return Taken(Done.STRANGE)
@@ -166,8 +166,12 @@ def _act(connection: Connection, rules: Rules, said: Feedback, now: datetime) ->
         return Taken(Done.EARLY)
     if state in {DeliveryState.BOUNCED, DeliveryState.COMPLAINED}:
         return Taken(Done.KNOWN)
-    event = DeliveryEvent.COMPLAIN if said.kind is Kind.COMPLAINT else DeliveryEvent.BOUNCE
-    reason = "complaint" if said.kind is Kind.COMPLAINT else " ".join(filter(None, [_WORDS[said.grade], said.status]))
+    event = DeliveryEvent.COMPLAIN if said.kind is FeedbackKind.COMPLAINT else DeliveryEvent.BOUNCE
+    reason = (
+        "complaint"
+        if said.kind is FeedbackKind.COMPLAINT
+        else " ".join(filter(None, [_WORDS[said.grade], said.status]))
+    )
     if not deliveries.move(connection, issue_id, [subscription_id], event, now, reason=reason):
         return Taken(Done.STRANGE)
     if reader is None:  # erased: the ledger keeps numbers
@@ -194,7 +198,7 @@ def _conclude(
     """Store what came back, and what follows from it. A reader who has moved since is mailed elsewhere by now."""
     assert said.names
     issue_id = said.names.issue_id or None
-    if said.kind is Kind.COMPLAINT:
+    if said.kind is FeedbackKind.COMPLAINT:
         consent.record_feedback(connection, issue_id, reader.id, "complaint", now, said.said)
         if subscribers.transition(connection, reader.id, SubscriptionEvent.UNSUBSCRIBE):
             consent.record(connection, [reader.id], "unsubscribed", now, "complaint")
@@ -211,4 +215,4 @@ def _conclude(
 
 
 def _done(said: Feedback) -> Done:
-    return Done.COMPLAINT if said.kind is Kind.COMPLAINT else _GRADED[said.grade]
+    return Done.COMPLAINT if said.kind is FeedbackKind.COMPLAINT else _GRADED[said.grade]

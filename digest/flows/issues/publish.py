@@ -17,7 +17,7 @@ from digest.codec import codec
 from digest.editions import outlook, schedule
 from digest.editions.outlook import Outlook
 from digest.editorial import edits
-from digest.editorial.changes import Kind
+from digest.editorial.changes import ChangeKind
 from digest.editorial.compose import is_empty
 from digest.errors import DigestError, InputError, NotFoundError, StateError
 from digest.flows.issues import selection, timetable
@@ -272,7 +272,7 @@ def _overtake(connection: Connection, issue: Issue, now: datetime) -> None:
 def _compose_afresh(connection: Connection, other: Issue, issue: Issue, now: datetime) -> None:
     if issues.compose_afresh(connection, other.id, now):
         told = f"to be composed afresh: issue {issue.id} has its stories"
-        changes.record(connection, other.id, Kind.REDRAFT, told, "digest", now)
+        changes.record(connection, other.id, ChangeKind.REDRAFT, told, "digest", now)
 
 
 def waiting(database: Database, now: datetime) -> list[int]:

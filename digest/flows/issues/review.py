@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from digest.codec import codec
 from digest.editions import schedule
 from digest.editorial import edits as editing
-from digest.editorial.changes import Change, Kind
+from digest.editorial.changes import Change, ChangeKind
 from digest.editorial.compose import is_empty
 from digest.editorial.edits import Edit
 from digest.errors import InputError, NotFoundError, StateError
@@ -118,7 +118,7 @@ def edit(database: Database, issue_id: int, wanted: Wanted, compiler: Compiler, 
         content, left_out = editing.apply(found.content, new)
         if left_out:  # `wanted` looked them up, so it is one of two that don't go together
             raise InputError(f"{left_out[0]} is not possible", "drop a story last")
-        return _Plan(content, found.composed, [(Kind.EDIT, str(one), one) for one in new])
+        return _Plan(content, found.composed, [(ChangeKind.EDIT, str(one), one) for one in new])
 
     return _change(database, issue_id, plan, compiler, by, now)
 
@@ -133,7 +133,7 @@ def undo(database: Database, issue_id: int, revision: int, compiler: Compiler, b
             what = f"no edit {revision} in force" if revision else "no edit to take back"
             raise NotFoundError(f"issue {issue_id} has {what}", f"see `digest issue history {issue_id}`")
         content, left_out = _edited(found.composed, [one for one in standing if one is not taken])
-        made = [(Kind.UNDO, f"undo {taken.revision}: {taken.told}", None)]
+        made = [(ChangeKind.UNDO, f"undo {taken.revision}: {taken.told}", None)]
         return _Plan(content, found.composed, made, left_out, undone=taken.revision)
 
     return _change(database, issue_id, plan, compiler, by, now)
@@ -150,7 +150,7 @@ def redraft(
             database, issue.edition, issue.cadence, issue.slot, settings, now, again=issue.id, segment=issue.segment
         )
         content, left_out = _edited(composed, changes.in_force(found.changes))
-        return _Plan(content, composed, [(Kind.REDRAFT, "composed afresh", None)], left_out)
+        return _Plan(content, composed, [(ChangeKind.REDRAFT, "composed afresh", None)], left_out)
 
     return _change(database, issue_id, plan, compiler, by, now)
 
@@ -165,7 +165,7 @@ class _Plan:
 
     content: IssueContent
     composed: IssueContent
-    made: Sequence[tuple[Kind, str, Edit | None]]
+    made: Sequence[tuple[ChangeKind, str, Edit | None]]
     left_out: tuple[Edit, ...] = ()
     undone: int = 0
 
@@ -196,7 +196,7 @@ def _change(
 
 
 def _numbered(
-    issue: Issue, made: Sequence[tuple[Kind, str, Edit | None]], by: str, now: datetime
+    issue: Issue, made: Sequence[tuple[ChangeKind, str, Edit | None]], by: str, now: datetime
 ) -> tuple[Change, ...]:
     return tuple(
         Change(issue.revision + number, now, by, kind, told, one) for number, (kind, told, one) in enumerate(made, 1)
@@ -208,7 +208,7 @@ def _numbered(
 
 def hold(database: Database, issue_id: int, by: str, now: datetime) -> Issue:
     """Keep an issue back, past its slot too, until it is released."""
-    return _mark(database, issue_id, Kind.HOLD, by, now, lambda _: {"held_at": now})
+    return _mark(database, issue_id, ChangeKind.HOLD, by, now, lambda _: {"held_at": now})
 
 
 def release(database: Database, issue_id: int, by: str, now: datetime) -> Issue:
@@ -219,7 +219,7 @@ def release(database: Database, issue_id: int, by: str, now: datetime) -> Issue:
             raise StateError(f"issue {issue.id} is not held", f"see `digest issue show {issue.id}`")
         return {"held_at": None}
 
-    return _mark(database, issue_id, Kind.RELEASE, by, now, released)
+    return _mark(database, issue_id, ChangeKind.RELEASE, by, now, released)
 
 
 def approve(database: Database, issue_id: int, revision: int | None, by: str, now: datetime) -> Issue:
@@ -231,7 +231,7 @@ def approve(database: Database, issue_id: int, revision: int | None, by: str, no
         _check_revision(issue, revision)
         return {"approved_at": now}
 
-    return _mark(database, issue_id, Kind.APPROVE, by, now, approved)
+    return _mark(database, issue_id, ChangeKind.APPROVE, by, now, approved)
 
 
 def _check_revision(issue: Issue, seen: int | None) -> None:
@@ -263,14 +263,21 @@ def send_now(
             )
         if newer := publish.gives_way_to(connection, issue, now):
             raise StateError(f"issue {newer.id} is newer and goes out now", "it has these stories, too")
-        changes.revise(connection, issue, _numbered(issue, [(Kind.RELEASE, "sent now", None)], by, now), held_at=None)
+        changes.revise(
+            connection, issue, _numbered(issue, [(ChangeKind.RELEASE, "sent now", None)], by, now), held_at=None
+        )
         use_up(connection, issue)
         publish.go_out(connection, issue, settings, now)
         return publish.get(connection, issue_id)
 
 
 def _mark(
-    database: Database, issue_id: int, kind: Kind, by: str, now: datetime, values: Callable[[Issue], dict[str, Any]]
+    database: Database,
+    issue_id: int,
+    kind: ChangeKind,
+    by: str,
+    now: datetime,
+    values: Callable[[Issue], dict[str, Any]],
 ) -> Issue:
     """A change that leaves the content as it is."""
     with database.write() as connection:

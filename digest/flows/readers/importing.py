@@ -22,8 +22,8 @@ from digest.flows.readers.rows import RowReader
 from digest.readers import addresses
 from digest.readers.exports.reading import Plan, plan
 from digest.readers.exports.standing import Standing
-from digest.readers.fields import FieldType
 from digest.readers.subscriptions import Choice
+from digest.settings import FieldType
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.readers import bulk, consent, forgetting, imports, suppressions

@@ -11,9 +11,9 @@ from digest.flows.readers import segments as named
 from digest.flows.readers.choices import optional_sections
 from digest.readers import fields
 from digest.readers import segments as language
-from digest.readers.fields import FieldType
 from digest.readers.segments import Every, Node, Question
 from digest.readers.subscriptions import Month, Subscription
+from digest.settings import FieldType
 from digest.states import SubscriptionState
 from digest.store.content import editions
 from digest.store.database import Database

@@ -11,8 +11,8 @@ from digest.errors import InputError
 from digest.flows.readers import choices
 from digest.readers import addresses, fields
 from digest.readers.exports.standing import OWN
-from digest.readers.fields import FieldType
 from digest.readers.subscriptions import ALL_DAYS, Choice
+from digest.settings import FieldType
 from digest.store.readers import subscribers
 from digest.store.readers.bulk import FIELDS, SAYS, Incoming
 from digest.tables import Row, unguarded

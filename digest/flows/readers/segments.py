@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from digest.errors import InputError, NotFoundError
 from digest.readers import addresses
 from digest.readers import segments as language
-from digest.readers.fields import FieldType
 from digest.readers.segments import Node, questions
+from digest.settings import FieldType
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.readers import segments

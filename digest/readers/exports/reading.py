@@ -16,7 +16,7 @@ from digest.errors import InputError
 from digest.readers.exports import cells
 from digest.readers.exports.products import PRODUCTS, Export
 from digest.readers.exports.standing import STATES, Sign, Standing, plain, sign_of, worst
-from digest.readers.fields import FieldType
+from digest.settings import FieldType
 from digest.tables import Row
 from digest.values import Rejected
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from digest.editorial import edits
-from digest.editorial.changes import Change, Kind
+from digest.editorial.changes import Change, ChangeKind
 from digest.editorial.edits import Verb
 from digest.states import IssueState
 from digest.store.schema import issue_changes, issues
@@ -25,7 +25,7 @@ def of_issue(connection: Connection, issue_id: int) -> list[Change]:
             row["revision"],
             row["at"],
             row["by"],
-            Kind(row["kind"]),
+            ChangeKind(row["kind"]),
             row["told"],
             edits.from_json(row["edit"]) if row["edit"] else None,
             bool(row["undone"]),
@@ -66,7 +66,7 @@ def revise(connection: Connection, issue: Issue, made: Sequence[Change], **value
     return True
 
 
-def record(connection: Connection, issue_id: int, kind: Kind, told: str, by: str, at: datetime) -> None:
+def record(connection: Connection, issue_id: int, kind: ChangeKind, told: str, by: str, at: datetime) -> None:
     """Record what happened to an issue, whatever its state."""
     mine = update(issues).where(issues.c.id == issue_id).values(revision=issues.c.revision + 1)
     revision = connection.execute(mine.returning(issues.c.revision)).scalar_one()
@@ -96,7 +96,7 @@ def dropped(
             issues.c.covers_until.is_not(None),
             or_(issues.c.ended_at.is_(None), issues.c.ended_at > since),
             issues.c.id != (but or 0),
-            issue_changes.c.kind == Kind.EDIT,
+            issue_changes.c.kind == ChangeKind.EDIT,
             issue_changes.c.undone == 0,
         )
     )

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, false, func, insert, not_, or_, select, update
 
-from digest.readers.fields import FieldType, Value
+from digest.readers.fields import Value
 from digest.readers.segments import OWN, Every, Node, Not, Question, Some
+from digest.settings import FieldType
 from digest.states import SubscriptionState
 from digest.store.schema import clicks, segments, subscribers, subscriptions
 from digest.values import Edition

@@ -17,8 +17,7 @@ from digest.cli.common import Door
 from digest.errors import InputError
 from digest.flows.readers import audience
 from digest.readers.exports.products import PRODUCTS
-from digest.readers.fields import FieldType
-from digest.settings import Settings, SmtpSettings
+from digest.settings import FieldType, Settings, SmtpSettings
 from digest.smtp.courier import SmtpCourier
 from digest.states import SubscriptionState
 from digest.store.readers import subscribers

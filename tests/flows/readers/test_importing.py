@@ -24,9 +24,8 @@ from digest.flows.readers import importing as audience_import
 from digest.flows.readers import lists as audience_lists
 from digest.flows.readers.importing import Imported, import_subscribers, import_table
 from digest.readers import addresses
-from digest.readers.fields import FieldType
 from digest.readers.subscriptions import Choice, Person, Subscription
-from digest.settings import SignUpSettings
+from digest.settings import FieldType, SignUpSettings
 from digest.states import SubscriptionState
 from digest.store import schema
 from digest.store.content import editions

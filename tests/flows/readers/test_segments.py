@@ -23,9 +23,8 @@ from digest.flows.issues import publish as publishing
 from digest.flows.readers import importing as audience_import
 from digest.flows.readers import segments as flow
 from digest.readers import segments
-from digest.readers.fields import FieldType
 from digest.readers.segments import Every, Not, Question, Some
-from digest.settings import Settings
+from digest.settings import FieldType, Settings
 from digest.states import DeliveryState
 from digest.store import schema
 from digest.tables import open_csv
