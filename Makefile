@@ -37,7 +37,7 @@ format: .venv/ready ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 judge: .venv/ready build/judge/ready ## other people's programs judge mails and pages: parsers, the W3C checker, axe, caniemail, SpamAssassin, Chromium
-	$(BIN)/python -m pytest -m judge -rs -n 2 tests/judge tests/flows/test_thirty_days.py
+	$(BIN)/python -m pytest -m judge -rs -n 2 tests/judge tests/flows/test_thirty_days.py tests/test_wheel.py
 
 gallery: .venv/ready build/judge/ready ## draw docs/gallery anew: what readers see of mails and pages
 	$(BIN)/python -m tests.judge.gallery

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.support.ports import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -71,4 +81,80 @@ def test_the_wheel_carries_migrations_and_samples_and_nothing_of_the_tests(wheel
         assert needed in names
     assert any(name.startswith("digest/store/migrations/versions/0001") for name in names)
     assert {"digest/cli/digest.sample.toml", "digest/cli/edition.sample.toml"} <= set(names)
+    assert {"digest/py.typed", "workers/py.typed"} <= set(names)
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"digest", "workers"}
+
+
+def _imported(package: str) -> set[str]:
+    """The top names that a package's modules import, anywhere in them, without its own and the standard library's."""
+    found = set[str]()
+    for path in (CHECKOUT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"digest", "workers"}
+
+
+@pytest.mark.parametrize("package", ["digest", "workers"])
+def test_what_is_imported_is_declared(package: str) -> None:
+    """What only another dependency brings along may be gone with its next version."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    providers = packages_distributions()
+    imported = _imported(package)
+    assert imported, "no module was read"
+    by = {name: {canonicalize_name(provider) for provider in providers[name]} for name in imported}
+    assert {name for name, provided in by.items() if not provided & declared} == set()
+
+
+def _own_commands() -> list[list[str]]:
+    """The words behind ``digest`` in each line of README's "Your own"."""
+    block = (CHECKOUT / "README.md").read_text(encoding="utf-8").split("## Your own")[1].split("```")[1]
+    lines = [line.partition("#")[0].split() for line in block.strip().splitlines()]
+    return [words[1:] for words in lines if words[0] == "digest"]
+
+
+@contextmanager
+def _up(digest: str, folder: Path) -> Iterator[None]:
+    """``digest up`` for as long as the block runs; it has begun when every worker answers."""
+    with (folder / "up.log").open("w+") as log:
+        process = subprocess.Popen([digest, "up"], cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        try:
+            yield
+            assert process.poll() is None, (folder / "up.log").read_text(encoding="utf-8")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+@pytest.mark.judge
+@pytest.mark.timeout(400)
+def test_the_readmes_commands_work_after_a_plain_install(wheel: Path, tmp_path: Path) -> None:
+    """pip's own resolver and no lock file: what a dependency forgot to declare is missing here. Needs an index."""
+    venv.create(tmp_path / "venv", symlinks=True, with_pip=True)
+    pip = [str(tmp_path / "venv/bin/pip"), "--disable-pip-version-check", "install", "--quiet"]
+    asked = subprocess.run([*pip, "--dry-run", "packaging"], capture_output=True, check=False)
+    if asked.returncode:
+        pytest.skip("no package index can be reached")
+    _run([*pip, str(wheel)], tmp_path)
+    digest, folder = str(tmp_path / "venv/bin/digest"), tmp_path / "own"
+    folder.mkdir()
+    commands = [
+        [word for word in words if word not in ("--open", "--watch")] + ["--yes"] * (words[0] == "init")
+        for words in _own_commands()
+    ]
+    up = commands.index(["up"])
+    for words in commands[:up]:
+        _run([digest, *words], folder)
+        if words[0] == "init":
+            settings = folder / "digest.toml"
+            text = settings.read_text(encoding="utf-8").replace(
+                "# mailbox_port = 8026", f"mailbox_port = {free_port()}"
+            )
+            text += f"\n[web]\nport = {free_port()}\n"
+            settings.write_text(text, encoding="utf-8")
+    with _up(digest, folder):
+        for words in commands[up + 1 :]:
+            _run([digest, *words], folder)
