@@ -262,10 +262,10 @@ class App:
     def _load(self, issue_id: int) -> CompiledIssue:
         """A frozen issue; kept, since it never changes."""
         with self.database.read() as connection:
-            frozen = issues.load_compiled(connection, issue_id)
-        if frozen is None:
+            issue = issues.load_compiled(connection, issue_id)
+        if issue is None:
             raise StateError(f"the content of issue {issue_id} is not kept any more", "it can't be sent again")
-        return codec(CompiledIssue).validate_json(frozen)
+        return issue
 
 
 def template_folders(override: Path | None) -> tuple[Path, ...]:

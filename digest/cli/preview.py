@@ -143,9 +143,8 @@ def _made(app: App, edition: str, reader: str, recipient: str, segment: str) -> 
     # here: composing takes the templates, which `preview --as` does without
     from digest.flows.issues import preview as flow
 
-    made = flow.preview(
-        app.database, edition, reader, recipient, app.compiled, app.write, app.settings.deliver, app.now(), segment
-    )
+    wanted = flow.Wanted(edition, recipient, reader, segment)
+    made = flow.preview(app.database, wanted, app.compiled, app.write, app.settings.deliver, app.now())
     if made.draft:
         say(f"this is issue {made.draft.id} as it stands; see `digest issue show {made.draft.id}`")
     if made.repeated:

@@ -21,6 +21,7 @@ from digest.cli.segment import confirm_readers
 from digest.editions.outlook import Outlook, outlook
 from digest.errors import InputError, UnavailableError
 from digest.flows.issues import operate, publish, schedules
+from digest.flows.issues.publish import Foreseen
 from digest.flows.readers import audience as readers
 from digest.flows.readers import segments
 from digest.readers.segments import Node
@@ -30,6 +31,11 @@ _WATCH_SECONDS = 0.5
 _SHOWN = 5  # issues: their deliveries are counted at each look, 0.3 s for a million
 _SOON = timedelta(minutes=10)  # a slot so near is waited for
 _LATE = timedelta(seconds=30)  # one longer past is not: no beat runs
+_FORESEEN = {
+    Foreseen.GOES_OUT: "it goes out now",
+    Foreseen.WAITS_FOR_APPROVAL: "it goes out after `digest issue approve {id}`",
+    Foreseen.NOTHING_NEW: "nothing is new since the one before, so nothing goes out",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -60,13 +66,11 @@ def send(
     app = get_app(ctx)
     audience = _audience(app, edition, cadence, segment, yes=yes) if segment else None
     made = publish.open_now(app.database, edition, cadence, app.now(), segment, audience)
+    foreseen = publish.foresee(app.database, made, app.settings.deliver, app.now())
     if json:
-        show_json(made)
+        show_json(plain(made) | {"foreseen": foreseen})
     else:
-        (progress,) = operate.progress(app.database, [made.id])
-        then = f"it goes out after `digest issue approve {made.id}`" if progress.approval else "it goes out now"
-        if not publish.has_news(app.database, made, app.settings.deliver, app.now()):
-            then = "nothing is new since the one before, so nothing goes out"
+        then = _FORESEEN[foreseen].format(id=made.id)
         say(f"issue {made.id} of {edition} ({made.cadence}): {then}; follow it with `digest status --watch`")
     try:
         app.queue.poke("publish", made.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -17,58 +17,93 @@ from digest.editorial import ranking
 from digest.editorial import stories as news
 from digest.editorial.ranking import Ranked, Signals
 from digest.editorial.stories import Compared
-from digest.values import LONG_AGO, Edition, IssueContent, Item, Kind, Reason, Rule, Section, Story
+from digest.values import LONG_AGO, Edition, Issue, IssueContent, Item, Kind, Reason, Rule, Section, Story
 
 NEXT = 5  # stories behind a section's last one whose reasons are kept
 SHORTLIST = 200  # stories of each section that are looked at for being told twice; nobody gets further down
-_NOTHING: Mapping[int, int] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The moment that an issue is for, of an edition's cadence; and for whom: for everybody, or a ``segment``."""
+
+    cadence: str
+    at: datetime
+    segment: str = ""
+
+    @classmethod
+    def of(cls, issue: Issue) -> Slot:
+        return cls(issue.cadence, issue.slot, issue.segment)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where readers stand, as intakes up to which they have been served. An issue is new from ``covers_from`` to
+    ``covers_until``. ``cutoffs``: where its readers stand that do not stand at ``covers_from``; ``ahead``: where they
+    may come to stand before it goes out. Reasons are kept of what somebody gets who stands at ``explained``; at
+    ``covers_from`` unless given."""
+
+    covers_from: int
+    covers_until: int
+    cutoffs: Collection[int] = ()
+    ahead: Collection[int] = ()
+    explained: int | None = None
+
+    @property
+    def levels(self) -> list[int]:
+        """Everywhere that readers stand now, the lowest first."""
+        return sorted({self.covers_from, *self.cutoffs})
+
+
+@dataclass(frozen=True, slots=True)
+class Editing:
+    """What editors have done and may do: stories ``dropped`` from earlier issues, each with the intake up to which that
+    holds; and how many more they can drop (``spare``) before a section gets shorter."""
+
+    dropped: Mapping[int, int] = field(default_factory=dict)
+    spare: int = 0
+
+
+_NO_EDITING = Editing()
 
 
 def compose(
     edition: Edition,
-    cadence: str,
-    slot: datetime,
+    slot: Slot,
     stories: Sequence[Story],
-    covers_from: int,
-    covers_until: int,
-    cutoffs: Collection[int],
+    standing: Standing,
     now: datetime,
     signals: Signals = ranking.NONE,
-    standing: Collection[int] = (),
-    spare: int = 0,
-    explained: int | None = None,
-    dropped: Mapping[int, int] = _NOTHING,
+    editing: Editing = _NO_EDITING,
 ) -> IssueContent:
-    """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest cut-off;
-    ``covers_from`` always counts as one. A reader who stands at a cut-off, or comes to stand where ``standing`` says
-    before the issue goes out, gets the best ``count`` of each section; even if editors drop ``spare`` stories.
-    Reasons are kept of what somebody gets who stands at ``covers_from``, or at ``explained``. ``dropped``: stories that
-    editors left out of earlier issues, with the intake up to which that holds; what is told as one goes with them."""
-    levels = sorted({covers_from, *cutoffs})
-    stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= covers_until]
+    """Freeze what an issue can show. ``stories`` must hold every story with an intake above the lowest level. A reader
+    who stands at any level, or ahead, gets the best ``count`` of each section; even if editors drop the spare stories.
+    What is told as one with a dropped story goes with it."""
+    levels = standing.levels
+    stories = [_caught_up(story, levels[0]) for story in stories if story.intake <= standing.covers_until]
     weights = {feed.name: feed.weight for feed in edition.feeds if feed.weight}
     signals = replace(signals, weights=weights | dict(signals.weights))
     compared = compare(stories, shortlist(edition, stories, now, signals))
     told = tell_once(edition, stories, levels, compared)
-    known = [story for story in told if story.intake > dropped.get(story.id, 0)]
+    known = [story for story in told if story.intake > editing.dropped.get(story.id, 0)]
     affairs = news.affairs([story for story in known if story.id in compared.ids], compared)
     ranked = rank(edition, known, now, replace(signals, affairs=affairs))
-    depth, candidates, deep = spare, [], sorted({*levels, *standing})
+    depth, candidates, deep = editing.spare, [], sorted({*levels, *standing.ahead})
     for section in edition.sections:
         depth += section.count
-        room = max(depth, _as_filler(edition, section) + spare)
+        room = max(depth, _as_filler(edition, section) + editing.spare)
         candidates.append(_deep_enough([story for story, _ in ranked[section.key]], room, deep))
     used = {story_id for ids in candidates for story_id in ids}
     titles = {feed.name: feed.title or (feed.name if feed.url else "") for feed in edition.feeds}
     return IssueContent(
         edition=edition,
-        cadence=cadence,
-        slot=slot,
-        covers_from=covers_from,
-        covers_until=covers_until,
+        cadence=slot.cadence,
+        slot=slot.at,
+        covers_from=standing.covers_from,
+        covers_until=standing.covers_until,
         items={story.id: _item(story, titles) for story in known if story.id in used},
         candidates=tuple(candidates),
-        reasons=_reasons(edition, ranked, covers_from if explained is None else explained),
+        reasons=_reasons(edition, ranked, standing.covers_from if standing.explained is None else standing.explained),
     )
 
 

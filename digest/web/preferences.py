@@ -9,7 +9,6 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from digest.app import LimitedGround
-from digest.codec import codec
 from digest.editions import schedule, subjects
 from digest.editorial import variants
 from digest.errors import InputError
@@ -140,10 +139,10 @@ class _Centre:
         """The latest issues they were sent, each with its subject and a link to it."""
         shown = []
         for issue_id, slot, tried in audience.sent_to(self._app.database, found.id, _SENT_SHOWN):
-            frozen = audience.compiled_issue(self._app.database, issue_id)
-            if frozen is None:  # swept away in this moment
+            issue = audience.compiled_issue(self._app.database, issue_id)
+            if issue is None:  # swept away in this moment
                 continue
-            subject = _subject(codec(CompiledIssue).validate_json(frozen), found, tried) or edition.title
+            subject = _subject(issue, found, tried) or edition.title
             link = self.visitors.link(issue_id, found.id)
             shown.append((dates.day(slot, edition.locale, edition.time_zone), subject, link))
         return self.visitors.page("sent", found, edition, token=token, shown=shown)

@@ -10,14 +10,13 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
 from digest.app import Ground
-from digest.codec import codec
 from digest.editorial import variants
 from digest.flows.readers import audience, signup
 from digest.mail import personalise
 from digest.readers import tokens
 from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import ReaderToken
-from digest.values import CompiledIssue, Edition
+from digest.values import Edition
 from digest.web.guard import POLICY_WITH_IMAGES
 from digest.web.pages import Pages
 from digest.web.visitors import READ, Visitors, client_ip
@@ -61,10 +60,9 @@ def reader_routes(app: Ground, pages: Pages) -> APIRouter:
 
 def _issue(app: Ground, token: str, names: ReaderToken, found: Subscription) -> HTMLResponse:
     """The web version: the reader's own sections of the issue, frozen as it was sent; 410 past its retention."""
-    frozen = audience.compiled_issue(app.database, names.issue_id)
-    if frozen is None:
+    issue = audience.compiled_issue(app.database, names.issue_id)
+    if issue is None:
         raise HTTPException(410 if names.issue_id else 404)
-    issue = codec(CompiledIssue).validate_json(frozen)
     variant = variants.choose(issue.content, found.choice.sections, None)
     if not variant.shown:  # they have chosen other sections since
         variant = variants.choose(issue.content, None, None)

@@ -77,6 +77,20 @@ def test_who_sends_when_nothing_is_new_is_told_at_once(world: World, run: Run) -
     assert "it goes out now" in run("send", "tide", "--now")
 
 
+@pytest.mark.parametrize(
+    ("articles", "approval", "foreseen"),
+    [(0, False, "nothing_new"), (0, True, "nothing_new"), (1, True, "waits_for_approval"), (1, False, "goes_out")],
+)
+def test_send_now_tells_programs_what_it_tells_people(
+    world: World, run: Run, articles: int, approval: bool, foreseen: str
+) -> None:
+    if approval:
+        world.edition(APPROVED)
+    world.articles(*(draft(number) for number in range(articles)))
+    said = run("send", "tide", "--now", "--json")  # behind the warning that no broker runs
+    assert json.loads(said[said.index("{") :])["foreseen"] == foreseen
+
+
 def test_a_trial_says_that_the_issue_wants_approval_again(world: World, run: Run) -> None:
     world.edition(APPROVED.replace(HEAD, HEAD + "track_clicks = true\n"))
     world.articles(draft(1))

@@ -99,7 +99,7 @@ def _by_hand(
 def test_every_reader_at_a_cutoff_gets_exactly_the_best_in_their_order(
     edition: Edition, told: list[Story], cutoffs: set[int], keys: list[str]
 ) -> None:
-    issue = compose.compose(edition, "daily", NOW, told, 4, 9, cutoffs, NOW)
+    issue = compose.compose(edition, compose.Slot("daily", NOW), told, compose.Standing(4, 9, cutoffs), NOW)
     for chosen in (None, tuple(keys)):
         for cutoff in {4, *cutoffs}:
             variant = variants.choose(issue, chosen, cutoff)
@@ -146,7 +146,7 @@ def test_every_section_says_why_and_keeps_to_it(told: list[Story]) -> None:
 @settings(max_examples=20)
 @given(news_days)
 def test_an_issue_holds_no_more_than_some_reader_could_get(told: list[Story]) -> None:
-    issue = compose.compose(SMALL, "daily", NOW, told, 0, 5, (), NOW)
+    issue = compose.compose(SMALL, compose.Slot("daily", NOW), told, compose.Standing(0, 5), NOW)
     assert set(issue.items) == {story_id for ids in issue.candidates for story_id in ids}
     assert all(0 < item.intake <= 5 for item in issue.items.values())
     deepest = sum(section.count for section in SECTIONS)
@@ -155,7 +155,7 @@ def test_an_issue_holds_no_more_than_some_reader_could_get(told: list[Story]) ->
 
 def _only(rule: Rule, told: list[Story], *match: str, sections: tuple[Section, ...] = ()) -> list[int]:
     edition = replace(EDITION, sections=(Section("x", "X", rule, 9, match), *sections))
-    return list(compose.compose(edition, "daily", NOW, told, 0, 1, (), NOW).candidates[0])
+    return list(compose.compose(edition, compose.Slot("daily", NOW), told, compose.Standing(0, 1), NOW).candidates[0])
 
 
 def test_the_lead_has_a_picture_even_if_a_better_story_has_none() -> None:
@@ -182,11 +182,18 @@ def test_what_two_papers_tell_is_told_once_by_the_one_the_edition_names_first() 
         sections=(Section("x", "X", Rule.LEAD, 40),),
         feeds=tuple(FeedSpec(name, f"https://{name}/rss", name) for name in papers),
     )
-    items = compose.compose(edition, "daily", NOW, told, 0, 1, (), NOW).items
+    items = compose.compose(edition, compose.Slot("daily", NOW), told, compose.Standing(0, 1), NOW).items
     first, second = next((a, b) for a, b in sorted(day) if "Amadi" in drafts[a].title + drafts[b].title)
     assert second + 1 not in items
     assert (items[first + 1].source, items[first + 1].also) == ("wire.example", ("herald.example",))
-    left = compose.compose(edition, "daily", NOW, told, 0, 1, (), NOW, dropped={first + 1: 1}).items
+    left = compose.compose(
+        edition,
+        compose.Slot("daily", NOW),
+        told,
+        compose.Standing(0, 1),
+        NOW,
+        editing=compose.Editing({first + 1: 1}),
+    ).items
     assert not {first + 1, second + 1} & set(left), "what an editor dropped stays away, whoever tells it"
 
 
@@ -197,9 +204,13 @@ def test_what_a_reader_was_told_yesterday_does_not_swallow_what_is_new_today() -
     )
     noise = [story(number, draft, 2) for number, draft in enumerate(newsday.drafts()[20:40], 10)]
     edition = replace(EDITION, sections=(Section("x", "X", Rule.LEAD, 40),))
-    together = compose.compose(edition, "daily", NOW, [yesterday, today, *noise], 0, 2, (), NOW)
+    together = compose.compose(
+        edition, compose.Slot("daily", NOW), [yesterday, today, *noise], compose.Standing(0, 2), NOW
+    )
     assert {1, 2} & set(together.items) == {1}
-    apart = compose.compose(edition, "daily", NOW, [yesterday, today, *noise], 1, 2, (0,), NOW)
+    apart = compose.compose(
+        edition, compose.Slot("daily", NOW), [yesterday, today, *noise], compose.Standing(1, 2, (0,)), NOW
+    )
     assert {1, 2} <= set(apart.items)
     assert 2 in variants.choose(apart, None, 1).shown[0][1]
 
@@ -251,7 +262,7 @@ def test_latest_is_newest_first_a_date_ahead_of_us_counts_as_now_and_none_as_yes
 
 def test_who_stands_below_all_that_is_caught_up_on_gets_the_updates_of_what_came_before() -> None:
     update = replace(story(1, ArticleDraft(title="a"), intake=30), told=10)
-    issue = compose.compose(EDITION, "daily", NOW, [update], 25, 40, (20,), NOW)
+    issue = compose.compose(EDITION, compose.Slot("daily", NOW), [update], compose.Standing(25, 40, (20,)), NOW)
     for cutoff in (0, 5, 15, 20, 25):
         assert variants.choose(issue, None, cutoff).shown, cutoff
     assert issue.items[1].told, "it is still marked as an update"
@@ -260,7 +271,7 @@ def test_who_stands_below_all_that_is_caught_up_on_gets_the_updates_of_what_came
 @pytest.mark.parametrize(("covers_from", "empty"), [(0, False), (1, True)])
 def test_an_issue_without_anything_new_is_empty(covers_from: int, empty: bool) -> None:
     told = [story(1, ArticleDraft(title="a"), intake=1)]
-    issue = compose.compose(EDITION, "daily", NOW, told, covers_from, 2, (0,), NOW)
+    issue = compose.compose(EDITION, compose.Slot("daily", NOW), told, compose.Standing(covers_from, 2, (0,)), NOW)
     assert compose.is_empty(issue) is empty
     assert variants.choose(issue, None, 0).shown, "a late reader still gets it"
 

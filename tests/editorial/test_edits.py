@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from digest.editorial import edits, variants
-from digest.editorial.compose import compose
+from digest.editorial.compose import Editing, Slot, Standing, compose
 from digest.editorial.edits import Edit, Verb
 from digest.errors import InputError, NotFoundError
 from digest.mail import intro
@@ -16,7 +16,14 @@ from digest.mail.personalise import Press, web_page
 from digest.values import IssueContent, Reader
 from tests.support import samples
 
-CONTENT = compose(samples.EDITION, "daily", samples.NOW, samples.stories(), 0, 1, (0,), samples.NOW, spare=8)
+CONTENT = compose(
+    samples.EDITION,
+    Slot("daily", samples.NOW),
+    samples.stories(),
+    Standing(0, 1, (0,)),
+    samples.NOW,
+    editing=Editing(spare=8),
+)
 LEAD = CONTENT.candidates[0][0]
 HEALTH = [section.key for section in CONTENT.edition.sections].index("health")
 

@@ -26,7 +26,7 @@ def _issue(edition: Edition, *sectors: str) -> IssueContent:
         story(number, ArticleDraft(f"{number}", sector=sector, published=NOW - timedelta(minutes=number)), number)
         for number, sector in enumerate(sectors, 1)
     ]
-    return compose.compose(edition, "daily", NOW, told, 0, len(told), (), NOW)
+    return compose.compose(edition, compose.Slot("daily", NOW), told, compose.Standing(0, len(told), ()), NOW)
 
 
 def _got(issue: IssueContent, *sections: str, covered_until: int | None = None) -> dict[str, int]:

@@ -29,7 +29,7 @@ def test_a_feed_of_weight_one_ranks_like_one_a_day_younger() -> None:
     feeds = (FeedSpec("plain"), FeedSpec("liked", weight=1.0), FeedSpec("disliked", weight=-1.0))
     edition = replace(EDITION, feeds=feeds, sections=(Section("x", "X", Rule.LEAD, 9),))
     stories = [told(1, 10), told(2, 30, "liked"), told(3, 36, "liked"), told(4, 2, "disliked")]
-    content = compose.compose(edition, "daily", NOW, stories, 0, 1, (), NOW)
+    content = compose.compose(edition, compose.Slot("daily", NOW), stories, compose.Standing(0, 1), NOW)
     assert content.candidates == ((2, 1, 3, 4),)
     weights = {reason.story_id: reason.parts.get("editor", 0.0) for reason in content.reasons[0]}
     assert weights == {1: 0.0, 2: 1.0, 3: 1.0, 4: -1.0}

@@ -82,7 +82,7 @@ def compiled(case: Case, day: str, frame: str = "") -> CompiledIssue:
         told = _hard(told)
     if day == "largest":
         paper, told = _largest(paper)
-    content = compose.compose(paper, "daily", NOW, told, 1, 2, (1,), NOW)
+    content = compose.compose(paper, compose.Slot("daily", NOW), told, compose.Standing(1, 2, (1,)), NOW)
     return render.compile_issue(content, _templates(), BASE_URL, NONCE, LIST_DOMAIN)
 
 

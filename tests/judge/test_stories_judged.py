@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.editorial.compose import compose
+from digest.editorial.compose import Slot, Standing, compose
 from digest.editorial.stories import Compared, assign, fold
 from digest.editorial.variants import choose
 from digest.sources.parse import parse
@@ -162,7 +162,7 @@ def test_a_digest_of_cnn_and_the_times_shows_no_story_twice(shared_data: Path) -
     )
     cnn = read(shared_data, "cnn.xml")
     times = read(shared_data, "nytimes.xml") + read(shared_data, "nytimes-science.xml")
-    issue = compose(edition, "daily", NOW, stories([cnn, times]), 0, 2, (), NOW)
+    issue = compose(edition, Slot("daily", NOW), stories([cnn, times]), Standing(0, 2), NOW)
     shown = [issue.items[id_] for _, ids in choose(issue, None, None).shown for id_ in ids]
     assert len(shown) == 26
     assert shown[0].image and shown[0].also, "the lead has a picture, and both tell it"

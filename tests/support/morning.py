@@ -109,7 +109,7 @@ def put_issue(app: App) -> None:
         draft = ArticleDraft(title, f"https://news.example.org/{number}", sector=sector, published=NOW)
         article = Article(number, number, "desk", number, NOW, draft)
         stories.append(Story(number, number, NOW, article, (article,)))
-    content = compose.compose(ON_PAGES, "daily", NOW, stories, 0, 3, {0}, NOW)
+    content = compose.compose(ON_PAGES, compose.Slot("daily", NOW), stories, compose.Standing(0, 3, {0}), NOW)
     environment = themes.environment(app.template_folders, SHARED.templates)
     compiled = render.compile_issue(content, environment, app.settings.base_url, "n0nce17", "news.example.org")
     with app.database.write() as connection:

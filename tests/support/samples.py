@@ -167,7 +167,9 @@ def content(
     """The sample issue: everything up to intake 1 by default."""
     told = stories() if told is None else told
     until = max((one.intake for one in told), default=1)
-    return compose.compose(edition, "daily", NOW, told, min(cutoffs), until, cutoffs, NOW)
+    return compose.compose(
+        edition, compose.Slot("daily", NOW), told, compose.Standing(min(cutoffs), until, cutoffs), NOW
+    )
 
 
 def compiled(issue: IssueContent | None = None, folders: Sequence[Path] = ()) -> CompiledIssue:

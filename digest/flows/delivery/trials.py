@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from digest.editions import checks
 from digest.editorial.changes import Change, ChangeKind
-from digest.errors import InputError, NotFoundError, StateError
+from digest.errors import InputError, StateError
 from digest.feedback.trials import Arm, Tally, Trial, decision
 from digest.states import IssueState
 from digest.store.content import editions
@@ -70,9 +70,7 @@ def drop(database: Database, issue_id: int, by: str, now: datetime) -> bool:
 def _open(connection: Connection, issue_id: int) -> Issue:
     """An issue that has not gone out yet, and won't before the transaction ends."""
     issues.lock(connection, issue_id)
-    issue = issues.get(connection, issue_id)
-    if issue is None:
-        raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
+    issue = issues.require(connection, issue_id)
     if issue.state not in _BEFORE:
         raise StateError(f"issue {issue_id} is {issue.state}", "a trial is set before an issue goes out")
     return issue
@@ -146,8 +144,7 @@ def standing(database: Database, issue_id: int) -> Standing | None:
         trial = trials.get(connection, issue_id)
         if trial is None:
             return None
-        issue = issues.get(connection, issue_id)
-        assert issue
+        issue = issues.require(connection, issue_id)
         a, b = trials.tallies(connection, trial)
         zone = editions.time_zones(connection)[issue.edition]
         return Standing(trial, a, b, issue.state, trials.has_rest(connection, trial), zone)

@@ -8,13 +8,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from digest.codec import codec
 from digest.delivery.account import Entry, Pace, Waiting
 from digest.editions import subjects
 from digest.editorial.changes import Change
 from digest.editorial.variants import choose
 from digest.editorial.why import Placed, explained
-from digest.errors import NotFoundError, StateError
+from digest.errors import StateError
 from digest.flows.issues.schedules import use_up
 from digest.states import OPEN_DELIVERY, DeliveryEvent, DeliveryState, IssueEvent, IssueState
 from digest.store.content import archive, editions
@@ -97,7 +96,7 @@ def progress(
     """The newest issues, or those named, with their counts; with ``now`` also who waits then."""
     with database.read() as connection:
         found = (
-            [_get(connection, issue_id) for issue_id in issue_ids]
+            [issues.require(connection, issue_id) for issue_id in issue_ids]
             if issue_ids is not None
             else issues.newest(connection, edition, limit)
         )
@@ -134,7 +133,7 @@ def readers(database: Database, issue_id: int, state: DeliveryState | None = Non
     """What became of an issue for each of its readers, or those in one state, fetched in pages. Raises
     ``NotFoundError`` before the first."""
     with database.read() as connection:
-        _get(connection, issue_id)
+        issues.require(connection, issue_id)
 
     def pages() -> Iterator[Entry]:
         after = 0
@@ -152,12 +151,11 @@ def readers(database: Database, issue_id: int, state: DeliveryState | None = Non
 def contents(database: Database, issue_id: int) -> Contents:
     """What an issue holds; nothing before it is composed and past its retention."""
     with database.read() as connection:
-        _get(connection, issue_id)
-        compiled = issues.load_compiled(connection, issue_id)
+        issues.require(connection, issue_id)
+        issue = issues.load_compiled(connection, issue_id)
         done = tuple(changes.of_issue(connection, issue_id))
-    if compiled is None:
+    if issue is None:
         return Contents(changes=done)
-    issue = codec(CompiledIssue).validate_json(compiled)
     content, items = issue.content, issue.content.items
     shown = dict(choose(content, None, None).shown)
     ids = [story_id for stories in shown.values() for story_id in stories]
@@ -182,7 +180,7 @@ def contents(database: Database, issue_id: int) -> Contents:
 def why(database: Database, issue_id: int, load: Callable[[int], CompiledIssue]) -> dict[str, list[Placed]]:
     """Per section of an issue why its stories stand there, for a reader of all sections; none before it is composed."""
     with database.read() as connection:
-        if _get(connection, issue_id).composed_at is None:
+        if issues.require(connection, issue_id).composed_at is None:
             return {}
     content = load(issue_id).content
     found = explained(content, choose(content, None, None))
@@ -206,7 +204,7 @@ def cancel(database: Database, issue_id: int, now: datetime) -> int:
     how many deliveries were cancelled."""
     with database.write() as connection:
         _move(connection, issue_id, IssueEvent.CANCEL, now, reason="cancelled by the operator")
-        use_up(connection, _get(connection, issue_id))
+        use_up(connection, issues.require(connection, issue_id))
         archive.withdraw(connection, issue_id)
         return deliveries.cancel_open(connection, issue_id, now)
 
@@ -215,7 +213,7 @@ def resolve(database: Database, issue_id: int, event: DeliveryEvent, now: dateti
     """Take all of an issue's deliveries out of doubt: ``RESEND`` or ``ASSUME_SENT``. Returns how many."""
     with database.write() as connection:
         issues.lock(connection, issue_id)
-        issue = _get(connection, issue_id)
+        issue = issues.require(connection, issue_id)
         if event is DeliveryEvent.RESEND:
             _check_sendable(connection, issue)
         count = deliveries.resolve(connection, issue, event, now)
@@ -228,7 +226,7 @@ def retry_failed(database: Database, issue_id: int, now: datetime) -> int:
     """Try an issue's failed deliveries again. Returns how many."""
     with database.write() as connection:
         issues.lock(connection, issue_id)
-        _check_sendable(connection, _get(connection, issue_id))
+        _check_sendable(connection, issues.require(connection, issue_id))
         count = deliveries.retry_failed(connection, issue_id, now)
         if count:
             _send_again(connection, issue_id, now)
@@ -241,26 +239,19 @@ def _check_sendable(connection: Connection, issue: Issue) -> None:
         raise StateError(
             f"issue {issue.id} is cancelled", "nothing of it is sent; what is in doubt can be assumed sent"
         )
-    if issues.load_compiled(connection, issue.id) is None:
+    if not issues.is_kept(connection, issue.id):
         raise StateError(f"the content of issue {issue.id} is not kept any more", "it can't be sent again")
 
 
 def _send_again(connection: Connection, issue_id: int, now: datetime) -> None:
     batches.wake(connection, issue_id, now)
-    if _get(connection, issue_id).state is IssueState.SENT:
+    if issues.require(connection, issue_id).state is IssueState.SENT:
         issues.move(connection, issue_id, IssueEvent.REOPEN, now)
 
 
 def _move(connection: Connection, issue_id: int, event: IssueEvent, now: datetime, reason: str) -> None:
-    issue = _get(connection, issue_id)
+    issue = issues.require(connection, issue_id)
     if not issues.move(connection, issue_id, event, now, reason=reason):
         paused = issue.state is IssueState.PAUSED
         hint = f"go on with `digest issue resume {issue_id}`" if paused else f"it is too late or too early to {event}"
         raise StateError(f"issue {issue_id} is {issue.state}", hint)
-
-
-def _get(connection: Connection, issue_id: int) -> Issue:
-    issue = issues.get(connection, issue_id)
-    if issue is None:
-        raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
-    return issue

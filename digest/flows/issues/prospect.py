@@ -11,10 +11,12 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from digest.editions import schedule
+from digest.editorial.compose import Slot
 from digest.editorial.variants import arranged, choose
 from digest.editorial.why import Placed, explained
 from digest.errors import NotFoundError
 from digest.flows.issues import selection, timetable
+from digest.flows.issues.selection import Purpose
 from digest.flows.issues.timetable import NextMail
 from digest.readers import addresses
 from digest.readers.mailable import is_away
@@ -73,12 +75,10 @@ def prospect(
         else selection.choose(
             database,
             edition_name,
-            reader.choice.cadence,
-            now,
+            Slot(reader.choice.cadence, now, segment),
             settings,
             now,
-            explained=reader.covered_until,
-            segment=segment,
+            Purpose(explained=reader.covered_until),
         )
     )
     variant, offered = choose(content, reader.choice.sections, reader.covered_until), content.edition.sections

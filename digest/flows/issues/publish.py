@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, true
 
@@ -18,9 +19,10 @@ from digest.editions import outlook, schedule
 from digest.editions.outlook import Outlook
 from digest.editorial import edits
 from digest.editorial.changes import ChangeKind
-from digest.editorial.compose import is_empty
-from digest.errors import DigestError, InputError, NotFoundError, StateError
+from digest.editorial.compose import Slot, is_empty
+from digest.errors import DigestError, InputError, StateError
 from digest.flows.issues import selection, timetable
+from digest.flows.issues.selection import Purpose
 from digest.public.archive import public, titled
 from digest.readers import segments
 from digest.readers.segments import Node
@@ -30,7 +32,7 @@ from digest.store.content import archive, editions, schedules
 from digest.store.database import Database
 from digest.store.ledger import changes, expansion, issues, trials
 from digest.store.readers.segments import condition as chosen_by
-from digest.values import CompiledIssue, Edition, Issue, IssueContent
+from digest.values import Edition, Issue, IssueContent
 
 Compiler = Callable[[IssueContent], str]
 """Renders, inlines and freezes an issue: ``App.compile``."""
@@ -93,17 +95,23 @@ def open_now(
             raise InputError(
                 f"{edition_name} ({cadence}) has an issue of {its_time:%H:%M %Z} already", "see `digest issue list`"
             )
-        issue = issues.get(connection, issue_id)
-    assert issue
-    return issue
+        return issues.require(connection, issue_id)
 
 
-def has_news(database: Database, issue: Issue, settings: DeliverSettings, now: datetime) -> bool:
-    """Whether an issue would hold anything if it were composed now."""
-    content = selection.choose(
-        database, issue.edition, issue.cadence, issue.slot, settings, now, again=issue.id, segment=issue.segment
-    )
-    return not is_empty(content)
+class Foreseen(StrEnum):
+    """What becomes of an issue that is opened now, if nobody steps in."""
+
+    GOES_OUT = "goes_out"
+    WAITS_FOR_APPROVAL = "waits_for_approval"
+    NOTHING_NEW = "nothing_new"
+
+
+def foresee(database: Database, issue: Issue, settings: DeliverSettings, now: datetime) -> Foreseen:
+    """What becomes of an issue that was just opened, found by composing it. Changes nothing."""
+    content = selection.choose(database, issue.edition, Slot.of(issue), settings, now, Purpose(again=issue.id))
+    if is_empty(content):
+        return Foreseen.NOTHING_NEW
+    return Foreseen.WAITS_FOR_APPROVAL if content.edition.approval else Foreseen.GOES_OUT
 
 
 def cadence_of(edition: Edition, wanted: str) -> str:
@@ -118,13 +126,13 @@ def publish(database: Database, issue_id: int, compiler: Compiler, settings: Del
     """claim | choose | compose | render | freeze | expand, from wherever the issue stands to where it waits or is on
     its way. Returns it as it is then."""
     with database.read() as connection:
-        issue = get(connection, issue_id)
+        issue = issues.require(connection, issue_id)
         can_be_composed = _can_be_composed(connection, issue, now)
     if can_be_composed:
         _compose(database, issue, compiler, settings, now)
     expand(database, issue_id, settings, now)
     with database.read() as connection:
-        return get(connection, issue_id)
+        return issues.require(connection, issue_id)
 
 
 def _can_be_composed(connection: Connection, issue: Issue, now: datetime) -> bool:
@@ -154,9 +162,7 @@ def _compose(database: Database, issue: Issue, compiler: Compiler, settings: Del
     with database.read() as connection:
         standing = changes.in_force(changes.of_issue(connection, issue.id))
     kept = issue.held_at is not None or bool(standing)
-    composed = selection.choose(
-        database, issue.edition, issue.cadence, issue.slot, settings, now, kept=kept, segment=issue.segment
-    )
+    composed = selection.choose(database, issue.edition, Slot.of(issue), settings, now, Purpose(kept=kept))
     content, _ = edits.apply(composed, [change.edit for change in standing if change.edit])
     if is_empty(content):
         _skip(database, issue, now)
@@ -229,9 +235,8 @@ def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now:
 
 def _archive(connection: Connection, issue: Issue, now: datetime) -> None:
     """What is new in it: it may hold the stories of one that was kept back when it was composed, and went out since."""
-    stored = issues.load_compiled(connection, issue.id)
-    assert stored
-    frozen = codec(CompiledIssue).validate_json(stored)
+    frozen = issues.load_compiled(connection, issue.id)
+    assert frozen
     before = issues.covered(connection, issue.edition_id, issue.cadence, but=issue.id) or 0
     shown = public(replace(frozen.content, covers_from=max(before, frozen.content.covers_from)))
     if shown.items:
@@ -286,11 +291,3 @@ def waiting(database: Database, now: datetime) -> list[int]:
             if ((issue.slot <= now or issue.obstacle is None) and _can_be_composed(connection, issue, now))
             or _may_go(connection, issue, now)
         ]
-
-
-def get(connection: Connection, issue_id: int) -> Issue:
-    """The issue of that number. Raises ``NotFoundError``."""
-    issue = issues.get(connection, issue_id)
-    if issue is None:
-        raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
-    return issue

@@ -17,18 +17,19 @@ from digest.codec import codec
 from digest.editions import schedule
 from digest.editorial import edits as editing
 from digest.editorial.changes import Change, ChangeKind
-from digest.editorial.compose import is_empty
+from digest.editorial.compose import Slot, is_empty
 from digest.editorial.edits import Edit
 from digest.errors import InputError, NotFoundError, StateError
 from digest.flows.issues import publish, selection
 from digest.flows.issues.publish import Compiler
 from digest.flows.issues.schedules import use_up
+from digest.flows.issues.selection import Purpose
 from digest.settings import DeliverSettings
 from digest.states import IssueState
 from digest.store.content import editions, schedules
 from digest.store.database import Database
 from digest.store.ledger import changes, issues
-from digest.values import CompiledIssue, Issue, IssueContent
+from digest.values import Issue, IssueContent
 
 _TRIES = 20
 
@@ -70,7 +71,7 @@ def draft(
             connection, edition_id, cadence, slot, now
         )
         assert found
-        issue = publish.get(connection, found)
+        issue = issues.require(connection, found)
         first = publish.in_front(connection, issue, now)
     if first:
         raise StateError(
@@ -106,7 +107,7 @@ def open_draft(database: Database, issue_id: int) -> Draft:
         compiled, composed = issues.load_compiled(connection, issue_id), issues.load_composed(connection, issue_id)
         done = changes.of_issue(connection, issue_id)
     assert compiled
-    content = codec(CompiledIssue).validate_json(compiled).content
+    content = compiled.content
     return Draft(issue, content, codec(IssueContent).validate_json(composed) if composed else content, tuple(done))
 
 
@@ -146,9 +147,7 @@ def redraft(
 
     def plan(found: Draft) -> _Plan:
         issue = found.issue
-        composed = selection.choose(
-            database, issue.edition, issue.cadence, issue.slot, settings, now, again=issue.id, segment=issue.segment
-        )
+        composed = selection.choose(database, issue.edition, Slot.of(issue), settings, now, Purpose(again=issue.id))
         content, left_out = _edited(composed, changes.in_force(found.changes))
         return _Plan(content, composed, [(ChangeKind.REDRAFT, "composed afresh", None)], left_out)
 
@@ -268,7 +267,7 @@ def send_now(
         )
         use_up(connection, issue)
         publish.go_out(connection, issue, settings, now)
-        return publish.get(connection, issue_id)
+        return issues.require(connection, issue_id)
 
 
 def _mark(
@@ -291,12 +290,12 @@ def _mark(
 def history(database: Database, issue_id: int) -> list[Change]:
     """Every change of an issue, oldest first."""
     with database.read() as connection:
-        publish.get(connection, issue_id)
+        issues.require(connection, issue_id)
         return changes.of_issue(connection, issue_id)
 
 
 def _reviewable(connection: Connection, issue_id: int) -> Issue:
-    issue = publish.get(connection, issue_id)
+    issue = issues.require(connection, issue_id)
     if issue.state not in {IssueState.SCHEDULED, IssueState.COMPOSED}:
         sending = issue.state is IssueState.SENDING
         hint = f"`digest issue pause {issue_id}` stops it" if sending else "it can no longer be changed"

@@ -20,7 +20,7 @@ from digest.store.database import Database
 from digest.store.ledger import clicks, deliveries, issues, trials
 from digest.store.readers import consent, forgetting, subscribers, suppressions
 from digest.store.readers.suppressions import Suppression
-from digest.values import Edition
+from digest.values import CompiledIssue, Edition
 
 _REASON_LENGTH = 500
 _SEE = "see `digest subscriber list`"
@@ -38,7 +38,7 @@ def subscription_of(database: Database, subscription_id: int) -> Subscription | 
         return subscribers.get(connection, subscription_id)
 
 
-def compiled_issue(database: Database, issue_id: int) -> str | None:
+def compiled_issue(database: Database, issue_id: int) -> CompiledIssue | None:
     """The frozen issue for its web version; ``None`` when it is not kept any more."""
     with database.read() as connection:
         return issues.load_compiled(connection, issue_id)

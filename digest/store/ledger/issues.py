@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from digest import states
+from digest.codec import codec
+from digest.errors import NotFoundError
 from digest.states import IssueEvent, IssueState, Obstacle, SubscriptionState
 from digest.store.checkpoints import Checkpoint, reached
 from digest.store.schema import batches, editions, issue_content, issues, stories, subscriptions
 from digest.store.upsert import insert_into
-from digest.values import Issue
+from digest.values import CompiledIssue, Issue
 
 _WAITING = (IssueState.SCHEDULED, IssueState.COMPOSED)
 
@@ -45,6 +47,14 @@ def create(
 def get(connection: Connection, issue_id: int) -> Issue | None:
     row = connection.execute(_selected().where(issues.c.id == issue_id)).one_or_none()
     return _issue(row) if row else None
+
+
+def require(connection: Connection, issue_id: int) -> Issue:
+    """The issue of that number. Raises ``NotFoundError``."""
+    issue = get(connection, issue_id)
+    if issue is None:
+        raise NotFoundError(f"no issue {issue_id}", "see `digest issue list`")
+    return issue
 
 
 def find(connection: Connection, edition_id: int, cadence: str, slot: datetime) -> int | None:
@@ -218,11 +228,17 @@ def load_composed(connection: Connection, issue_id: int) -> str | None:
     ).scalar_one_or_none()
 
 
-def load_compiled(connection: Connection, issue_id: int) -> str | None:
+def load_compiled(connection: Connection, issue_id: int) -> CompiledIssue | None:
     """The frozen, compiled issue; ``None`` before it is composed and after its retention."""
-    return connection.execute(
+    frozen = connection.execute(
         select(issue_content.c.compiled).where(issue_content.c.issue_id == issue_id)
     ).scalar_one_or_none()
+    return None if frozen is None else codec(CompiledIssue).validate_json(frozen)
+
+
+def is_kept(connection: Connection, issue_id: int) -> bool:
+    """Whether the frozen issue is there."""
+    return connection.execute(select(exists().where(issue_content.c.issue_id == issue_id))).scalar_one()
 
 
 def _selected() -> Select[Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from digest.editorial.compose import Slot
 from digest.errors import UnavailableError
 from digest.flows.delivery import deliver, recover
 from digest.flows.issues import operate, publish, selection
@@ -298,7 +299,7 @@ def test_a_publisher_that_died_half_way_is_continued(world: World) -> None:
     world.readers("a@x.example")
     issue = publish.open_now(world.app.database, "tide", "daily", NOW)
     assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
-    chosen = selection.choose(world.app.database, "tide", "daily", issue.slot, world.app.settings.deliver, NOW)
+    chosen = selection.choose(world.app.database, "tide", Slot.of(issue), world.app.settings.deliver, NOW)
     publish._freeze(world.app.database, issue, chosen, world.app.compile(chosen), NOW)  # composed, not expanded
     assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
     done = publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)

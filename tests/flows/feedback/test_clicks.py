@@ -18,6 +18,8 @@ from sqlalchemy import select
 
 from digest.app import template_folders
 from digest.editorial import variants
+from digest.editorial.compose import Slot
+from digest.errors import UnavailableError
 from digest.feedback import clicks as rules
 from digest.feedback.clicks import Click, judged
 from digest.flows import retention
@@ -262,7 +264,9 @@ def test_when_the_content_is_gone_the_link_leads_to_the_article_and_then_home(wo
 
     retention.sweep(world.app.database, RetentionSettings(content_days=8), NOW + timedelta(days=100))
     assert followed(story_id) in SHOWN
-    newest = selection.choose(world.app.database, "tide", "weekly", NOW, world.app.settings.deliver, world.app.now())
+    newest = selection.choose(
+        world.app.database, "tide", Slot("weekly", NOW), world.app.settings.deliver, world.app.now()
+    )
     assert followed(next(iter(newest.items))) == "https://news.example.org/s/tide", "not what came after the issue"
     retention.sweep(world.app.database, RetentionSettings(), NOW + timedelta(days=500))
     assert followed(story_id) == "https://news.example.org/s/tide"
@@ -313,7 +317,7 @@ def test_clicks_go_with_their_retention(site: httpx.Client, world: World, mail: 
 def test_what_is_followed_ranks_higher_for_who_gets_it_later(site: httpx.Client, world: World, mail: Envelope) -> None:
     def first() -> list[int]:
         content = selection.choose(
-            world.app.database, "tide", "weekly", NOW, world.app.settings.deliver, world.app.now()
+            world.app.database, "tide", Slot("weekly", NOW), world.app.settings.deliver, world.app.now()
         )
         return list(content.candidates[0])
 
@@ -343,8 +347,6 @@ def test_the_account_names_readers_and_stories(site: httpx.Client, world: World,
 def test_a_reader_gets_the_story_when_the_ledger_cannot_be_written(
     site: httpx.Client, world: World, mail: Envelope, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from digest.errors import UnavailableError
-
     def full(*_: object) -> None:
         raise UnavailableError("the disk is full")
 
