@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from digest.app import App, clock
 from digest.errors import DigestError
+from digest.flows.issues import editions
 from digest.mail import dkim, published
 from digest.settings import SmtpSettings
-from digest.store.content import editions
 
 SECONDS = 20.0  # for all of it; what has no answer by then has failed
 _DOMAINS_SECONDS = 5.0
@@ -217,8 +217,7 @@ def _no_domains(why: str, advice: str) -> Iterator[Finding]:
 def from_domains(app: App) -> Sequence[str]:
     """The domains of all editions' From addresses; none where the database can't be read."""
     try:
-        with app.database.read() as connection:
-            found = [edition.sender[1].rpartition("@")[2] for _, edition in editions.load_all(connection)]
+        found = [row.edition.sender[1].rpartition("@")[2] for row in editions.listing(app.database)]
     except DigestError:  # told by the check of the database
         return ()
     return tuple(dict.fromkeys(found))
