@@ -164,7 +164,7 @@ class App:
         # here: only a process that reads returned mail needs it
         from digest.flows.feedback.returned_mail import Rules
 
-        return Rules(self.settings.all_keys, self.settings.deliver)
+        return Rules(self.settings.all_keys, self.settings)
 
     @cached_property
     def boxes(self) -> list[Box]:
@@ -201,9 +201,7 @@ class App:
 
         assert len(self.dkim_keys) == len(self.settings.dkim)
         chance = random.Random()  # noqa: S311 - spreads retries, guards nothing
-        return PostOffice(
-            self.database, self.load, self.write, courier, self.journals, self.settings.deliver, self.now, chance
-        )
+        return PostOffice(self.database, self.load, self.write, courier, self.journals, self.settings, self.now, chance)
 
     def replay_journals(self) -> int:
         """Settle what killed workers of this machine have left."""
@@ -211,7 +209,7 @@ class App:
         from digest.flows.delivery import recover
 
         chance = random.Random()  # noqa: S311
-        return recover.replay(self.database, self.journals, self.settings.deliver, self.now(), chance)
+        return recover.replay(self.database, self.journals, self.settings, self.now(), chance)
 
     # ------------------------------------------------------------------------------------------- mails
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
 
 from digest.errors import ConfigError, NotFoundError, UnavailableError
-from digest.settings import Settings, SmtpSettings
+from digest.settings import Environment, Settings
+from digest.settings.moved import MOVED, found, holds, renamed
+from digest.settings.part import Anchored
+
+log = logging.getLogger(__name__)
 
 _ENVIRONMENT = "the environment"
 
@@ -31,7 +37,8 @@ def load(path: Path) -> Settings:
     except OSError as error:
         raise ConfigError(str(path), [error.strerror or str(error)]) from None
     try:
-        settings = Settings(**raw)
+        _report_moved(path, raw)
+        settings = Settings(**renamed(raw))
     except ValidationError as error:
         variables = [_variable(item["loc"]) for item in error.errors()]
         place = _ENVIRONMENT if all(variables) else str(path)
@@ -40,7 +47,7 @@ def load(path: Path) -> Settings:
         ) from None
     except SettingsError as error:  # JSON is wanted, for a list or a table
         raise ConfigError(_ENVIRONMENT, [str(error)], "write it as JSON") from None
-    settings = settings.model_copy(update=_anchored(settings, path.resolve().parent))
+    settings = _anchored(settings, path.resolve().parent)
     if settings.templates_dir and not settings.templates_dir.is_dir():
         variable = _variable(("templates_dir",))
         fault = f"{variable or 'templates_dir'}: there is no folder {settings.templates_dir}"
@@ -67,7 +74,10 @@ def keep_private(state_dir: Path) -> None:
 def _variable(place: Sequence[int | str]) -> str:
     """The environment variable that gives a setting; "": none does."""
     there = {name.upper(): name for name, value in os.environ.items() if value}
-    names = ("DIGEST_" + "__".join(map(str, place[:count])).upper() for count in range(len(place), 0, -1))
+    older = [old for old, new in MOVED.items() if new == tuple(place)]
+    names = (
+        "DIGEST_" + "__".join(map(str, at[:count])).upper() for at in (place, *older) for count in range(len(at), 0, -1)
+    )
     return next((there[name] for name in names if name in there), "")
 
 
@@ -81,24 +91,64 @@ def _fault(item: Any, variable: str) -> str:
     return f"{where}: {message}"
 
 
-def _anchored_route(route: SmtpSettings, folder: Path) -> SmtpSettings:
-    return route.model_copy(update={"ca_file": folder / route.ca_file}) if route.ca_file else route
+def _report_moved(path: Path, raw: Mapping[str, Any]) -> None:
+    """Warn of each setting that is given under an old name. Raises ``ConfigError`` where the new one is given, too."""
+    variables = Environment(Settings).raw()
+    given = [(raw, _in_file), (variables, _in_environment)]
+    faults, warnings = [], []
+    for source, named in given:
+        for old, new in found(source):
+            doubled = next((name(new) for other, name in given if holds(other, new)), "")
+            if doubled:
+                faults.append(f"{named(old)} is the old name of {doubled}, and both are given: remove {named(old)}")
+            else:
+                warnings.append(f"{named(old)} is an old name: use {named(new)}")
+    if faults:
+        raise ConfigError(str(path), faults)
+    for warning in warnings:
+        log.warning("%s", warning)
 
 
-def _anchored(settings: Settings, folder: Path) -> dict[str, Any]:
-    """The settings that hold paths, made absolute from the configuration's folder."""
-    update: dict[str, Any] = {"state_dir": folder / settings.state_dir}
-    if settings.templates_dir:
-        update["templates_dir"] = folder / settings.templates_dir
-    update["smtp"] = _anchored_route(settings.smtp, folder)
-    update["smtp_routes"] = tuple(_anchored_route(route, folder) for route in settings.smtp_routes)
-    if settings.dkim:
-        update["dkim"] = tuple(key.model_copy(update={"key_file": folder / key.key_file}) for key in settings.dkim)
-    back = settings.feedback
-    maildir = folder / back.maildir if back.maildir else None
-    imap = back.imap.model_copy(update={"ca_file": folder / back.imap.ca_file}) if back.imap.ca_file else back.imap
-    update["feedback"] = back.model_copy(update={"maildir": maildir, "imap": imap})
-    prefix = "sqlite:///"
-    if settings.database_url.startswith(prefix):
-        update["database_url"] = prefix + str(folder / settings.database_url.removeprefix(prefix))
-    return update
+def _in_file(place: tuple[str, str]) -> str:
+    return ".".join(place)
+
+
+def _in_environment(place: tuple[str, str]) -> str:
+    return "DIGEST_" + "__".join(place).upper()
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _anchored(model: _Model, folder: Path) -> _Model:
+    """``model`` and the models within with every setting absolute whose type says that it is a path (``Anchored``)."""
+    update = {}
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        mark = next(_marks(field), None)
+        update[name] = _absolute(value, mark, folder) if mark else _within(value, folder)
+    return model.model_copy(update=update)
+
+
+def _within(value: Any, folder: Path) -> Any:
+    if isinstance(value, BaseModel):
+        return _anchored(value, folder)
+    if isinstance(value, tuple):
+        return tuple(_within(item, folder) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _within(item, folder) for key, item in value.items()}
+    return value
+
+
+def _absolute(value: Any, mark: Anchored, folder: Path) -> Any:
+    if isinstance(value, Path):
+        return folder / value
+    if isinstance(value, str) and mark.prefix and value.startswith(mark.prefix):
+        return mark.prefix + str(folder / value.removeprefix(mark.prefix))
+    return value
+
+
+def _marks(field: FieldInfo) -> Iterator[Anchored]:
+    """The marks of a type: its own, or of one of those it may be, as in ``FilePath | None``."""
+    for part in (field.metadata, *(getattr(kind, "__metadata__", ()) for kind in get_args(field.annotation))):
+        yield from (mark for mark in part if isinstance(mark, Anchored))

@@ -90,7 +90,7 @@ class Mailroom:
 
     def _made_press(self, compiled: _Identity) -> Press:
         edition, settings = compiled.issue.content.edition, self._settings
-        bounces, budget = self._bounce_domain(edition), settings.deliver.size_budget
+        bounces, budget = self._bounce_domain(edition), settings.mail.size_budget
         return Press(compiled.issue, settings.keys, bounces, budget, self._signers(edition))
 
 

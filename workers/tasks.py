@@ -43,7 +43,7 @@ def tick(app: App) -> None:
     publish.open_due_slots(app.database, now)
     publish.open_for_review(app.database, now)
     app.replay_journals()
-    for issue_id, number in recover.rest(app.database, app.settings.deliver, now):
+    for issue_id, number in recover.rest(app.database, app.settings, now):
         log.warning("issue %d batch %d: its worker's lease ran out; what was on the wire is in doubt", issue_id, number)
     for trial in trials.decide_due(app.database, now):
         log.info("issue %d: its trial is decided for subject %s: %s", trial.issue_id, trial.winner, trial.why)
@@ -54,7 +54,7 @@ def tick(app: App) -> None:
 
 
 def publish_issue(app: App, issue_id: int) -> None:
-    issue = publish.publish(app.database, issue_id, app.compile, app.settings.deliver, app.now())
+    issue = publish.publish(app.database, issue_id, app.compile, app.settings, app.now())
     log.info("issue %d of %s (%s): %s %s", issue.id, issue.edition, issue.cadence, issue.state, issue.reason)
     _dispatch(app)
 
@@ -191,7 +191,7 @@ def _every(schedule: timedelta | crontab, task: str) -> dict[str, object]:
 
 def _dispatch(app: App) -> None:
     try:
-        for issue_id, number in deliver.dispatch(app.database, app.settings.deliver, IN_FLIGHT, app.now()):
+        for issue_id, number in deliver.dispatch(app.database, app.settings, IN_FLIGHT, app.now()):
             app.queue.poke("deliver", issue_id, number)
     except UnavailableError as error:  # the batches stay due; beat sends for them again within a minute
         log.warning("%s", error)

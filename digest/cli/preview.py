@@ -52,7 +52,7 @@ def preview(
     app = get_app(ctx)
     _look_at(app, segment, edition, reader)
     if reader and not (open_ or out):
-        found = prospect(app.database, edition, reader, app.load, app.settings.deliver, app.now(), segment)
+        found = prospect(app.database, edition, reader, app.load, app.settings, app.now(), segment)
         show_json(_as_json(found)) if json else _show(found)
         return
     envelope = _made(app, edition, reader, reader or NOBODY, segment)
@@ -144,7 +144,7 @@ def _made(app: App, edition: str, reader: str, recipient: str, segment: str) -> 
     from digest.flows.issues import preview as flow
 
     wanted = flow.Wanted(edition, recipient, reader, segment)
-    made = flow.preview(app.database, wanted, app.compiled, app.write, app.settings.deliver, app.now())
+    made = flow.preview(app.database, wanted, app.compiled, app.write, app.settings, app.now())
     if made.draft:
         say(f"this is issue {made.draft.id} as it stands; see `digest issue show {made.draft.id}`")
     if made.repeated:

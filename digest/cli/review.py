@@ -74,7 +74,7 @@ def draft(
     `digest issue redraft`. With review_minutes in the edition's file every issue is drafted so long before its slot.
     """
     app = get_app(ctx)
-    made = review.draft(app.database, edition, cadence, app.compile, app.settings.deliver, app.now())
+    made = review.draft(app.database, edition, cadence, app.compile, app.settings, app.now())
     if json:
         show_json(made)
     elif made.state is IssueState.SCHEDULED:
@@ -86,7 +86,7 @@ def draft(
 def redraft(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
     """Compose a draft afresh, with what came in since. Editors' changes are made again."""
     app = get_app(ctx)
-    made = review.redraft(app.database, number, app.compile, app.settings.deliver, who(by), app.now())
+    made = review.redraft(app.database, number, app.compile, app.settings, who(by), app.now())
     _tell(app, made, json)
 
 
@@ -233,7 +233,7 @@ def send_now(
     Who chose an hour gets it when that comes next. Where the edition asks for approval, approve first.
     """
     app = get_app(ctx)
-    sent = review.send_now(app.database, number, revision, app.settings.deliver, who(by), app.now())
+    sent = review.send_now(app.database, number, revision, app.settings, who(by), app.now())
     if json:
         show_json(sent)
     else:

@@ -66,7 +66,7 @@ def send(
     app = get_app(ctx)
     audience = _audience(app, edition, cadence, segment, yes=yes) if segment else None
     made = publish.open_now(app.database, edition, cadence, app.now(), segment, audience)
-    foreseen = publish.foresee(app.database, made, app.settings.deliver, app.now())
+    foreseen = publish.foresee(app.database, made, app.settings, app.now())
     if json:
         show_json(plain(made) | {"foreseen": foreseen})
     else:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from digest.settings.mail import (
+    ComposeSettings,
     DeliverSettings,
     DkimSettings,
     LimitSettings,
+    MailSettings,
     RateSettings,
     RouteLimitSettings,
     SmtpSettings,
+    SuppressSettings,
 )
+from digest.settings.moved import renamed
 from digest.settings.pages import CaptchaSettings, SignUpSettings, WebSettings
+from digest.settings.part import DatabaseUrl, FilePath
 from digest.settings.work import (
     DnsSettings,
     FeedbackSettings,
@@ -31,6 +36,7 @@ from digest.settings.work import (
 
 __all__ = [
     "CaptchaSettings",
+    "ComposeSettings",
     "DeliverSettings",
     "DkimSettings",
     "DnsSettings",
@@ -39,12 +45,14 @@ __all__ = [
     "FieldType",
     "ImapSettings",
     "LimitSettings",
+    "MailSettings",
     "RateSettings",
     "RetentionSettings",
     "RouteLimitSettings",
     "Settings",
     "SignUpSettings",
     "SmtpSettings",
+    "SuppressSettings",
     "WebSettings",
     "WorkerSettings",
 ]
@@ -59,6 +67,17 @@ class FieldType(StrEnum):
     YES_NO = "yes-no"
 
 
+class Environment(EnvSettingsSource):
+    """The ``DIGEST_*`` variables, with settings that moved under their new names."""
+
+    def __call__(self) -> dict[str, Any]:
+        return renamed(self.raw())
+
+    def raw(self) -> dict[str, Any]:
+        """As they are given."""
+        return super().__call__()
+
+
 class Settings(BaseSettings):
     """The whole configuration, frozen. ``secret_keys`` are ``id:secret`` with a one-character id, newest first: the
     first signs, all verify, so a key is rotated by putting a new one in front (``digest key rotate``). ``old_keys``
@@ -68,29 +87,92 @@ class Settings(BaseSettings):
         env_prefix="DIGEST_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
     )
 
-    database_url: str = "sqlite:///var/digest.db"
-    broker_url: str = ""
-    base_url: str = "http://127.0.0.1:8025"
-    bounce_domain: str = ""
-    leave_address: Annotated[str, Field(pattern=r"^$|^[A-Za-z0-9._+-]{1,64}@[a-z0-9.-]{1,190}$")] = ""
-    mailbox_port: Annotated[int, Field(ge=1, le=65535)] = 8026
-    state_dir: Path = Path("var")
-    templates_dir: Path | None = None
-    secret_keys: tuple[SecretStr, ...]
-    old_keys: tuple[SecretStr, ...] = ()
-    smtp: SmtpSettings = SmtpSettings()
-    smtp_routes: tuple[SmtpSettings, ...] = ()
-    dkim: tuple[DkimSettings, ...] = ()
-    fetch: FetchSettings = FetchSettings()
-    deliver: DeliverSettings = DeliverSettings()
-    limits: LimitSettings = LimitSettings()
-    worker: WorkerSettings = WorkerSettings()
-    web: WebSettings = WebSettings()
-    sign_up: SignUpSettings = SignUpSettings()
-    feedback: FeedbackSettings = FeedbackSettings()
-    retention: RetentionSettings = RetentionSettings()
-    dns: DnsSettings = DnsSettings()
-    fields: Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldType] = {}
+    database_url: Annotated[
+        DatabaseUrl,
+        Field(
+            description="The database: `sqlite:///FILE`, or `postgresql://user:password@host/name` for more than one "
+            "machine."
+        ),
+    ] = "sqlite:///var/digest.db"
+    broker_url: Annotated[
+        str,
+        Field(
+            description="The Redis server, such as `redis://127.0.0.1:6379/0`. Empty: the embedded server of `digest "
+            "up`."
+        ),
+    ] = ""
+    base_url: Annotated[
+        str, Field(description="Where readers reach the pages of `digest web`. One-click unsubscribing needs https.")
+    ] = "http://127.0.0.1:8025"
+    bounce_domain: Annotated[
+        str, Field(description="The domain that bounces come back to. Empty: the domain of the From address.")
+    ] = ""
+    leave_address: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^[A-Za-z0-9._+-]{1,64}@[a-z0-9.-]{1,190}$",
+            description="The address that mails to unsubscribe come to. Empty: unsubscribing is by link only.",
+        ),
+    ] = ""
+    mailbox_port: Annotated[
+        int, Field(ge=1, le=65535, description="The port of the embedded mailbox on this machine.")
+    ] = 8026
+    state_dir: Annotated[
+        FilePath,
+        Field(description="The folder of the embedded broker's and mailbox's files, and of the workers' journals."),
+    ] = Path("var")
+    templates_dir: Annotated[
+        FilePath | None, Field(description="A folder whose files replace the templates of the same name.")
+    ] = None
+    secret_keys: Annotated[
+        tuple[SecretStr, ...],
+        Field(
+            description="Keys that sign links and return paths, as `x:secret`, the newest first: the first signs, all "
+            "verify. Never remove one: links in mails already sent die with their key."
+        ),
+    ]
+    old_keys: Annotated[
+        tuple[SecretStr, ...],
+        Field(description="Retired keys, which verify unsubscribing and bounces and nothing else."),
+    ] = ()
+    smtp: Annotated[SmtpSettings, Field(description="The server that mail is handed to.")] = SmtpSettings()
+    smtp_routes: Annotated[
+        tuple[SmtpSettings, ...],
+        Field(description="More servers, which share the mail by weight and take over from each other."),
+    ] = ()
+    dkim: Annotated[
+        tuple[DkimSettings, ...],
+        Field(description="Keys that sign every mail. With an RSA and an Ed25519 key a mail gets two signatures."),
+    ] = ()
+    fetch: Annotated[FetchSettings, Field(description="How feeds and pages are read from the web.")] = FetchSettings()
+    compose: Annotated[ComposeSettings, Field(description="What an issue is composed of.")] = ComposeSettings()
+    mail: Annotated[MailSettings, Field(description="How mails are rendered.")] = MailSettings()
+    suppress: Annotated[SuppressSettings, Field(description="When an address that keeps refusing is given up.")] = (
+        SuppressSettings()
+    )
+    deliver: Annotated[DeliverSettings, Field(description="How deliveries go out.")] = DeliverSettings()
+    limits: Annotated[LimitSettings, Field(description="How fast mail may go out, over all workers and machines.")] = (
+        LimitSettings()
+    )
+    worker: Annotated[
+        WorkerSettings, Field(description="The processes of `digest worker`, and the rhythm of beat.")
+    ] = WorkerSettings()
+    web: Annotated[WebSettings, Field(description="Where `digest web` listens, and whom it believes.")] = WebSettings()
+    sign_up: Annotated[SignUpSettings, Field(description="What keeps robots off the sign-up form.")] = SignUpSettings()
+    feedback: Annotated[FeedbackSettings, Field(description="Where returned mail is read from.")] = FeedbackSettings()
+    retention: Annotated[RetentionSettings, Field(description="When rows are deleted by the nightly job.")] = (
+        RetentionSettings()
+    )
+    dns: Annotated[DnsSettings, Field(description="Which servers are asked whether a domain takes mail.")] = (
+        DnsSettings()
+    )
+    fields: Annotated[
+        Mapping[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], FieldType],
+        Field(
+            description="Your own fields about readers, by name: `text`, `number`, `date` or `yes-no`. They are "
+            "columns of an import and can be used in segments."
+        ),
+    ] = {}
 
     @field_validator("secret_keys", "old_keys")
     @classmethod
@@ -194,7 +276,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+        return Environment(settings_cls), init_settings
 
 
 def _pairs(keys: tuple[SecretStr, ...]) -> tuple[tuple[str, bytes], ...]:

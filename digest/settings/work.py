@@ -2,59 +2,90 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from digest.settings.part import _Part
+from digest.settings.part import FilePath, _Part
 
 
 class FetchSettings(_Part):
     """Limits for reading feeds and pages from the web."""
 
-    max_bytes: Annotated[int, Field(ge=1024)] = 4_000_000
-    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 20
-    allow_private: bool = False
-    interval_minutes: Annotated[int, Field(ge=1)] = 15
-    user_agent: str = "digest-mailer (+https://pypi.org/p/digest-mailer)"
+    max_bytes: Annotated[int, Field(ge=1024, description="The most bytes that are read of a feed or page.")] = 4_000_000
+    timeout_seconds: Annotated[
+        float, Field(gt=0, le=300, description="Seconds after which a feed or page has failed.")
+    ] = 20
+    allow_private: Annotated[
+        bool,
+        Field(
+            description="Whether feeds may be on this machine or in your private network. On: whoever can add a feed "
+            "can reach them."
+        ),
+    ] = False
+    interval_minutes: Annotated[int, Field(ge=1, description="Minutes between two polls of a feed.")] = 15
+    user_agent: Annotated[str, Field(description="How the fetcher introduces itself to servers.")] = (
+        "digest-mailer (+https://pypi.org/p/digest-mailer)"
+    )
 
 
 class WorkerSettings(_Part):
     """Processes of ``digest worker`` and the rhythm of beat."""
 
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
-    tick_seconds: Annotated[float, Field(ge=0.5, le=300)] = 5
+    concurrency: Annotated[int, Field(ge=1, le=256, description="Worker processes of one `digest worker`.")] = 2
+    tick_seconds: Annotated[
+        float, Field(ge=0.5, le=300, description="Seconds between two rounds of beat: how late a slot may open.")
+    ] = 5
 
 
 class DnsSettings(_Part):
     """Whom domains of addresses are asked of: these ``servers`` (addresses), or the system's if there are none."""
 
-    servers: tuple[str, ...] = ()
-    port: Annotated[int, Field(ge=1, le=65535)] = 53
-    timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 5
-    parallel: Annotated[int, Field(ge=1, le=200)] = 20
+    servers: Annotated[tuple[str, ...], Field(description="Addresses of DNS servers. Empty: the system's.")] = ()
+    port: Annotated[int, Field(ge=1, le=65535, description="The port of these servers.")] = 53
+    timeout_seconds: Annotated[
+        float, Field(gt=0, le=60, description="Seconds after which a question has no answer.")
+    ] = 5
+    parallel: Annotated[int, Field(ge=1, le=200, description="Questions asked at the same time.")] = 20
 
 
 class ImapSettings(_Part):
     """A mailbox on an IMAP server; none without a ``host``. The password may come from the environment alone."""
 
-    host: str = ""
-    port: Annotated[int, Field(ge=1, le=65535)] = 993
-    security: Literal["tls", "starttls"] = "tls"
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    folder: Annotated[str, Field(pattern=r'^[^"\\\x00-\x1f]{1,200}$')] = "INBOX"
-    ca_file: Path | None = None
-    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30
+    host: Annotated[str, Field(description="The IMAP server. Empty: none is read.")] = ""
+    port: Annotated[int, Field(ge=1, le=65535, description="The port: 993 (TLS) or 143 (STARTTLS) are usual.")] = 993
+    security: Annotated[Literal["tls", "starttls"], Field(description="How the connection is encrypted.")] = "tls"
+    username: Annotated[str, Field(description="The login.")] = ""
+    password: Annotated[SecretStr, Field(description="The password that belongs to the username.")] = SecretStr("")
+    folder: Annotated[
+        str, Field(pattern=r'^[^"\\\x00-\x1f]{1,200}$', description="The folder that returned mail is read from.")
+    ] = "INBOX"
+    ca_file: Annotated[
+        FilePath | None,
+        Field(
+            description="A PEM file of the authority that signed the server's certificate. Without one the system's "
+            "are trusted."
+        ),
+    ] = None
+    timeout_seconds: Annotated[
+        float, Field(gt=0, le=600, description="Seconds to wait for each reply before the connection is given up.")
+    ] = 30
 
 
 class FeedbackSettings(_Part):
     """Where mail that comes back is read from, every so many seconds: a Maildir, an IMAP mailbox, both or neither."""
 
-    maildir: Path | None = None
-    imap: ImapSettings = ImapSettings()
-    every_seconds: Annotated[int, Field(ge=5, le=86_400)] = 60
+    maildir: Annotated[
+        FilePath | None,
+        Field(
+            description="A Maildir that returned mail is read from. Without one, and without an IMAP host, none is "
+            "read."
+        ),
+    ] = None
+    imap: Annotated[ImapSettings, Field(description="An IMAP mailbox that returned mail is read from.")] = (
+        ImapSettings()
+    )
+    every_seconds: Annotated[int, Field(ge=5, le=86_400, description="Seconds between two looks at them.")] = 60
 
     @property
     def is_read(self) -> bool:
@@ -65,10 +96,21 @@ class RetentionSettings(_Part):
     """Days after which rows are deleted by the nightly job; a delivery's account goes with its issue. What was
     published stays in the archive after that; ``archive_days`` 0: for good."""
 
-    articles_days: Annotated[int, Field(ge=8)] = 120
-    issues_days: Annotated[int, Field(ge=30)] = 400
-    content_days: Annotated[int, Field(ge=8)] = 90
-    clicks_days: Annotated[int, Field(ge=8)] = 90
-    imports_days: Annotated[int, Field(ge=1)] = 30  # records of imports with the lines that were rejected
-    unconfirmed_days: Annotated[int, Field(ge=1)] = 30
-    archive_days: Annotated[int, Field(ge=0)] = 0
+    articles_days: Annotated[int, Field(ge=8, description="Days after which articles are deleted.")] = 120
+    issues_days: Annotated[
+        int, Field(ge=30, description="Days after which issues are deleted, with the account of their deliveries.")
+    ] = 400
+    content_days: Annotated[
+        int, Field(ge=8, description="Days after which the compiled content of issues is deleted.")
+    ] = 90
+    clicks_days: Annotated[int, Field(ge=8, description="Days after which clicks are deleted.")] = 90
+    imports_days: Annotated[
+        int,
+        Field(ge=1, description="Days after which records of imports are deleted, with the lines that were rejected."),
+    ] = 30
+    unconfirmed_days: Annotated[
+        int, Field(ge=1, description="Days after which readers who never confirmed are deleted.")
+    ] = 30
+    archive_days: Annotated[
+        int, Field(ge=0, description="Days that published issues stay in the public archive. 0: for good.")
+    ] = 0

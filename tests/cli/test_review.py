@@ -90,7 +90,7 @@ def test_what_waits_for_approval_says_so_everywhere(world: World, run: Run) -> N
     world.edition(APPROVED)
     assert "after `digest issue approve 1`" in run("send", "tide", "--now")
     app = world.app
-    publish.publish(app.database, 1, app.compile, app.settings.deliver, app.now())
+    publish.publish(app.database, 1, app.compile, app.settings, app.now())
     for words in (("issue", "list"), ("issue", "show", "1"), ("status",)):
         assert "waits for approval: `digest issue approve 1 --revision 0`" in run(*words).replace("│", "")
     assert "goes out now" in run("issue", "approve", "1", "--revision", "0")

@@ -21,7 +21,7 @@ from digest.flows.readers.importing import import_subscribers
 from digest.flows.sources import collect
 from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.readers.subscriptions import Choice, Person
-from digest.settings import DeliverSettings, Settings
+from digest.settings import ComposeSettings, DeliverSettings, MailSettings, Settings
 from digest.states import IssueState
 from digest.store.content import feeds
 from digest.store.readers import subscribers
@@ -287,8 +287,12 @@ def seen(part: Message) -> list[Seen]:
 
 @pytest.fixture
 def world(settings: Settings) -> Iterator[World]:
-    deliver = DeliverSettings(catch_up_days=45, give_up_hours=24, size_budget=900_000)
-    world = World(WorldApp(settings.model_copy(update={"deliver": deliver})))
+    changed = {
+        "compose": ComposeSettings(catch_up_days=45),
+        "mail": MailSettings(size_budget=900_000),
+        "deliver": DeliverSettings(give_up_hours=24),
+    }
+    world = World(WorldApp(settings.model_copy(update=changed)))
     engine = world.app.database.engine
     if engine.dialect.name == "sqlite":  # nothing here must survive a power cut
         event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))

@@ -20,12 +20,12 @@ from digest.editorial import compose, variants
 from digest.look import Colours
 from digest.mail import inline, personalise, render, themes
 from digest.mail.letter import letter
-from digest.settings import DeliverSettings
+from digest.settings import MailSettings
 from digest.values import ArticleDraft, CompiledIssue, Edition, Image, Kind, Reader, Rule, Section, Story
 from tests.judge.scenes import HEIGHT, WIDTH
 from tests.support.samples import BASE_URL, EDITION, LIST_DOMAIN, NONCE, NOW, stories, story
 
-BUDGET = DeliverSettings().size_budget
+BUDGET = MailSettings().size_budget
 READER = Reader(7, 41, "reader@example.org", "Zoë Ångström")
 KEYS = (("a", b"k" * 32),)
 PICTURES = "https://img.example.org/"

@@ -170,12 +170,12 @@ class World:
     def publish(self, cadence: str = "daily") -> Issue:
         """An issue for now, as far as it goes without sending."""
         issue = publish.open_now(self.app.database, "tide", cadence, self.app.now())
-        return publish.publish(self.app.database, issue.id, self.app.compile, self.app.settings.deliver, self.app.now())
+        return publish.publish(self.app.database, issue.id, self.app.compile, self.app.settings, self.app.now())
 
     def deliver(self, courier: Courier) -> int:
         """Everything that is due now, as workers would. Returns how many deliveries had their turn."""
         done = 0
-        while due := deliver.dispatch(self.app.database, self.app.settings.deliver, 100, self.app.now()):
+        while due := deliver.dispatch(self.app.database, self.app.settings, 100, self.app.now()):
             done += sum(deliver.deliver(self.app.post_office(courier), *batch) for batch in due)
         return done
 

@@ -109,11 +109,11 @@ def test_an_issue_has_the_title_that_its_editor_gave_it(world: World, site: http
     world.articles(headed("Harbour freezes"), draft(2), draft(3))
     issue = publish.open_now(app.database, "tide", "daily", app.now())
     review.hold(app.database, issue.id, "ana", app.now())
-    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    publish.publish(app.database, issue.id, app.compile, app.settings, app.now())
     wanted = [Edit(Verb.SUBJECT, text="{{Extra}} {headline}, {more}")]
     review.edit(app.database, issue.id, lambda _: wanted, app.compile, "ana", app.now())
     review.release(app.database, issue.id, "ana", app.now())
-    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    publish.publish(app.database, issue.id, app.compile, app.settings, app.now())
     assert "{Extra} Harbour freezes, and 2 more" in site.get("/a/tide").text
 
 
@@ -153,7 +153,7 @@ def test_an_editors_words_stand_in_the_archive_too(world: World, site: httpx.Cli
     app = world.app
     review.edit(app.database, issue.id, lambda _: edits, app.compile, "ana", app.now())
     world.edition(PUBLIC)
-    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    publish.publish(app.database, issue.id, app.compile, app.settings, app.now())
     page = site.get("/a/tide").text
     assert "Winter: Ice and 2 more" in page and "Bring a coat" in page
     assert "Good <em>morning</em>." in site.get("/a/tide/2026-11-24").text
@@ -184,7 +184,7 @@ def test_nothing_leaks_that_is_private_or_not_out(world: World, site: httpx.Clie
     publish.open_now(world.app.database, "ebb", "daily", world.app.now())  # scheduled, not out
     waiting = publish.open_now(world.app.database, "tide", "daily", world.app.now())
     out = publish.open_now(world.app.database, "ebb", "weekly", world.app.now())
-    publish.publish(world.app.database, out.id, world.app.compile, world.app.settings.deliver, world.app.now())
+    publish.publish(world.app.database, out.id, world.app.compile, world.app.settings, world.app.now())
     private = ("/a/ebb", "/a/ebb?q=secret", "/a/ebb/2026-11-23-weekly", "/a/ebb/feed.atom", "/a/ebb/feed.json")
     unknown = ("/a/none", "/a/none?q=x", "/a/none/2026-11-23", "/a/none/feed.atom", "/a/none/feed.json")
     answers = [(site.get(path).status_code, site.get(path).text) for path in (*private, *unknown, "/a/%00", "/a/x/%00")]
@@ -210,7 +210,7 @@ def test_what_waits_for_an_editor_or_is_for_some_is_not_in_it(world: World, site
     segments.add(database, "tide", "friends", "cadence = daily", {}, now)
     meant = segments.meaning(database, "tide", "friends", {})
     special = publish.open_now(database, "tide", "daily", now, "friends", meant)
-    special = publish.publish(database, special.id, world.app.compile, world.app.settings.deliver, now)
+    special = publish.publish(database, special.id, world.app.compile, world.app.settings, now)
     assert special.state == "sent"
     for path in ("/a/tide", "/a/tide?q=draft", "/a/tide?q=special", "/a/tide/feed.atom", "/sitemap.xml"):
         assert not re.search("Draft|Special|2026-11-2[45]", site.get(path).text), path

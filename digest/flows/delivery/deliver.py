@@ -28,7 +28,7 @@ from digest.flows.delivery import refused, trials
 from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.readers import addresses
 from digest.readers.mailable import Bar, is_served
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.smtp.courier import Answers, Courier
 from digest.smtp.journal import Journal
 from digest.states import DeliveryEvent, IssueEvent, IssueState
@@ -56,7 +56,7 @@ class PostOffice:
     writer: Writer
     courier: Courier
     journals: Path
-    settings: DeliverSettings
+    settings: Settings
     clock: Callable[[], datetime]
     chance: random.Random
     sleep: Callable[[float], None] = time.sleep
@@ -90,11 +90,11 @@ def deliver(office: PostOffice, issue_id: int, number: int) -> int:
     return done
 
 
-def dispatch(database: Database, settings: DeliverSettings, limit: int, now: datetime) -> list[tuple[int, int]]:
+def dispatch(database: Database, settings: Settings, limit: int, now: datetime) -> list[tuple[int, int]]:
     """Due batches that no task is on its way for, at most ``limit`` in flight; the caller sends the tasks. A task that
     nobody began for a while counts as lost: with Redis, or in the hands of a worker that was killed."""
     with database.write() as connection:
-        return batches.queue(connection, limit, now, now - timedelta(seconds=settings.requeue_seconds))
+        return batches.queue(connection, limit, now, now - timedelta(seconds=settings.deliver.requeue_seconds))
 
 
 def more_due(database: Database, now: datetime) -> bool:
@@ -114,7 +114,7 @@ def _claim(office: PostOffice, issue_id: int, number: int) -> tuple[Lease | None
 
 
 def _lease_end(office: PostOffice, now: datetime) -> datetime:
-    return now + timedelta(seconds=office.settings.lease_seconds)
+    return now + timedelta(seconds=office.settings.deliver.lease_seconds)
 
 
 # -------------------------------------------------------------------------------------------- personalise
@@ -153,9 +153,11 @@ def _take(run: _Run) -> tuple[list[Mail], bool]:
     with office.database.write() as connection:
         if not batches.renew(connection, lease, _lease_end(office, now)):
             return [], False
-        turns = deliveries.turns(connection, lease.issue_id, lease.batch, office.settings.window + 1, now)
-        more = len(turns) > office.settings.window
-        group = [mail for turn in turns[: office.settings.window] if (mail := _consider(connection, run, turn, now))]
+        turns = deliveries.turns(connection, lease.issue_id, lease.batch, office.settings.deliver.window + 1, now)
+        more = len(turns) > office.settings.deliver.window
+        group = [
+            mail for turn in turns[: office.settings.deliver.window] if (mail := _consider(connection, run, turn, now))
+        ]
         ids = [mail.turn.subscription_id for mail in group]
         run.journal.took(ids)
         deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
@@ -305,7 +307,7 @@ def _settle(run: _Run, results: Sequence[tuple[Mail, Outcome]]) -> Stop:
 
 def settle(
     database: Database,
-    settings: DeliverSettings,
+    settings: Settings,
     lease: Lease,
     issue: Issue,
     tries: Sequence[tuple[int, int, Outcome]],
@@ -318,7 +320,7 @@ def settle(
     with database.read() as connection:
         began = issue.sending_at or now
         since = max(began, batches.since(connection, lease) or began)
-    give_up = timedelta(hours=settings.give_up_hours)
+    give_up = timedelta(hours=settings.deliver.give_up_hours)
     settled, failed, stop, why = [], [], Stop.NOTHING, ""
     for subscription_id, before, outcome in tries:
         decision = retry.decide(outcome, before + 1, now, since, give_up, chance.random())
@@ -368,13 +370,13 @@ def close(connection: Connection, issue_id: int, now: datetime) -> None:
             deliveries.cancel_open(connection, issue_id, now)
 
 
-def resolve_by_policy(connection: Connection, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
+def resolve_by_policy(connection: Connection, issue_id: int, settings: Settings, now: datetime) -> None:
     """Take an issue's deliveries out of doubt as ``deliver.in_doubt`` says; ``hold`` leaves them to the operator."""
     issues.lock(connection, issue_id)
     issue = issues.get(connection, issue_id)
     assert issue
-    if settings.in_doubt == "assume-sent":
+    if settings.deliver.in_doubt == "assume-sent":
         deliveries.resolve(connection, issue, DeliveryEvent.ASSUME_SENT, now)
-    elif settings.in_doubt == "resend" and issue.state is not IssueState.CANCELLED:
+    elif settings.deliver.in_doubt == "resend" and issue.state is not IssueState.CANCELLED:
         deliveries.resolve(connection, issue, DeliveryEvent.RESEND, now)
         batches.wake(connection, issue.id, now)

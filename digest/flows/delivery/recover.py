@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from digest.errors import DigestError
 from digest.flows.delivery import deliver
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.smtp import journal
 from digest.smtp.journal import Record
 from digest.states import DeliveryEvent, IssueState
@@ -28,7 +28,7 @@ from digest.values import Issue
 _log = logging.getLogger(__name__)
 
 
-def replay(database: Database, folder: Path, settings: DeliverSettings, now: datetime, chance: random.Random) -> int:
+def replay(database: Database, folder: Path, settings: Settings, now: datetime, chance: random.Random) -> int:
     """Settle what the journals of this machine's dead workers say. Returns how many journals there were. One that can't
     be settled is put aside, for it would hold up all others: when its lease runs out, what it tells of is in doubt."""
     count = 0
@@ -46,9 +46,7 @@ def replay(database: Database, folder: Path, settings: DeliverSettings, now: dat
     return count
 
 
-def _settle(
-    database: Database, record: Record, settings: DeliverSettings, now: datetime, chance: random.Random
-) -> None:
+def _settle(database: Database, record: Record, settings: Settings, now: datetime, chance: random.Random) -> None:
     with database.read() as connection:
         issue = issues.get(connection, record.issue_id)
         attempts = deliveries.attempts(connection, record.issue_id, sorted(record.heard))
@@ -78,7 +76,7 @@ def _put_back(connection: Connection, issue: Issue, record: Record, now: datetim
         batches.wake(connection, issue.id, now)
 
 
-def rest(database: Database, settings: DeliverSettings, now: datetime) -> list[tuple[int, int]]:
+def rest(database: Database, settings: Settings, now: datetime) -> list[tuple[int, int]]:
     """Take batches from dead workers, apply the policy to what they left in doubt, and end issues that are settled.
     Returns the batches that were taken."""
     with database.write() as connection:

@@ -14,7 +14,7 @@ from digest.feedback import refusals
 from digest.feedback.refusals import Grade
 from digest.outcomes import Outcome, Result, Stage
 from digest.readers import addresses
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.store.ledger import returned
 from digest.store.readers import consent, forgetting, suppressions
 
@@ -51,7 +51,7 @@ def in_dialogue(failed: Sequence[tuple[int, Outcome]], tried: int) -> list[Refus
 
 
 def remember_once(
-    connection: Connection, settings: DeliverSettings, issue_id: int, refused: Sequence[Refusal], now: datetime
+    connection: Connection, settings: Settings, issue_id: int, refused: Sequence[Refusal], now: datetime
 ) -> None:
     """``remember`` what a worker or its journal tells, perhaps twice."""
     if refused:
@@ -61,7 +61,7 @@ def remember_once(
 
 
 def remember(
-    connection: Connection, settings: DeliverSettings, issue_id: int, refused: Sequence[Refusal], now: datetime
+    connection: Connection, settings: Settings, issue_id: int, refused: Sequence[Refusal], now: datetime
 ) -> set[int]:
     """Write these refusals of an issue's mail, and mail an address no more that is dead, or has refused for long.
     Returns the subscriptions whose address was suppressed just now."""
@@ -93,12 +93,14 @@ def _domain(found: Mapping[int, str], one: Refusal) -> str:
     return found.get(one.subscription_id, "").rpartition("@")[2]
 
 
-def _is_worn_out(connection: Connection, settings: DeliverSettings, one: Refusal, now: datetime) -> bool:
+def _is_worn_out(connection: Connection, settings: Settings, one: Refusal, now: datetime) -> bool:
     if one.grade is not Grade.SOFT:
         return False
     since = max(now - _LOOK_BACK, consent.begun_anew(connection, one.subscription_id) or now - _LOOK_BACK)
     pasts = returned.pasts(connection, one.subscription_id, since)
-    return refusals.is_worn_out(pasts, settings.soft_bounces, timedelta(days=settings.soft_bounce_days), now)
+    return refusals.is_worn_out(
+        pasts, settings.suppress.soft_bounces, timedelta(days=settings.suppress.soft_bounce_days), now
+    )
 
 
 def _suppress(connection: Connection, gone: Sequence[Refusal], found: Mapping[int, str], now: datetime) -> set[int]:

@@ -25,7 +25,7 @@ from digest.flows.readers import audience
 from digest.readers import addresses
 from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import Keys
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.states import DeliveryEvent, DeliveryState, SubscriptionEvent, SubscriptionState
 from digest.store.database import Database
 from digest.store.ledger import deliveries, returned
@@ -90,7 +90,7 @@ class Rules:
     """What listening needs to know: keys that verify tokens, and when to give an address up."""
 
     keys: Keys
-    settings: DeliverSettings
+    settings: Settings
 
 
 def listen(database: Database, rules: Rules, box: Box, clock: Callable[[], datetime], limit: int) -> Mapping[str, int]:

@@ -18,7 +18,7 @@ from digest.flows.issues.prospect import find_reader
 from digest.flows.issues.selection import Purpose
 from digest.outcomes import Envelope
 from digest.readers import addresses
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.store.content import editions
 from digest.store.database import Database
 from digest.store.ledger import issues
@@ -51,7 +51,7 @@ def preview(
     wanted: Wanted,
     compiled: Callable[[IssueContent], CompiledIssue],
     write: Writer,
-    settings: DeliverSettings,
+    settings: Settings,
     now: datetime,
 ) -> Preview:
     """The mail that is wanted: of the issue under review, if there is one, else as if it were composed now. Raises when

@@ -21,7 +21,7 @@ from digest.flows.issues.timetable import NextMail
 from digest.readers import addresses
 from digest.readers.mailable import is_away
 from digest.readers.subscriptions import Subscription
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.states import IssueState, SubscriptionState
 from digest.store.content import editions
 from digest.store.database import Database
@@ -56,7 +56,7 @@ def prospect(
     edition_name: str,
     address: str,
     load: Callable[[int], CompiledIssue],
-    settings: DeliverSettings,
+    settings: Settings,
     now: datetime,
     segment: str = "",
 ) -> Prospect:

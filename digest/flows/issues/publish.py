@@ -26,7 +26,7 @@ from digest.flows.issues.selection import Purpose
 from digest.public.archive import public, titled
 from digest.readers import segments
 from digest.readers.segments import Node
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.states import IssueEvent, IssueState, Obstacle
 from digest.store.content import archive, editions, schedules
 from digest.store.database import Database
@@ -106,7 +106,7 @@ class Foreseen(StrEnum):
     NOTHING_NEW = "nothing_new"
 
 
-def foresee(database: Database, issue: Issue, settings: DeliverSettings, now: datetime) -> Foreseen:
+def foresee(database: Database, issue: Issue, settings: Settings, now: datetime) -> Foreseen:
     """What becomes of an issue that was just opened, found by composing it. Changes nothing."""
     content = selection.choose(database, issue.edition, Slot.of(issue), settings, now, Purpose(again=issue.id))
     if is_empty(content):
@@ -122,7 +122,7 @@ def cadence_of(edition: Edition, wanted: str) -> str:
     return cadence
 
 
-def publish(database: Database, issue_id: int, compiler: Compiler, settings: DeliverSettings, now: datetime) -> Issue:
+def publish(database: Database, issue_id: int, compiler: Compiler, settings: Settings, now: datetime) -> Issue:
     """claim | choose | compose | render | freeze | expand, from wherever the issue stands to where it waits or is on
     its way. Returns it as it is then."""
     with database.read() as connection:
@@ -157,7 +157,7 @@ def _others(connection: Connection, issue: Issue) -> tuple[list[Issue], bool]:
     return issues.waiting(connection, issue.edition_id, issue.cadence, but=issue.id), edition.approval
 
 
-def _compose(database: Database, issue: Issue, compiler: Compiler, settings: DeliverSettings, now: datetime) -> None:
+def _compose(database: Database, issue: Issue, compiler: Compiler, settings: Settings, now: datetime) -> None:
     """choose | compose | render | freeze. What editors did to it before it had to be composed afresh is done again."""
     with database.read() as connection:
         standing = changes.in_force(changes.of_issue(connection, issue.id))
@@ -202,7 +202,7 @@ def _freeze(
             issues.save_compiled(connection, issue.id, compiled, composed)
 
 
-def expand(database: Database, issue_id: int, settings: DeliverSettings, now: datetime) -> None:
+def expand(database: Database, issue_id: int, settings: Settings, now: datetime) -> None:
     """expand into batches: a delivery for every reader, due at their hour, if the issue may go."""
     with database.write() as connection:
         issues.lock_line(connection, issue_id)  # an editor's change comes before or is too late
@@ -211,7 +211,7 @@ def expand(database: Database, issue_id: int, settings: DeliverSettings, now: da
             go_out(connection, issue, settings, now)
 
 
-def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now: datetime) -> None:
+def go_out(connection: Connection, issue: Issue, settings: Settings, now: datetime) -> None:
     """Put a composed issue, whose line the caller holds, on its way. All in SQL and in one transaction, so there is no
     half-expanded issue; a million readers take seconds. With it the issue enters the public archive, unless it is for a
     segment."""
@@ -225,7 +225,7 @@ def go_out(connection: Connection, issue: Issue, settings: DeliverSettings, now:
     wishes = expansion.wishes(connection, issue, chosen)
     then = None if issue.segment else timetable.following(connection, issue, now)  # a special one stands for itself
     dues = {wish: due for wish in wishes if (due := schedule.due(begins, wish, edition.time_zone, now, then))}
-    expansion.expand(connection, issue, chosen, dues, now, settings.batch, trials.get(connection, issue.id))
+    expansion.expand(connection, issue, chosen, dues, now, settings.deliver.batch, trials.get(connection, issue.id))
     expansion.start_serving(connection, issue)
     older = expansion.supersede(connection, issue, now)
     _overtake(connection, issue, now)

@@ -24,7 +24,7 @@ from digest.flows.issues import publish, selection
 from digest.flows.issues.publish import Compiler
 from digest.flows.issues.schedules import use_up
 from digest.flows.issues.selection import Purpose
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.states import IssueState
 from digest.store.content import editions, schedules
 from digest.store.database import Database
@@ -57,7 +57,7 @@ class Revised:
 
 
 def draft(
-    database: Database, edition_name: str, cadence: str, compiler: Compiler, settings: DeliverSettings, now: datetime
+    database: Database, edition_name: str, cadence: str, compiler: Compiler, settings: Settings, now: datetime
 ) -> Issue:
     """Compose the issue of the edition's next slot ahead of it. It stays scheduled where nothing is new yet. Raises
     ``StateError`` when there is no next slot, its issue is composed already, or another one goes out before."""
@@ -141,7 +141,7 @@ def undo(database: Database, issue_id: int, revision: int, compiler: Compiler, b
 
 
 def redraft(
-    database: Database, issue_id: int, compiler: Compiler, settings: DeliverSettings, by: str, now: datetime
+    database: Database, issue_id: int, compiler: Compiler, settings: Settings, by: str, now: datetime
 ) -> Revised:
     """Compose an issue afresh, with what came in since, and make its edits again."""
 
@@ -243,7 +243,7 @@ def _check_revision(issue: Issue, seen: int | None) -> None:
 
 
 def send_now(
-    database: Database, issue_id: int, revision: int | None, settings: DeliverSettings, by: str, now: datetime
+    database: Database, issue_id: int, revision: int | None, settings: Settings, by: str, now: datetime
 ) -> Issue:
     """Put a composed issue on its way whatever its slot, held or not; ``revision``: as for ``approve``. In one
     transaction, which holds the issue: beat, whose slot may come meanwhile, is first or too late, and what is killed

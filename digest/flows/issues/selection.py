@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from digest.editorial.compose import Editing, Slot, Standing, compose
 from digest.editorial.ranking import Signals
-from digest.settings import DeliverSettings
+from digest.settings import Settings
 from digest.store.content import articles, editions
 from digest.store.database import Database
 from digest.store.ledger import changes, clicks, issues
@@ -36,7 +36,7 @@ def choose(
     database: Database,
     edition_name: str,
     slot: Slot,
-    settings: DeliverSettings,
+    settings: Settings,
     now: datetime,
     purpose: Purpose = _TO_GO_OUT,
 ) -> IssueContent:
@@ -49,7 +49,7 @@ def choose(
     with database.write() as connection:
         until = articles.current_intake(connection)
         edition_id, edition = editions.require(connection, edition_name)
-        since = now - timedelta(days=settings.catch_up_days)
+        since = now - timedelta(days=settings.compose.catch_up_days)
         oldest = issues.intake_before(connection, since)
         previous = None if purpose.anew else issues.covered(connection, edition_id, cadence, again)
         start = oldest if previous is None else previous  # an edition's first goes back as far as catching up may

@@ -128,8 +128,10 @@ def test_a_refused_login_pauses_the_issue_and_fails_nobody(world: World) -> None
 def test_a_reply_never_read_is_in_doubt_and_named(
     world: World, policy_name: str, counts: dict[str, int], tries: int
 ) -> None:
-    rules = world.app.settings.deliver.model_copy(update={"in_doubt": policy_name})
-    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    rules = world.app.settings.model_copy(
+        update={"deliver": world.app.settings.deliver.model_copy(update={"in_doubt": policy_name})}
+    )
+    world.app.settings = rules
     world.articles(draft(1))
     world.readers(*READERS)
     issue = world.publish()
@@ -181,7 +183,7 @@ def test_nothing_is_put_back_in_line_that_could_never_go_out(world: World) -> No
     world.readers(*READERS)
     issue = world.publish()
     database = world.app.database
-    batch = deliver.dispatch(database, world.app.settings.deliver, 1, NOW)[0]
+    batch = deliver.dispatch(database, world.app.settings, 1, NOW)[0]
     deliver.deliver(world.app.post_office(ToldCourier(lambda _: NO_SUCH_USER)), *batch)
     operate.cancel(database, issue.id, NOW)
     with pytest.raises(StateError, match="is cancelled"):
@@ -199,8 +201,10 @@ def test_nothing_is_put_back_in_line_that_could_never_go_out(world: World) -> No
 
 
 def test_a_pause_reaches_a_batch_in_mid_send(world: World) -> None:
-    rules = world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})
-    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    rules = world.app.settings.model_copy(
+        update={"deliver": world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})}
+    )
+    world.app.settings = rules
     world.articles(draft(1))
     world.readers(*READERS)
     issue = world.publish()
@@ -300,5 +304,5 @@ def test_an_issue_whose_batches_ended_unseen_is_finished_by_beat(world: World) -
     world.deliver(ToldCourier())
     with world.app.database.write() as connection:  # as when two last batches ended at the same instant
         connection.execute(update(schema.issues).values(state="sending"))
-    recover.rest(world.app.database, world.app.settings.deliver, NOW)
+    recover.rest(world.app.database, world.app.settings, NOW)
     assert world.state(issue) == "sent"

@@ -64,9 +64,9 @@ def test_a_worker_that_dies_leaves_only_its_group_in_doubt(world: World) -> None
     assert world.counts(issue) == {"accepted": 3, "sending": 2, "pending": 2}
     courier = ToldCourier()
     world.deliver(courier)  # the others' batches go on; the dead worker's is leased
-    rules = world.app.settings.deliver
+    rules = world.app.settings
     assert recover.rest(world.app.database, rules, world.app.now()) == []
-    world.later(seconds=rules.lease_seconds + 1)
+    world.later(seconds=rules.deliver.lease_seconds + 1)
     assert recover.rest(world.app.database, rules, world.app.now()) == [(issue.id, 1)]
     world.deliver(courier)
     assert world.counts(issue) == {"accepted": 5, "in_doubt": 2}
@@ -81,8 +81,10 @@ def test_a_worker_that_dies_leaves_only_its_group_in_doubt(world: World) -> None
 def test_its_journal_narrows_the_doubt_to_what_was_in_flight(world: World) -> None:
     world.articles(draft(1))
     world.readers(*READERS)
-    rules = world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})
-    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    rules = world.app.settings.model_copy(
+        update={"deliver": world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})}
+    )
+    world.app.settings = rules
     issue = world.publish()
     line = in_line(world)
     said = {line[1]: GREYLISTED, line[2]: NO_SUCH_USER}
@@ -105,8 +107,10 @@ def test_where_the_journal_can_not_be_written_what_was_read_is_settled(
 ) -> None:
     world.articles(draft(1))
     world.readers(*READERS)
-    rules = world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})
-    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    rules = world.app.settings.model_copy(
+        update={"deliver": world.app.settings.deliver.model_copy(update={"batch": 7, "window": 7})}
+    )
+    world.app.settings = rules
     issue = world.publish()
     line, calls, write = in_line(world), count(1), getattr(Journal, method)
 
@@ -142,7 +146,7 @@ def test_a_journal_that_can_not_be_settled_holds_up_no_other(world: World, monke
         assert world.app.replay_journals() == 0
     assert [path.suffix for path in world.app.journals.iterdir()] == [".broken"]
     world.later(seconds=world.app.settings.deliver.lease_seconds + 1)
-    recover.rest(world.app.database, world.app.settings.deliver, world.app.now())
+    recover.rest(world.app.database, world.app.settings, world.app.now())
     assert world.counts(issue)["in_doubt"] == 2
 
 
@@ -154,7 +158,7 @@ def test_a_journal_found_after_the_lease_ran_out_still_settles_what_it_knows(wor
     with pytest.raises(PowerCut):
         world.deliver(dying_at(line[1]))
     world.later(seconds=world.app.settings.deliver.lease_seconds + 1)
-    recover.rest(world.app.database, world.app.settings.deliver, world.app.now())
+    recover.rest(world.app.database, world.app.settings, world.app.now())
     assert world.counts(issue) == {"in_doubt": 2, "pending": 5}
     world.app.replay_journals()
     assert world.counts(issue) == {"accepted": 1, "in_doubt": 1, "pending": 5}
@@ -167,7 +171,7 @@ def test_a_slow_worker_taken_for_dead_brings_its_reply_after_all(world: World) -
 
     def slow(_: Envelope) -> Outcome:
         world.later(hours=1)
-        recover.rest(world.app.database, world.app.settings.deliver, world.app.now())
+        recover.rest(world.app.database, world.app.settings, world.app.now())
         assert world.counts(issue) == {"in_doubt": 1}
         return ACCEPTED
 
@@ -184,8 +188,10 @@ class EagerCourier(ToldCourier):
 
 @pytest.mark.parametrize("courier", [ToldCourier, EagerCourier])
 def test_a_slow_server_costs_no_lease(world: World, courier: type[ToldCourier]) -> None:
-    rules = world.app.settings.deliver.model_copy(update={"in_doubt": "resend"})
-    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    rules = world.app.settings.model_copy(
+        update={"deliver": world.app.settings.deliver.model_copy(update={"in_doubt": "resend"})}
+    )
+    world.app.settings = rules
     world.articles(draft(1))
     world.readers(*READERS[:2])
     issue = world.publish()
@@ -203,8 +209,10 @@ def test_a_slow_server_costs_no_lease(world: World, courier: type[ToldCourier]) 
 
 
 def test_who_lost_the_lease_changes_nothing_of_the_next_holders(world: World) -> None:
-    rules = world.app.settings.deliver.model_copy(update={"in_doubt": "resend"})
-    world.app.settings = world.app.settings.model_copy(update={"deliver": rules})
+    rules = world.app.settings.model_copy(
+        update={"deliver": world.app.settings.deliver.model_copy(update={"in_doubt": "resend"})}
+    )
+    world.app.settings = rules
     world.articles(draft(1))
     world.readers("a@x.example")
     issue = world.publish()
@@ -229,7 +237,7 @@ def test_a_database_that_fails_for_a_moment_puts_no_mail_in_doubt(
     world.articles(draft(1))
     world.readers("a@x.example")
     issue = world.publish()
-    batch = deliver.dispatch(world.app.database, world.app.settings.deliver, 1, NOW)[0]
+    batch = deliver.dispatch(world.app.database, world.app.settings, 1, NOW)[0]
     faults, waited, settle = [UnavailableError("gone"), UnavailableError("gone")], list[float](), deliveries.settle
 
     def failing(*arguments: Any) -> None:
@@ -284,9 +292,7 @@ def test_a_doubled_beat_opens_a_slot_once_and_two_publishers_expand_it_once(worl
     assert [len(ids) for ids in opened] == [1, 0]
     (issue_id,) = opened[0]
     for _ in range(2):
-        issue = publish.publish(
-            world.app.database, issue_id, world.app.compile, world.app.settings.deliver, world.app.now()
-        )
+        issue = publish.publish(world.app.database, issue_id, world.app.compile, world.app.settings, world.app.now())
     assert issue.slot == datetime.fromisoformat("2026-11-23T06:30:00+00:00")
     assert world.counts(issue) == {"pending": 7}
     with world.app.database.read() as connection:
@@ -299,10 +305,10 @@ def test_a_publisher_that_died_half_way_is_continued(world: World) -> None:
     world.readers("a@x.example")
     issue = publish.open_now(world.app.database, "tide", "daily", NOW)
     assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
-    chosen = selection.choose(world.app.database, "tide", Slot.of(issue), world.app.settings.deliver, NOW)
+    chosen = selection.choose(world.app.database, "tide", Slot.of(issue), world.app.settings, NOW)
     publish._freeze(world.app.database, issue, chosen, world.app.compile(chosen), NOW)  # composed, not expanded
     assert publish.waiting(world.app.database, world.app.now()) == [issue.id]
-    done = publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)
+    done = publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings, NOW)
     assert done.state is IssueState.SENDING
     assert publish.waiting(world.app.database, world.app.now()) == []
 
@@ -311,7 +317,7 @@ def test_a_task_lost_on_the_way_is_sent_again_after_a_while(world: World) -> Non
     world.articles(draft(1))
     world.readers("a@x.example")
     issue = world.publish()
-    database, rules = world.app.database, world.app.settings.deliver
+    database, rules = world.app.database, world.app.settings
     assert deliver.dispatch(database, rules, 10, NOW) == [(issue.id, 0)]
     assert deliver.dispatch(database, rules, 10, NOW + timedelta(seconds=29)) == []
     assert deliver.dispatch(database, rules, 10, NOW + timedelta(seconds=31)) == [(issue.id, 0)]

@@ -128,7 +128,7 @@ def sent(world: World, trial: Trial = TRIAL) -> Issue:
     """Issue 1 with its trial, on its way."""
     issue = waiting_issue(world)
     trials.plan(world.app.database, trial, "ed", NOW)
-    return publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)
+    return publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings, NOW)
 
 
 def subject(mail: Envelope) -> str:
@@ -270,7 +270,7 @@ def test_a_trial_may_be_set_again_or_dropped_until_the_issue_goes_out(world: Wor
     assert found and found.trial == Trial(1, ("", B), 10, 30)
     assert trials.drop(world.app.database, issue.id, "ed", NOW)
     assert not trials.drop(world.app.database, issue.id, "ed", NOW)
-    publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings.deliver, NOW)
+    publish.publish(world.app.database, issue.id, world.app.compile, world.app.settings, NOW)
     courier = ToldCourier()
     assert world.deliver(courier) == MANY
     with pytest.raises(StateError, match="before an issue goes out"):
@@ -284,7 +284,7 @@ def test_a_trial_may_be_set_again_or_dropped_until_the_issue_goes_out(world: Wor
 def test_a_trial_of_a_drafted_issue_needs_its_approval_anew(world: World) -> None:
     schedule = '\n[[schedule]]\ncadence = "daily"\ncron = "0 9 * * *"\ntime_zone = "UTC"\n'
     world.edition(TRACKED.replace('locale = "en"', 'locale = "en"\napproval = true') + schedule)
-    database, settings = world.app.database, world.app.settings.deliver
+    database, settings = world.app.database, world.app.settings
     issue = review.draft(database, "tide", "daily", world.app.compile, settings, NOW)
     review.approve(database, issue.id, None, "ed", NOW)
     trials.plan(database, Trial(issue.id, ("", B), 70, 120), "ann", NOW)

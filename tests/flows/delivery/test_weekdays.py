@@ -157,10 +157,10 @@ def test_an_issue_that_goes_out_late_is_for_those_who_take_it_that_day(world: Wo
     world.articles(draft(1))
     held = publish.open_now(app.database, "tide", "daily", app.now())
     review.hold(app.database, held.id, "ana", app.now())
-    publish.publish(app.database, held.id, app.compile, app.settings.deliver, app.now())
+    publish.publish(app.database, held.id, app.compile, app.settings, app.now())
     world.later(days=1)
     review.release(app.database, held.id, "ana", app.now())
-    publish.publish(app.database, held.id, app.compile, app.settings.deliver, app.now())
+    publish.publish(app.database, held.id, app.compile, app.settings, app.now())
     courier = ToldCourier()
     world.deliver(courier)
     assert courier.recipients == ["tuesday@x.example"]

@@ -264,9 +264,7 @@ def test_when_the_content_is_gone_the_link_leads_to_the_article_and_then_home(wo
 
     retention.sweep(world.app.database, RetentionSettings(content_days=8), NOW + timedelta(days=100))
     assert followed(story_id) in SHOWN
-    newest = selection.choose(
-        world.app.database, "tide", Slot("weekly", NOW), world.app.settings.deliver, world.app.now()
-    )
+    newest = selection.choose(world.app.database, "tide", Slot("weekly", NOW), world.app.settings, world.app.now())
     assert followed(next(iter(newest.items))) == "https://news.example.org/s/tide", "not what came after the issue"
     retention.sweep(world.app.database, RetentionSettings(), NOW + timedelta(days=500))
     assert followed(story_id) == "https://news.example.org/s/tide"
@@ -316,9 +314,7 @@ def test_clicks_go_with_their_retention(site: httpx.Client, world: World, mail: 
 
 def test_what_is_followed_ranks_higher_for_who_gets_it_later(site: httpx.Client, world: World, mail: Envelope) -> None:
     def first() -> list[int]:
-        content = selection.choose(
-            world.app.database, "tide", Slot("weekly", NOW), world.app.settings.deliver, world.app.now()
-        )
+        content = selection.choose(world.app.database, "tide", Slot("weekly", NOW), world.app.settings, world.app.now())
         return list(content.candidates[0])
 
     last = first()[-1]

@@ -51,7 +51,7 @@ def release(world: World, issue: Issue) -> None:
 
 def send_now(world: World, issue: Issue, revision: int | None = None) -> Issue:
     app = world.app
-    return review.send_now(app.database, issue.id, revision, app.settings.deliver, "ana", app.now())
+    return review.send_now(app.database, issue.id, revision, app.settings, "ana", app.now())
 
 
 def broken(_: IssueContent) -> str:
@@ -126,7 +126,7 @@ def test_a_draft_whose_stories_went_out_before_its_slot_is_composed_afresh_with_
     evening = drafted(world)
     change(world, evening, Edit(Verb.SUBJECT, text="Good evening"), Edit(Verb.DROP, story(world, evening, "Number1")))
     app = world.app
-    review.redraft(app.database, morning.id, app.compile, app.settings.deliver, "ana", app.now())
+    review.redraft(app.database, morning.id, app.compile, app.settings, "ana", app.now())
     assert {name for names in stories(world, morning).values() for name in names} == {"Number2", "Number3"}
     release(world, morning)
     tick(world)
@@ -211,7 +211,7 @@ def test_a_newer_issue_ends_one_that_could_not_be_composed(world: World) -> None
     world.later(hours=11)
     publish.open_due_slots(world.app.database, world.app.now())
     app = world.app
-    evening = publish.publish(app.database, 2, app.compile, app.settings.deliver, app.now())
+    evening = publish.publish(app.database, 2, app.compile, app.settings, app.now())
     assert (evening.state, found(world, 1).state) == (IssueState.SENDING, IssueState.CANCELLED)
     assert tick(world) == []
 
@@ -345,7 +345,7 @@ def test_an_issue_that_is_held_before_it_is_composed_has_stories_to_drop(world: 
     app = world.app
     issue = publish.open_now(app.database, "tide", "daily", NOW)
     review.hold(app.database, issue.id, "ana", NOW)
-    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, NOW)
+    publish.publish(app.database, issue.id, app.compile, app.settings, NOW)
     for _ in range(6):
         shown = stories(world, issue)["sea"]
         change(world, issue, *(Edit(Verb.DROP, story(world, issue, f"{name} ")) for name in shown[:1]))

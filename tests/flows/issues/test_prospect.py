@@ -37,7 +37,7 @@ def world(settings: Settings) -> Iterator[World]:
 
 def ahead(world: World, address: str = ANN) -> Prospect:
     app = world.app
-    return prospect(app.database, "tide", address, app.load, app.settings.deliver, app.now())
+    return prospect(app.database, "tide", address, app.load, app.settings, app.now())
 
 
 def shown(found: Prospect) -> set[str]:

@@ -41,7 +41,7 @@ def world(settings: Settings) -> Iterator[World]:
 
 def drafted(world: World, cadence: str = "daily") -> Issue:
     app = world.app
-    return review.draft(app.database, "tide", cadence, app.compile, app.settings.deliver, app.now())
+    return review.draft(app.database, "tide", cadence, app.compile, app.settings, app.now())
 
 
 def tick(world: World, compiler: publish.Compiler | None = None) -> list[Issue]:
@@ -51,7 +51,7 @@ def tick(world: World, compiler: publish.Compiler | None = None) -> list[Issue]:
     publish.open_for_review(app.database, app.now())
     waiting = publish.waiting(app.database, app.now())
     compiler = compiler or app.compile
-    return [publish.publish(app.database, n, compiler, app.settings.deliver, app.now()) for n in waiting]
+    return [publish.publish(app.database, n, compiler, app.settings, app.now()) for n in waiting]
 
 
 def sent(world: World) -> dict[str, Envelope]:
@@ -238,7 +238,7 @@ def test_edits_survive_a_fresh_composition_and_those_whose_story_is_gone_are_tol
     change(world, issue, Edit(Verb.SUBJECT, text="Ours"), Edit(Verb.DROP, story(world, issue, lead)))
     world.articles(draft(8, "land"))
     app = world.app
-    made = review.redraft(app.database, issue.id, app.compile, app.settings.deliver, "ana", app.now())
+    made = review.redraft(app.database, issue.id, app.compile, app.settings, "ana", app.now())
     assert made.left_out == ()
     assert (made.issue.covers_until or 0) > (issue.covers_until or 0)
     shown = {name for names in stories(world, issue).values() for name in names}
@@ -250,7 +250,7 @@ def test_edits_survive_a_fresh_composition_and_those_whose_story_is_gone_are_tol
         connection.exec_driver_sql("DELETE FROM article_keys")
         connection.exec_driver_sql("DELETE FROM articles WHERE title LIKE 'Number8 %%'")
     world.articles(draft(11))
-    made = review.redraft(app.database, issue.id, app.compile, app.settings.deliver, "ana", app.now())
+    made = review.redraft(app.database, issue.id, app.compile, app.settings, "ana", app.now())
     assert made.left_out == (pin,)
 
 

@@ -80,7 +80,7 @@ def test_an_update_is_marked_once_however_often_its_issue_is_edited(world: World
     app = world.app
     issue = publish.open_now(app.database, "tide", "daily", app.now())
     review.hold(app.database, issue.id, "ana", app.now())
-    publish.publish(app.database, issue.id, app.compile, app.settings.deliver, app.now())
+    publish.publish(app.database, issue.id, app.compile, app.settings, app.now())
     wanted = [Edit(Verb.PREHEADER, text="Halden, and more")]
     for _ in range(2):
         review.edit(app.database, issue.id, lambda _: wanted, app.compile, "ana", app.now())

@@ -216,7 +216,7 @@ def _send(world: World, segment: str = "") -> dict[str, set[str]]:
     database, app = world.app.database, world.app
     meant = flow.meaning(database, "tide", segment, FIELDS) if segment else None
     opened = publishing.open_now(database, "tide", "daily", app.now(), segment, meant)
-    publishing.publish(database, opened.id, app.compile, app.settings.deliver, app.now())
+    publishing.publish(database, opened.id, app.compile, app.settings, app.now())
     courier = ToldCourier()
     world.deliver(courier)
     world.later(hours=1)
@@ -250,11 +250,11 @@ def test_a_special_issue_has_what_a_draft_for_everybody_has(world: World) -> Non
     world.articles(draft(1))
     _send(world)
     world.articles(draft(2))
-    drafted = review.draft(database, "tide", "daily", app.compile, app.settings.deliver, app.now())
+    drafted = review.draft(database, "tide", "daily", app.compile, app.settings, app.now())
     world.readers("new@x.example")
     assert _send(world, "testers") == {"in@x.example": {"Number2"}, "new@x.example": {"Number2"}}
     world.later(hours=1)
-    publishing.publish(database, drafted.id, app.compile, app.settings.deliver, app.now())
+    publishing.publish(database, drafted.id, app.compile, app.settings, app.now())
     courier = ToldCourier()
     world.deliver(courier)
     assert {envelope.recipient: headlines(envelope) for envelope in courier.tried} == {"out@y.example": {"Number2"}}
@@ -269,7 +269,7 @@ def _edited_special(world: World) -> Issue:
     meant = flow.meaning(database, "tide", "testers", FIELDS)
     special = publishing.open_now(database, "tide", "daily", NOW, "testers", meant)
     review.hold(database, special.id, "ana", NOW)
-    publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
+    publishing.publish(database, special.id, app.compile, app.settings, NOW)
     number = edits.find(review.open_draft(database, special.id).content, "Number1").story_id
     review.edit(database, special.id, lambda _: [Edit(Verb.DROP, number)], app.compile, "ana", NOW)
     return special
@@ -278,7 +278,7 @@ def _edited_special(world: World) -> Issue:
 def test_what_is_dropped_from_a_special_issue_is_dropped_for_its_readers_only(world: World) -> None:
     app, database, special = world.app, world.app.database, _edited_special(world)
     review.release(database, special.id, "ana", NOW)
-    publishing.publish(database, special.id, app.compile, app.settings.deliver, NOW)
+    publishing.publish(database, special.id, app.compile, app.settings, NOW)
     world.deliver(ToldCourier())
     world.later(hours=1)
     assert _send(world) == {"out@y.example": {"Number1", "Number2"}}
@@ -292,7 +292,7 @@ def test_an_issue_remembers_what_its_segment_meant(world: World) -> None:
     opened = publishing.open_now(database, "tide", "daily", app.now(), "testers", meant)
     flow.remove(database, "tide", "testers")
     world.articles(draft(1))
-    issue = publishing.publish(database, opened.id, app.compile, app.settings.deliver, app.now())
+    issue = publishing.publish(database, opened.id, app.compile, app.settings, app.now())
     assert issue.segment == "testers"
     assert world.counts(issue) == {DeliveryState.PENDING.value: 1}
 

@@ -79,7 +79,7 @@ def test_a_cancel_and_the_last_batch_do_not_block_each_other(world: World) -> No
     world.readers("a@x.example")
     issue = world.publish()
     database = world.app.database
-    ((_, number),) = deliver.dispatch(database, world.app.settings.deliver, 1, NOW)
+    ((_, number),) = deliver.dispatch(database, world.app.settings, 1, NOW)
     office = world.app.post_office(ToldCourier())
     with meanwhile(database, Checkpoint.ISSUE_HAS_MOVED, deliver.deliver, office, issue.id, number) as ended:
         operate.cancel(database, issue.id, NOW)
@@ -101,7 +101,7 @@ def test_a_reader_who_changes_their_hour_while_an_issue_is_expanded_gets_it_once
 
 def test_two_issues_of_an_edition_never_tell_a_reader_the_same_at_once(world: World) -> None:
     world.readers("a@x.example")
-    database, rules = world.app.database, world.app.settings.deliver
+    database, rules = world.app.database, world.app.settings
     monday = world.publish()
     world.deliver(ToldCourier(lambda _: FULL))
     world.later(days=1)
