@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Tests start many processes; each would compile all of the product anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo test lint format lock diagram judge gallery faults bench bench-import clean
+.PHONY: help install demo test lint format lock diagram docs judge gallery faults bench bench-import clean
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
@@ -63,6 +63,9 @@ bench-import: .venv/ready ## import a million readers, 1 % of them bad, into bot
 
 diagram: .venv/ready ## draw states and floors into the documents
 	$(BIN)/python docs/diagram.py
+
+docs: .venv/ready ## make docs/reference from the settings and the commands
+	$(BIN)/python docs/reference.py
 
 lock: .venv/ready ## lock the newest allowed versions
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --python-version 3.11 --extra dev pyproject.toml -o requirements.lock

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
+
+from digest.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAW = runpy.run_path(str(ROOT / "docs/diagram.py"))
@@ -83,3 +87,23 @@ def test_every_decision_has_a_date_and_says_why_and_at_what_cost() -> None:
         assert re.match(r"\d{4}-\d\d-\d\d-\w", path.name), f"{path.name}: begins with its date"
         assert re.match(r"# \S", text), f"{path.name}: begins with a title"
         assert [word for word in ("situation", "choice", "cost") if word not in text] == [], path.name
+
+
+def test_the_reference_is_made_from_the_code() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "reference.py"))["pages"]()
+    assert made
+    for name, text in made.items():
+        assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == text, f"{name}: run `make docs`"
+
+
+def _undescribed(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if not field.description:
+            yield f"{path}{name}"
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _undescribed(part, f"{path}{name}.")
+
+
+def test_every_setting_is_described() -> None:
+    assert list(_undescribed(Settings)) == []

@@ -70,7 +70,16 @@ _OBJECTS = 100_000  # a command that soon ends spends a third of its time on loo
 
 
 class _Commands(TyperGroup):
-    """Lists what ``COMMANDS`` says; what is called is then imported."""
+    """Lists what ``COMMANDS`` says; what is called is then imported. ``help COMMAND`` is ``COMMAND --help``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option:
+            option.metavar = ""  # no type is named for a flag
+        return option
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, listed, rest = super().resolve_command(ctx, args)
@@ -105,9 +114,11 @@ def _options(
     config: Annotated[
         Path, typer.Option("--config", "-c", envvar="DIGEST_CONFIG", metavar="FILE", help="The configuration.")
     ] = Path(CONFIG_NAME),
-    debug: Annotated[bool, typer.Option("--debug", envvar="DIGEST_DEBUG", help="Show tracebacks of errors.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="DIGEST_DEBUG", metavar="", help="Show tracebacks of errors.")
+    ] = False,
     _: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, metavar="", help="Show the version and end.")
     ] = False,
 ) -> None:
     door = ctx.ensure_object(Door)

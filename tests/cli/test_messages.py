@@ -56,6 +56,14 @@ def test_a_segment_is_counted_by_words_alone(run: Run) -> None:
         run("segment", "count", "-e", "tide")
 
 
+@pytest.mark.parametrize("words", [(), ("send",), ("subscriber",), ("subscriber", "import")])
+def test_help_with_a_command_is_the_help_of_that_command(run: Run, words: tuple[str, ...]) -> None:
+    shown = run("help", *words)
+    assert shown == run(*words, "--help")
+    assert "Show this message and exit" in shown
+    assert "<bool>" not in shown
+
+
 def test_help_names_no_type_for_a_flag_and_may_be_wrapped_anywhere(run: Run) -> None:
     shown = run("subscriber", "import", "--help")
     assert "<bool>" not in shown
