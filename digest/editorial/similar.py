@@ -19,6 +19,7 @@ from itertools import chain, pairwise
 from urllib.parse import unquote, urlsplit
 
 from digest.editorial import words
+from digest.sources.hosts import publisher
 from digest.sources.intake import canonical_url
 from digest.values import ArticleDraft
 
@@ -94,7 +95,7 @@ def text(title: str, standfirst: str, url: str, language: str, published: dateti
         keywords=frozenset(words.comparable(_keywords(url))),
         order=(tuple(headline), tuple(rest)),
         language=language.replace("_", "-").split("-")[0].lower(),
-        source=_source(urlsplit(url).hostname or ""),
+        source=publisher(urlsplit(url).hostname or ""),
         published=published,
         url=canonical_url(url) if url else "",
         title=" ".join(head).casefold(),
@@ -112,13 +113,6 @@ def _keywords(url: str) -> list[str]:
     segments = [part for part in unquote(urlsplit(url).path).split("/") if part and not part.startswith("index.")]
     last = _ENDING.sub("", segments[-1]) if segments else ""
     return [word for word in words.raw_words(last) if word.isalpha()] if "-" in last or "_" in last else []
-
-
-def _source(host: str) -> str:
-    """The part of a host name that stands for a publisher: news.example.co.uk and example.co.uk are one."""
-    labels = host.split(".")
-    short = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
-    return host if labels[-1].isdigit() else ".".join(labels[-3 if short else -2 :])
 
 
 class Library:

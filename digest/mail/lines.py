@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-import unicodedata
+
+from rich.cells import cell_len
 
 WIDTH = 74  # RFC 3676 4.2 asks for less than 78
 
@@ -23,5 +24,4 @@ def _stuffed(line: str) -> str:
 
 def underlined(text: str, stroke: str = "-") -> str:
     """``text`` as a heading over a line of its own width."""
-    width = sum(2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text)
-    return f"{_stuffed(text)}\n{stroke * min(width, WIDTH)}"
+    return f"{_stuffed(text)}\n{stroke * min(cell_len(text), WIDTH)}"
