@@ -193,7 +193,9 @@ def test_one_reader_by_hand_from_adding_to_forgetting(door: App) -> None:
     _done(door, "suppress", "add", ann, "--note", "by phone")
     shown = _done(door, "subscriber", "show", ann)
     assert all(word in shown for word in ("unsubscribed", "operator", "Asia/Kolkata"))
-    assert json.loads(_done(door, "subscriber", "export", ann))["suppression"]["note"] == "by phone"
+    exported = json.loads(_done(door, "subscriber", "export", ann))
+    assert exported["suppression"]["note"] == "by phone"
+    assert exported["subscriptions"][0]["subscription"]["choice"]["days"][::6] == ["Mon", "Sun"]
     failed = _run(door, "subscriber", "add", ann, "-e", "morning")
     assert "suppressed" in str(failed.exception)
     _done(door, "subscriber", "erase", ann, "--yes")

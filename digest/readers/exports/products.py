@@ -75,7 +75,7 @@ PRODUCTS: Mapping[str, Export] = {
             (
                 "unsub_reason",
                 Sign(
-                    dict.fromkeys(("abuse", "spam", "complaint", "abuse_complaint"), _C),
+                    dict.fromkeys(("abuse", "spam", "complaint"), _C),
                     other=_U,
                     silent=frozenset({""}),
                 ),
@@ -143,7 +143,7 @@ PRODUCTS: Mapping[str, Export] = {
             "groups": "tags",
         },
         signs=(
-            ("status", words({_A: "active", _U: "unsubscribed", _N: "unconfirmed", _B: "bounced", _C: "junk spam"})),
+            ("status", words({_A: "active", _U: "unsubscribed", _N: "unconfirmed", _B: "bounced", _C: "junk"})),
             ("unsubscribed_at", negative(_U)),
             ("date_unsubscribed", negative(_U)),
             ("unsubscribe_date", negative(_U)),

@@ -17,6 +17,7 @@ from digest.cli.common import Door
 from digest.errors import InputError
 from digest.flows.readers import audience
 from digest.readers.exports.products import PRODUCTS
+from digest.readers.exports.standing import plain
 from digest.settings import FieldType, Settings, SmtpSettings
 from digest.smtp.courier import SmtpCourier
 from digest.states import SubscriptionState
@@ -74,6 +75,17 @@ def _written(tmp_path: Path, text: str, name: str = "list.csv", encoding: str = 
 
 def test_every_product_has_a_golden_file() -> None:
     assert {one["product"] for one in EXPECTED.values()} == {*PRODUCTS, "csv"}
+
+
+@pytest.mark.parametrize("product", [*PRODUCTS, "csv"])
+def test_every_product_has_a_page_with_its_command_and_its_states(product: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "moving" / f"{product}.md").read_text("utf-8")
+    assert f"--from {product} --consent" in page
+    words = plain(page)
+    for column, sign in PRODUCTS[product].signs if product in PRODUCTS else ():
+        if sign.dated is None:  # a column of words
+            assert any(name in words for name in column.split())
+            assert [value for value in sign.values if value not in words] == []
 
 
 def test_nobody_is_mailed_who_may_not_be_and_everybody_else_is(world: World) -> None:
