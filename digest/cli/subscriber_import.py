@@ -101,10 +101,10 @@ def import_(
         found = checked_encoding(source_file, encoding)
         table = open_csv(decoded(blocks(source_file), found))
         how = plan(table.columns, app.declared, product=source, names=names, meanings=meanings, file=name)
+        _tell_plan(how, asked=bool(source))
         if how.signs:
             how.unknown(table.records)
         source_file.seek(0)
-        _tell_plan(how, asked=bool(source))
         with _bar(source_file, f"Importing {name}") as (chunks, advance):
             done = importing.import_table(
                 app.database,

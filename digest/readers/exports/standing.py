@@ -122,64 +122,27 @@ _WHEN = ("at", "on", "date", "time", "changed", "since")
 _NEGATIVE = {
     _C: "complain complained complaint complaints abuse spam junk spammed beschwerde",
     _X: "block blocked blocklist blocklisted blacklist blacklisted suppress suppressed suppression banned "
-    "do_not_email do_not_mail do_not_contact dnc gesperrt bloqueado",
+    "do_not_email do_not_mail do_not_contact dnc dnd robinson gesperrt bloqueado",
     _B: "bounce bounced bounces hardbounce cleaned clean undeliverable undeliverability invalid gebounct rebotado "
     "rebondi",
     _U: "unsub unsubs unsubscribe unsubscribed unsubscription unsubscribes optout opt_out opted_out deleted removed "
     "disabled inactive deactivated archived abgemeldet abmeldung abbestellt baja desabonne desinscrit desinscription "
     "disiscritto left quit",
+    _N: "unconfirmed unverified pending",
 }
-_CONFIRMED = [
-    "confirmed",
-    "is_confirmed",
-    "verified",
-    "is_verified",
-    "confirmed_at",
-    "confirm_time",
-    "confirmation_time",
-    "confirmation_date",
-    "confirmed_on",
-    "date_confirmed",
-    "verified_at",
-    "email_verified",
-    "double_opt_in",
-    "doubleoptin",
-    "bestatigt",
-]
-_POSITIVE = [
-    "subscribed",
-    "is_subscribed",
-    "active",
-    "is_active",
-    "enabled",
-    "is_enabled",
-    "opt_in",
-    "optin",
-    "opted_in",
-    "is_opted_in",
-    "email_opt_in",
-    "email_optin",
-    "accepts_marketing",
-    "accepts_email_marketing",
-    "email_consent",
-    "marketing_consent",
-    "consent",
-    "permission",
-    "subscribed_to_emails",
-    "receives_emails",
-    "newsletter_opt_in",
-    "mailable",
-    "aktiv",
-    "activo",
-    "actif",
-    "attivo",
-    "ativo",
-    "angemeldet",
-    "suscrito",
-    "abonne",
-    "iscritto",
-    "inscrito",
-]
+# Names of columns as they are, and words that such names have in them (not at the end: consent_ip, subscribed_at).
+_CONFIRMED = "confirm_time confirmation_time confirmation_date confirmed_at confirmed_on verified_at double_opt_in"
+_CONFIRMED_WORDS = {"confirmed", "verified", "doi", "doubleoptin", "bestatigt"}
+_VALID = "valid is_valid email_valid deliverable is_deliverable"
+_POSITIVE = (
+    "active is_active enabled is_enabled accepts_marketing accepts_email_marketing permission subscribed_to_emails "
+    "receives_emails mailable newsletter wants_newsletter newsletter_subscription mailing_list aktiv activo actif "
+    "attivo ativo angemeldet suscrito abonne iscritto inscrito"
+)
+_POSITIVE_WORDS = {"subscribed", "optin", "opt_in", "opted_in", "consent", "consented", "einwilligung"}
+_DETAILS = ("ip", "country", "text", "source", "language", "method", "form", "page", "version", "campaign", "id", "by")
+_NOT = {"not", "no", "non", "never", "without", "nicht", "kein", "sin", "sans", "sem", "senza"}
+_DO_NOT = ("do_not_email", "do_not_mail", "do_not_contact")
 _STATES = ("statut", "estado", "stato", "stav", "subscription")
 
 
@@ -187,19 +150,32 @@ _STATES = ("statut", "estado", "stato", "stav", "subscription")
 def sign_of(column: str) -> Sign | None:
     """How a column of any list tells a state, by its name as ``plain`` writes it; ``None`` if it is about something
     else."""
+    found = _sign(column, column.split("_"))
+    if found and _NOT & set(column.split("_")) and not _has(column, _DO_NOT):
+        return Sign()  # such as not_confirmed: what its yes means is for the operator to say
+    return found
+
+
+def _sign(column: str, tokens: list[str]) -> Sign | None:
     if column == "state":
         return OWN
-    tokens = column.split("_")
     if tokens[-1] in _ADDRESSES_OF_PAGES:
         return None
-    if column in _CONFIRMED:
-        return positive(_N)
-    if column in _POSITIVE:
-        return positive(_U)
     for standing, listed in _NEGATIVE.items():
         for name in listed.split():
-            if name in tokens or ("_" in name and f"_{name}_" in f"_{column}_"):
+            if _has(column, (name,)):
                 return negative(standing, text=tokens[-1] in _TOLD)
+    if column in _CONFIRMED.split() or (_has(column, _CONFIRMED_WORDS) and tokens[-1] not in _DETAILS):
+        return positive(_N)
+    if column in _VALID.split():
+        return positive(_B)
+    about_when = tokens[-1] in _WHEN or tokens[0] in ("date", "time")
+    if column in _POSITIVE.split() or (_has(column, _POSITIVE_WORDS) and not about_when and tokens[-1] not in _DETAILS):
+        return positive(_U) if not {"status", "state"} & set(tokens) else STATES
     if column in _STATES or ({"status", "statut"} & set(tokens) and tokens[-1] not in _WHEN):
         return STATES
     return None
+
+
+def _has(column: str, names: Iterable[str]) -> bool:
+    return any(f"_{name}_" in f"_{column}_" for name in names)
