@@ -1,9 +1,9 @@
 """The limits that a sign-up falls under: by who asks, for whom, and over all; and those of a search in the archive.
 
-Each is a bucket (``digest.limits``) that holds half an hour's worth at once, so that a class or an office can sign up
-together, and drains so that never more than the hour's number is let in during any hour. A flood from many places
-meets the limits on one domain and over all; a quarter of those is kept for networks that asked for nothing in the last
-hour, one sign-up each, so that a true reader gets in while a flood goes on.
+Each is a bucket (``digest.delivery.limits``) that holds half an hour's worth at once, so that a class or an office can
+sign up together, and drains so that never more than the hour's number is let in during any hour. A flood from many
+places meets the limits on one domain and over all; a quarter of those is kept for networks that asked for nothing in
+the last hour, one sign-up each, so that a true reader gets in while a flood goes on.
 """
 
 from __future__ import annotations

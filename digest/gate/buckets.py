@@ -1,6 +1,6 @@
 """Buckets in Redis, leased from in small bulk: what makes a limit hold over all workers and machines.
 
-Each limit (``digest.limits``) is a bucket: how full it was (``used``) and when (``at``), by Redis's own
+Each limit (``digest.delivery.limits``) is a bucket: how full it was (``used``) and when (``at``), by Redis's own
 clock. One script looks at all the buckets a message falls under and fills every one of them or none. A round trip per
 message would be too dear, so a process takes room in small leases and spends them by itself.
 

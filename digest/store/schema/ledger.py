@@ -147,7 +147,9 @@ clicks = Table(
     Column("subscription_id", BigId, primary_key=True),
     Column("story_id", BigId, primary_key=True),
     Column("at", Moment, nullable=False),
-    Column("counts", SmallInteger, nullable=False),  # 0: more likely a scanner than the reader; see digest/clicks.py
+    Column(
+        "counts", SmallInteger, nullable=False
+    ),  # 0: more likely a scanner than the reader; see digest/feedback/clicks.py
     Index("ix_clicks_subscription_id", "subscription_id"),
     Index("ix_clicks_story_id", "story_id"),
     Index("ix_clicks_at", "at"),
