@@ -37,6 +37,7 @@ def worst(said: Iterable[Standing]) -> Standing:
     return max(said, key=_RANK.__getitem__)
 
 
+@lru_cache(maxsize=5_000)
 def plain(text: str) -> str:
     """A column's name or a value as it is compared: lower case without accents, ``_`` for all that is no letter or
     digit."""
