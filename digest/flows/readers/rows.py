@@ -10,6 +10,7 @@ from functools import lru_cache
 from digest.errors import InputError
 from digest.flows.readers import choices
 from digest.readers import addresses, fields
+from digest.readers.exports.reading import IP, PROOF
 from digest.readers.exports.standing import OWN
 from digest.readers.subscriptions import ALL_DAYS, Choice
 from digest.settings import FieldType
@@ -61,8 +62,8 @@ class RowReader:
             hour=chosen.hour,
             days=chosen.days,
             fields=own,
-            proof=said.get("proof", ""),
-            ip=said.get("ip", ""),
+            proof=said.get(PROOF, ""),
+            ip=said.get(IP, ""),
             says=says_place | says_choice | (SAYS["name"] if name else 0) | (SAYS[FIELDS] if own != "{}" else 0),
         )
 

@@ -22,6 +22,8 @@ from digest.values import Rejected
 
 CSV = "csv"
 """A list of no product we know."""
+PROOF, IP = "proof of consent", "ip of consent"
+"""Where a row in our words tells when and from where its reader agreed: no column has a name with blanks."""
 IGNORED = "-"
 """The target that passes a column over."""
 
@@ -72,7 +74,7 @@ class Plan:
     as_is: bool = False
 
     def rows(self, records: Iterable[Row | Rejected]) -> Iterator[Row | Rejected]:
-        """The records in our words: ``state`` is a ``Standing``, ``proof`` and ``ip`` tell of the consent. A row whose
+        """The records in our words: ``state`` is a ``Standing``, ``PROOF`` and ``IP`` tell of the consent. A row whose
         state is not understood is rejected."""
         return iter(records) if self.as_is else map(self._row, records)
 
@@ -87,7 +89,7 @@ class Plan:
         values = self._own_fields(said) | {name: said[name] for name in ("address", *_CHOICES) if said.get(name)}
         values["name"] = said.get("name") or cells.full_name(said)
         values["state"] = standing.value
-        values["proof"], values["ip"] = cells.proof(said)
+        values[PROOF], values[IP] = cells.proof(said)
         return Row(row.line, values, row.raw)
 
     def standing(self, values: Mapping[str, str]) -> Standing:
