@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -184,7 +183,7 @@ def _run(
     on_progress: Callable[[int], object],
 ) -> Imported:
     done = Imported(task.number)
-    for chunk in _ahead(task.reader, rows):
+    for chunk in _chunks(task.reader, rows):
         faulty = list(chunk.faulty)
         rounds = _rounds(task, chunk, faulty)
         figures, rejected = persist(partial(_store_chunk, task=task, rounds=rounds, raw=chunk.raw, faulty=faulty))
@@ -205,14 +204,10 @@ class _Chunk:
     states: Counter[Standing]
 
 
-def _ahead(reader: RowReader, rows: Iterable[Row | Rejected]) -> Iterator[_Chunk]:
-    """The file in chunks, each read while the database stores the one before."""
+def _chunks(reader: RowReader, rows: Iterable[Row | Rejected]) -> Iterator[_Chunk]:
     source = iter(rows)
-    with ThreadPoolExecutor(1, "import") as pool:
-        coming = pool.submit(_chunk, reader, source)
-        while chunk := coming.result():
-            coming = pool.submit(_chunk, reader, source)
-            yield chunk
+    while chunk := _chunk(reader, source):
+        yield chunk
 
 
 def _chunk(reader: RowReader, source: Iterator[Row | Rejected]) -> _Chunk | None:
