@@ -179,7 +179,7 @@ def _tell(done: Imported, *, dry_run: bool, json: bool) -> None:
         states = {state.value: done.states.get(state, 0) for state in Standing}
         show_json({**head, **counts, "states": states, "first_rejected": done.first_rejected})
         return
-    if done.states.keys() - {Standing.ACTIVE}:
+    if done.states:
         rows = [(state.value, f"{number:,}", _BECAME[state]) for state, number in done.states.items()]
         show_table(("state in the file", "lines", "here"), rows)
     say(
