@@ -206,7 +206,8 @@ def test_a_name_is_one_printable_line(text: str) -> None:
 
 @on_sqlite
 def test_whatever_is_asked_is_answered_without_a_fault(app: App, site: httpx.Client, token: str) -> None:
-    """Schemathesis over the application's OpenAPI, with a true token in a third of the paths."""
+    """Schemathesis over the application's OpenAPI, with a true token in a third of the paths. No broker runs here, so
+    /readyz says so with a 503."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # GET and HEAD of a page are one function
         import schemathesis  # for this alone: it takes more than a second
@@ -226,7 +227,8 @@ def test_whatever_is_asked_is_answered_without_a_fault(app: App, site: httpx.Cli
             if "token" in case.path_parameters and len(str(case.path_parameters["token"])) % 3 == 0:
                 case.path_parameters["token"] = token
             answer = case.call(base_url=str(site.base_url))
-            assert answer.status_code < 500, (case.method, case.formatted_path)
+            unready = case.path == "/readyz" and answer.status_code == 503
+            assert answer.status_code < 500 or unready, (case.method, case.formatted_path)
 
         ask()
     assert asked >= 15
