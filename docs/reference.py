@@ -1,11 +1,13 @@
-"""Makes docs/reference from the code: ``settings.md`` from the settings' fields, ``cli.md`` from the commands.
+"""Makes docs/reference from the code: ``settings.md`` from the settings' fields, ``edition.md`` from the keys of an
+edition file, ``cli.md`` from the commands.
 
 Run it with ``make docs``; a test compares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -17,10 +19,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from digest import cli
+from digest.editions.checks import WORD
+from digest.editions.dress import Colour
+from digest.editions.tables import EditionFile
 from digest.settings import Settings
 
 FOLDER = Path(__file__).parent / "reference"
 _NOTE = "<!-- Made by `make docs`: change the code, not this file. -->"
+_HOLDS: dict[Any, str] = {tuple: "array", UnionType: "table", Union: "table"}
 _LIMITS: dict[type, tuple[str, str]] = {
     annotated_types.Ge: ("ge", "≥"),
     annotated_types.Gt: ("gt", ">"),
@@ -31,10 +37,10 @@ _LIMITS: dict[type, tuple[str, str]] = {
 
 def pages() -> dict[str, str]:
     """The text of every page, by the name of its file."""
-    return {"settings.md": settings(), "cli.md": commands()}
+    return {"settings.md": settings(), "edition.md": edition(), "cli.md": commands()}
 
 
-# ---------------------------------------------------------------------------------------------- settings
+# ---------------------------------------------------------------------------------------------- settings, editions
 
 
 def settings() -> str:
@@ -51,24 +57,47 @@ def settings() -> str:
     return "\n".join([*head, *_table(Settings, (), "DIGEST_")]) + "\n"
 
 
-def _table(model: type[BaseModel], path: tuple[str, ...], variable: str) -> Iterator[str]:
+def edition() -> str:
+    """Every key of an edition file, table by table."""
+    head = [
+        "# The edition file",
+        "",
+        _NOTE,
+        "",
+        "`digest edition check FILE` reports every fault of such a file. [editions.md](../editions.md) says how the",
+        "keys work together. Text is one line without control characters, unless its description says otherwise.",
+        "An array of tables is written `[[name]]`, one for each entry.",
+    ]
+    return "\n".join([*head, *_table(EditionFile, (), None)]) + "\n"
+
+
+def _table(model: type[BaseModel], path: tuple[str, ...], variable: str | None) -> Iterator[str]:
+    """``variable`` is what the names of its environment variables begin with: "" where there are none for single
+    settings, ``None`` where nothing is read from the environment."""
     rows, below = [], list[str]()
     for name, field in model.model_fields.items():
         part, kind = _models_within(field.annotation)
         env = f"{variable}{name}".upper() if variable else ""
         if part and kind == "table":
-            below += ["", *_heading(f"[{'.'.join((*path, name))}]", field), *_table(part, (*path, name), f"{env}__")]
+            inner = _table(part, (*path, name), f"{env}__" if env else variable)
+            below += ["", *_heading(f"[{'.'.join((*path, name))}]", field), *inner]
             continue
         if part:
             title = f"[[{name}]]" if kind == "array" else f"[{'.'.join((*path, name))}.NAME]"
-            inner = ["", "The same keys as `[smtp]`."] if name == "smtp_routes" else list(_table(part, (name,), ""))
+            same = ["", "The same keys as `[smtp]`."] if name == "smtp_routes" else None
+            inner = same or list(_table(part, (name,), None if variable is None else ""))
             below += ["", *_heading(title, field), *(["", f"As a whole: `{env}`."] if env else []), *inner]
             continue
-        cells = (f"`{name}`", f"`{env}`" if env else "–", _type(field), _default(field), field.description or "")
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        cells = [f"`{field.alias or name}`", f"`{env}`" if env else "–", _type(field), _default(field)]
+        rows.append(_row([*(cells if variable is not None else cells[:1] + cells[2:]), field.description or ""]))
     if rows:
-        yield from ("", "| name | variable | value | default | what it is for |", "|---|---|---|---|---|", *rows)
+        columns = ["name", *(["variable"] if variable is not None else []), "value", "default", "what it is for"]
+        yield from ("", _row(columns), "|" + "---|" * len(columns), *rows)
     yield from below
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _heading(title: str, field: FieldInfo) -> list[str]:
@@ -81,20 +110,51 @@ def _models_within(annotation: Any) -> tuple[type[BaseModel] | None, str]:
         return annotation, "table"
     for item in get_args(annotation):
         if isinstance(item, type) and issubclass(item, BaseModel):
-            return item, "array" if get_origin(annotation) is tuple else "named"
+            return item, _HOLDS.get(get_origin(annotation), "named")
     return None, ""
 
 
 def _type(field: FieldInfo) -> str:
-    bounds = [
-        f"{_LIMITS[type(m)][1]} {getattr(m, _LIMITS[type(m)][0]):,}" for m in field.metadata if type(m) in _LIMITS
-    ]
-    shown = _name(field.annotation)
-    return f"{shown}, {', '.join(bounds)}" if bounds else shown
+    return ", ".join([_name(field.annotation), *_bounds(field.annotation, field.metadata)])
+
+
+def _bounds(annotation: Any, metadata: Iterable[Any]) -> Iterator[str]:
+    """What a value must keep to, in words."""
+    metadata = list(_flat(metadata))
+    for found in metadata:
+        if type(found) in _LIMITS:
+            name, sign = _LIMITS[type(found)]
+            yield f"{sign} {getattr(found, name):,}"
+        if getattr(found, "pattern", None) == WORD:
+            yield "small letters, digits, `-` and `_`"
+    what = "entries" if get_origin(annotation) is tuple else "characters"
+    if least := max((getattr(found, "min_length", None) or 0 for found in metadata), default=0):
+        yield f"at least {least} {what}" if least > 1 else "not empty"
+    if most := min((n for found in metadata if (n := getattr(found, "max_length", None))), default=0):
+        yield f"at most {most} {what}"
+    if get_origin(annotation) in {Union, UnionType}:
+        for kind in get_args(annotation):
+            yield from _bounds(*_parts(kind))
+    if get_origin(annotation) is tuple and (each := list(_bounds(*_parts(get_args(annotation)[0])))):
+        yield f"each: {', '.join(each)}"
+
+
+def _flat(metadata: Iterable[Any]) -> Iterator[Any]:
+    for found in metadata:
+        yield from _flat(found.metadata) if isinstance(found, FieldInfo) else [found]
+
+
+def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type and what stands beside it."""
+    if get_origin(annotation) is Annotated:
+        return get_args(annotation)[0], annotation.__metadata__
+    return annotation, ()
 
 
 def _name(annotation: Any) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation == Colour:
+        return "colour"
     if origin is Annotated:
         return _name(inner[0])
     if origin is Literal:
@@ -124,6 +184,8 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if "SecretStr" in repr(field.annotation) or value is None or value in ("", (), {}):
         return "–"
+    if isinstance(value, tuple):
+        return f"`{json.dumps(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

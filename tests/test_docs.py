@@ -11,6 +11,7 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
+from digest.editions.tables import EditionFile
 from digest.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,5 +106,6 @@ def _undescribed(model: type[BaseModel], path: str = "") -> Iterator[str]:
                 yield from _undescribed(part, f"{path}{name}.")
 
 
-def test_every_setting_is_described() -> None:
-    assert list(_undescribed(Settings)) == []
+@pytest.mark.parametrize("model", [Settings, EditionFile])
+def test_every_setting_and_every_key_of_an_edition_file_is_described(model: type[BaseModel]) -> None:
+    assert list(_undescribed(model)) == []

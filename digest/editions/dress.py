@@ -108,6 +108,7 @@ def _no_data(url: str) -> str:
     return url
 
 
+_FONTS = f"{', '.join(f'`{name}`' for name in STACKS)}, or a list of names that ends with a generic one such as `serif`"
 Colour = Annotated[str, AfterValidator(_colour)]
 FontName = Annotated[str, StringConstraints(pattern=r"^-?[A-Za-z0-9][A-Za-z0-9 -]*$", max_length=60)]
 Stack = Annotated[
@@ -119,10 +120,18 @@ class ColoursTable(BaseModel):
     """Four colours; any may be left to the theme."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    accent: Colour | None = None
-    ink: Colour | None = None
-    paper: Colour | None = None
-    ground: Colour | None = None
+    accent: Annotated[
+        Colour | None,
+        Field(
+            description="The colour of section names, numbers and buttons, such as `#0b5394`. One that is hard to read "
+            "is made darker or lighter in its own hue."
+        ),
+    ] = None
+    ink: Annotated[Colour | None, Field(description="The colour of headlines. It must be readable on the paper.")] = (
+        None
+    )
+    paper: Annotated[Colour | None, Field(description="The colour of the page.")] = None
+    ground: Annotated[Colour | None, Field(description="The colour of the area around the page.")] = None
 
     def colours(self) -> Colours:
         return Colours(**{field.name: getattr(self, field.name) or "" for field in fields(Colours)})
@@ -154,20 +163,37 @@ class LogoTable(BaseModel):
     """The picture that stands for the title; its size in CSS pixels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    url: Annotated[str, AfterValidator(web_url), AfterValidator(_no_data)]
-    width: Annotated[int, Field(ge=16, le=576, strict=True)]
-    height: Annotated[int, Field(ge=8, le=300, strict=True)]
-    alt: OptionalLine = ""
+    url: Annotated[
+        str,
+        AfterValidator(web_url),
+        AfterValidator(_no_data),
+        Field(description="Where the picture is: an http(s) URL of at most 900 characters."),
+    ]
+    width: Annotated[int, Field(ge=16, le=576, strict=True, description="The width it is shown at, in CSS pixels.")]
+    height: Annotated[int, Field(ge=8, le=300, strict=True, description="The height it is shown at, in CSS pixels.")]
+    alt: Annotated[OptionalLine, Field(description="Its words where pictures are off. Empty: the title.")] = ""
 
 
 class LookTable(ColoursTable):
     """``[look]`` of an edition, or a ``theme.toml``."""
 
-    theme: Annotated[str, StringConstraints(pattern=WORD, max_length=40)] = DEFAULT.theme
-    headings: Stack | None = None
-    text: Stack | None = None
-    logo: LogoTable | None = None
-    dark: DarkTable = DarkTable()
+    theme: Annotated[
+        str,
+        StringConstraints(pattern=WORD, max_length=40),
+        Field(description="The folder of templates: `classic`, `plain`, or a theme of your own."),
+    ] = DEFAULT.theme
+    headings: Annotated[Stack | None, Field(description=f"The fonts of headlines: {_FONTS}.")] = None
+    text: Annotated[Stack | None, Field(description=f"The fonts of all else: {_FONTS}.")] = None
+    logo: Annotated[
+        LogoTable | None,
+        Field(
+            description="The picture that stands for the title. It should have twice as many pixels as it is shown at."
+        ),
+    ] = None
+    dark: Annotated[
+        DarkTable,
+        Field(description="Colours for readers whose device is in dark mode. What is left out is the theme's."),
+    ] = DarkTable()
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:

@@ -1,16 +1,6 @@
 """An edition as its TOML file declares it: read with every fault at once, and kept as JSON.
 
-::
-
-    [edition]       name, title, time_zone, from, postal_address; locale, reply_to, tagline, subject, copyright,
-                    track_clicks, cadences, public, review_minutes, approval, thin, fallback, feeds (names of
-                    feeds declared elsewhere)
-    [look]          theme, colours, fonts, logo: see ``dress``
-    [[feed]]        name; url (none: a desk, filled by `digest article`), title, sector, kind, tags, weight
-    [[section]]     key, title, rule; count, optional, except_kinds, and what the rule needs: sectors, tags, countries,
-                    kinds
-    [[link]]        role, title, url
-    [[schedule]]    cadence, cron or at; time_zone
+Its keys are in ``tables``.
 """
 
 from __future__ import annotations
@@ -20,169 +10,16 @@ import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError
 
 from digest.editions import schedule
-from digest.editions.checks import (
-    WORD,
-    Cadence,
-    FeedName,
-    Line,
-    Mailbox,
-    OptionalLine,
-    TimeZoneName,
-    Words,
-    distinct,
-    lines,
-    link_url,
-    locale_tag,
-    read_mailbox,
-    subject_template,
-    told,
-    web_url,
-    written_moment,
-)
+from digest.editions.checks import WORD, written_moment
 from digest.editions.dress import DarkTable, LogoTable, LookTable
+from digest.editions.tables import EditionFile, EditionTable, FeedTable, LinkTable, ScheduleTable, SectionTable
 from digest.errors import ConfigError, InputError
-from digest.values import Edition, FeedSpec, Kind, Link, Rule, ScheduleSpec, Section
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Edition(_Table):
-    name: Annotated[str, StringConstraints(pattern=WORD, max_length=80)]
-    title: Line
-    time_zone: TimeZoneName
-    sender: Annotated[Mailbox, Field(alias="from")]
-    postal_address: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=8, max_length=500), AfterValidator(lines)
-    ]
-    locale: Annotated[str, AfterValidator(locale_tag)] = "en"
-    reply_to: Mailbox | None = None
-    tagline: OptionalLine = ""
-    subject: Annotated[Line, AfterValidator(subject_template)] = "{headline} ({more})"
-    copyright: OptionalLine = ""
-    track_clicks: bool = False
-    cadences: Annotated[tuple[Cadence, ...], Field(min_length=1), AfterValidator(distinct)] = ("daily",)
-    public: bool = False
-    feeds: tuple[FeedName, ...] = ()
-    review_minutes: Annotated[int, Field(ge=0, le=7 * 24 * 60)] = 0
-    approval: bool = False
-    thin: Annotated[int, Field(ge=2, le=100)] = 0
-    fallback: str = ""
-
-
-class _Feed(_Table):
-    name: FeedName
-    url: Annotated[str, AfterValidator(web_url)] | None = None
-    title: OptionalLine = ""
-    sector: Annotated[OptionalLine, StringConstraints(to_lower=True, max_length=80)] = ""
-    kind: Kind = Kind.NEWS
-    tags: Words = ()
-    weight: Annotated[float, Field(ge=-30, le=30, allow_inf_nan=False)] = 0.0
-
-    def value(self) -> FeedSpec:
-        said = (self.name, self.url or "", self.title, self.sector, self.kind, self.tags)
-        return FeedSpec(*said, weight=self.weight)
-
-
-_NEEDS = {Rule.SECTOR: ("sectors", "tags"), Rule.REGION: ("countries",), Rule.KIND: ("kinds",)}
-_MATCHES = ("sectors", "tags", "countries", "kinds")
-
-
-class _Section(_Table):
-    key: Annotated[str, StringConstraints(pattern=WORD, max_length=40)]
-    title: Line
-    rule: Rule
-    count: Annotated[int, Field(ge=1, le=100)] = 5
-    optional: bool = True
-    sectors: Words = ()
-    tags: Words = ()
-    countries: Words = ()
-    kinds: tuple[Kind, ...] = ()
-    except_kinds: tuple[Kind, ...] = ()
-
-    @model_validator(mode="after")
-    def _words_fit_the_rule(self) -> Self:
-        needs = _NEEDS.get(self.rule, ())
-        given = [name for name in _MATCHES if getattr(self, name)]
-        if needs and not set(given) & set(needs):
-            raise ValueError(f'rule = "{self.rule}" needs {" or ".join(needs)}')
-        for name in given:
-            if name not in needs:
-                raise ValueError(f'rule = "{self.rule}" takes no {name}')
-        if self.kinds and self.except_kinds:
-            raise ValueError("kinds says which kinds it takes: leave except_kinds out")
-        if set(Kind) <= set(self.except_kinds):
-            raise ValueError("except_kinds leaves nothing over")
-        return self
-
-    def value(self) -> Section:
-        match = (*self.sectors, *self.tags, *self.countries, *(str(kind) for kind in self.kinds))
-        said = (self.key, self.title, self.rule, self.count, tuple(dict.fromkeys(match)), self.optional)
-        return Section(*said, tuple(str(kind) for kind in dict.fromkeys(self.except_kinds)))
-
-
-class _Link(_Table):
-    role: Literal["social", "sector", "edition", "product", "legal", "contact", "feedback", "privacy", "terms", "home"]
-    title: Line
-    url: Annotated[str, AfterValidator(link_url)]
-
-    def value(self) -> Link:
-        return Link(self.title, self.url, self.role)
-
-
-class _Schedule(_Table):
-    cadence: str
-    cron: Annotated[str, AfterValidator(told(schedule.check_cron))] | None = None
-    at: Annotated[Any, AfterValidator(written_moment)] = None
-    time_zone: TimeZoneName | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if (self.cron is None) == (self.at is None):
-            raise ValueError("needs either cron or at")
-        return self
-
-    def value(self, time_zone: str) -> ScheduleSpec:
-        time_zone = self.time_zone or time_zone
-        at = None if self.at is None else schedule.parse_at(self.at, time_zone)
-        return ScheduleSpec(self.cadence, time_zone, self.cron or "", at)
-
-
-class _File(_Table):
-    edition: _Edition
-    look: LookTable = LookTable()
-    feed: tuple[_Feed, ...] = ()
-    section: tuple[_Section, ...] = ()
-    link: tuple[_Link, ...] = ()
-    schedule: tuple[_Schedule, ...] = ()
-
-    def value(self) -> Edition:
-        head = self.edition
-        name, address = read_mailbox(head.sender)
-        return Edition(
-            **head.model_dump(exclude={"sender", "reply_to", "feeds"}),
-            look=self.look.value(),
-            sender=(name or head.title, address),
-            reply_to=read_mailbox(head.reply_to) if head.reply_to else None,
-            sections=tuple(section.value() for section in self.section),
-            links=tuple(link.value() for link in self.link),
-            feeds=(*(feed.value() for feed in self.feed), *(FeedSpec(feed, existing=True) for feed in head.feeds)),
-            schedules=tuple(item.value(head.time_zone) for item in self.schedule),
-        )
+from digest.values import Edition
 
 
 def parse(text: str, where: str, themes: Collection[str] = ()) -> Edition:
@@ -194,7 +31,7 @@ def parse(text: str, where: str, themes: Collection[str] = ()) -> Edition:
         raise ConfigError(where, [str(error)], "mend the TOML") from None
     faults = []
     try:
-        declared = _File(**raw)
+        declared = EditionFile(**raw)
     except ValidationError as error:
         faults = [_fault(item, raw) for item in error.errors()]
     faults += [*_faults_between_tables(raw), *_unknown_theme(raw, themes)]
@@ -204,15 +41,15 @@ def parse(text: str, where: str, themes: Collection[str] = ()) -> Edition:
 
 
 _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
-    (): _File,
-    ("edition",): _Edition,
+    (): EditionFile,
+    ("edition",): EditionTable,
     ("look",): LookTable,
     ("look", "logo"): LogoTable,
     ("look", "dark"): DarkTable,
-    ("feed",): _Feed,
-    ("section",): _Section,
-    ("link",): _Link,
-    ("schedule",): _Schedule,
+    ("feed",): FeedTable,
+    ("section",): SectionTable,
+    ("link",): LinkTable,
+    ("schedule",): ScheduleTable,
 }
 _PLAINLY = {"missing": "is missing", "model_type": "must be a table", "tuple_type": "must be a list"}
 
@@ -238,7 +75,7 @@ def _fault(item: Any, raw: Mapping[str, Any]) -> str:
 def _place(loc: Sequence[Any], raw: Mapping[str, Any]) -> str:
     """``[edition] from`` or ``[[section]] 2 (trending) rule``."""
     table, *keys = loc
-    if table not in _File.model_fields:
+    if table not in EditionFile.model_fields:
         return str(table)
     if table in {"edition", "look"}:
         return " ".join([f"[{table}]", *map(str, keys)])

@@ -45,8 +45,8 @@ class SmtpSettings(_Part):
     auth: Annotated[
         Literal["auto", "plain", "login", "xoauth2"],
         Field(
-            description="How to log in. `auto` takes the best that the server offers; for `xoauth2` the password is "
-            "the access token."
+            description="How to log in. `auto`: PLAIN, or LOGIN where the server does not offer PLAIN. `xoauth2` is "
+            "used only if you name it; the password is then the access token."
         ),
     ] = "auto"
     username: Annotated[str, Field(description="The login. Empty: no login. Needs an encrypted connection.")] = ""
@@ -72,15 +72,25 @@ class SmtpSettings(_Part):
         Field(
             ge=1,
             le=64,
-            description="Messages under way on one connection where the server supports CHUNKING (RFC 3030); "
-            "otherwise one.",
+            description="Messages under way on one connection where the server supports CHUNKING (RFC 3030) and "
+            "PIPELINING; otherwise one.",
         ),
     ] = 8
     messages_per_connection: Annotated[
-        int, Field(ge=1, description="Messages after which a connection is closed and a new one opened.")
+        int,
+        Field(
+            ge=1,
+            description="Messages accepted on a connection after which it gets no more: what is under way is finished, "
+            "then it is closed.",
+        ),
     ] = 1000
     connection_seconds: Annotated[
-        int, Field(ge=1, description="Seconds after which a connection is closed and a new one opened.")
+        int,
+        Field(
+            ge=1,
+            description="Seconds since a connection was opened after which it gets no more messages: what is under way "
+            "is finished, then it is closed.",
+        ),
     ] = 300
 
     @model_validator(mode="after")
@@ -148,7 +158,10 @@ class DeliverSettings(_Part):
     give_up_hours: Annotated[
         int,
         Field(
-            ge=1, le=240, description="Hours after which a deferred delivery has failed, counted from when it was due."
+            ge=1,
+            le=240,
+            description="Hours for which a delivery that the server put off is tried again, counted from when its "
+            "issue began to go out, or from when the delivery was due if that was later. Then it has failed.",
         ),
     ] = 48
     in_doubt: Annotated[
@@ -181,8 +194,8 @@ class MailSettings(_Part):
         int,
         Field(
             ge=10_000,
-            description="The most bytes the HTML of a mail may have. Stories are shortened, then left out "
-            "with a link to the rest. Gmail cuts mails off at 102 KB.",
+            description="The most bytes the HTML of a mail may have. Beyond it stories are shortened, then left out "
+            "with a link to the rest; the first story always stays. Gmail cuts mails off at 102 KB.",
         ),
     ] = 90_000
 

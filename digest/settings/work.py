@@ -12,9 +12,16 @@ from digest.settings.part import FilePath, _Part
 class FetchSettings(_Part):
     """Limits for reading feeds and pages from the web."""
 
-    max_bytes: Annotated[int, Field(ge=1024, description="The most bytes that are read of a feed or page.")] = 4_000_000
+    max_bytes: Annotated[
+        int, Field(ge=1024, description="The most bytes a feed or page may have; a larger one is not read.")
+    ] = 4_000_000
     timeout_seconds: Annotated[
-        float, Field(gt=0, le=300, description="Seconds after which a feed or page has failed.")
+        float,
+        Field(
+            gt=0,
+            le=300,
+            description="Seconds for a feed or page from the first connection to the last byte, redirects included.",
+        ),
     ] = 20
     allow_private: Annotated[
         bool,
@@ -23,7 +30,9 @@ class FetchSettings(_Part):
             "can reach them."
         ),
     ] = False
-    interval_minutes: Annotated[int, Field(ge=1, description="Minutes between two polls of a feed.")] = 15
+    interval_minutes: Annotated[
+        int, Field(ge=1, description="Minutes between two polls of a feed. One that failed waits longer.")
+    ] = 15
     user_agent: Annotated[str, Field(description="How the fetcher introduces itself to servers.")] = (
         "digest-mailer (+https://pypi.org/p/digest-mailer)"
     )
@@ -34,7 +43,13 @@ class WorkerSettings(_Part):
 
     concurrency: Annotated[int, Field(ge=1, le=256, description="Worker processes of one `digest worker`.")] = 2
     tick_seconds: Annotated[
-        float, Field(ge=0.5, le=300, description="Seconds between two rounds of beat: how late a slot may open.")
+        float,
+        Field(
+            ge=0.5,
+            le=300,
+            description="Seconds between two rounds of beat, each a task for a worker. A round opens due issues, hands "
+            "out waiting batches and takes over abandoned ones, so each of these may be late by this much.",
+        ),
     ] = 5
 
 
@@ -44,7 +59,7 @@ class DnsSettings(_Part):
     servers: Annotated[tuple[str, ...], Field(description="Addresses of DNS servers. Empty: the system's.")] = ()
     port: Annotated[int, Field(ge=1, le=65535, description="The port of these servers.")] = 53
     timeout_seconds: Annotated[
-        float, Field(gt=0, le=60, description="Seconds after which a question has no answer.")
+        float, Field(gt=0, le=60, description="Seconds to wait for an answer, retries included.")
     ] = 5
     parallel: Annotated[int, Field(ge=1, le=200, description="Questions asked at the same time.")] = 20
 
@@ -96,14 +111,26 @@ class RetentionSettings(_Part):
     """Days after which rows are deleted by the nightly job; a delivery's account goes with its issue. What was
     published stays in the archive after that; ``archive_days`` 0: for good."""
 
-    articles_days: Annotated[int, Field(ge=8, description="Days after which articles are deleted.")] = 120
+    articles_days: Annotated[
+        int, Field(ge=8, description="Days after they were first seen at which articles are deleted.")
+    ] = 120
     issues_days: Annotated[
-        int, Field(ge=30, description="Days after which issues are deleted, with the account of their deliveries.")
+        int,
+        Field(
+            ge=30,
+            description="Days after they ended (sent, skipped or cancelled) at which issues are deleted, with the "
+            "account of their deliveries; also days that records of returned mail are kept.",
+        ),
     ] = 400
     content_days: Annotated[
-        int, Field(ge=8, description="Days after which the compiled content of issues is deleted.")
+        int,
+        Field(
+            ge=8,
+            description="Days after an issue ended at which its compiled content is deleted. From then on the web "
+            "version of its mails is gone, and it cannot be sent again. The public archive keeps its own copy.",
+        ),
     ] = 90
-    clicks_days: Annotated[int, Field(ge=8, description="Days after which clicks are deleted.")] = 90
+    clicks_days: Annotated[int, Field(ge=8, description="Days after which single clicks are deleted.")] = 90
     imports_days: Annotated[
         int,
         Field(ge=1, description="Days after which records of imports are deleted, with the lines that were rejected."),
