@@ -130,7 +130,7 @@ def test_what_is_paused_says_how_it_goes_on(world: World, run: Run) -> None:
 def test_a_reader_is_set_and_shown_with_all_they_may_choose(world: World, run: Run) -> None:
     run("subscriber", "set", ANA, "-e", "tide", "--days", "mon,thu", "--holiday", "2026-12-24", "--locale", "pt-BR")
     shown = run("subscriber", "show", ANA)
-    assert "days mon, thu" in shown
+    assert "days Mon, Thu" in shown
     assert "on holiday until 2026-12-24 00:00 IST" in shown
     assert "page language pt-BR" in shown
     run("subscriber", "set", ANA, "-e", "tide", "--hour", "9")
