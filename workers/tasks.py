@@ -30,6 +30,8 @@ IN_FLIGHT = 64
 """Batches that tasks are on their way for at one time; the others wait in the database, where nothing gets lost."""
 
 _MAILS_A_ROUND = 500
+_ROUND = timedelta(seconds=30)
+"""Of collecting, or of reading one mailbox: what is left then comes with the next round."""
 
 
 def tick(app: App) -> None:
@@ -83,7 +85,7 @@ def collect_feeds(app: App) -> None:
     # here: feed parsers and an HTTP client, where a worker may only ever send mail
     from digest.flows.sources import collect
 
-    for report in collect.collect(app.database, app.settings, app.now()):
+    for report in collect.collect(app.database, app.settings, app.now(), budget=_ROUND):
         if report.error:
             log.warning("feed %s: %s", report.feed, report.error)
         elif report.new or report.updated:
@@ -97,7 +99,7 @@ def read_feedback(app: App) -> None:
 
     for box in app.boxes:
         try:
-            count = feedback.listen(app.database, app.listening, box, app.now, _MAILS_A_ROUND)
+            count = feedback.listen(app.database, app.listening, box, app.now, _MAILS_A_ROUND, _ROUND)
         except DigestError as error:
             log.error("returned mail: %s", error)
             continue

@@ -19,9 +19,9 @@ from digest.errors import InputError, NotFoundError
 from digest.flows.sources import articles
 from digest.flows.sources.articles import DESK, Change
 from digest.net.fetch import fetch
+from digest.sandbox import read_page
 from digest.sources import manuscripts
 from digest.sources.clean import web_url
-from digest.sources.extract import extract
 from digest.tables import Row
 from digest.values import Article, ArticleDraft, ImportReport, Kind, Rejected
 
@@ -168,10 +168,10 @@ def _page(door: App, source: str, url: str) -> ArticleDraft:
     if re.match(r"https?://", source, re.IGNORECASE):
         fetched = fetch(source, door.settings.fetch)
         charset = re.search(r"charset\s*=\s*[\"']?([\w-]+)", fetched.content_type, re.IGNORECASE)
-        return extract(fetched.body, web_url(url) or fetched.url, charset[1] if charset else "")
+        return read_page(fetched.body, web_url(url) or fetched.url, charset[1] if charset else "")
     if url and not web_url(url):
         raise InputError(f"--url {url} is not a valid http(s) address")
-    draft = extract(_bytes(Path(source)), web_url(url))
+    draft = read_page(_bytes(Path(source)), web_url(url))
     return replace(draft, url=web_url(url)) if url else draft
 
 

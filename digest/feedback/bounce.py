@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes, message_from_string
 from email.message import Message
 from enum import StrEnum
@@ -17,11 +17,12 @@ from itertools import islice
 
 from digest.feedback import refusals
 from digest.feedback.refusals import Grade
+from digest.language import charsets
 from digest.readers import tokens
 from digest.readers.addresses import hidden
 from digest.readers.tokens import Keys, ReaderToken
 
-_MOST = 256 * 1024  # bytes looked at; what was sent with the mail stands behind what is said of it
+MAX_BYTES = 256 * 1024  # bytes looked at; what was sent with the mail stands behind what is said of it
 _MOST_PARTS = 60  # parts and headers that make parts: nesting costs more the deeper it goes
 _MOST_TOKENS = 50
 _MOST_BLANKS = 4000  # lines: a report has a block behind each
@@ -81,17 +82,35 @@ class Feedback:
     said: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a mail says, without keys: ``tokens`` are what may name the mail that it is about, the surest first."""
+
+    feedback: Feedback
+    tokens: tuple[str, ...] = ()
+
+
 def read(keys: Keys, mail: bytes) -> Feedback:
     """What ``mail`` says. Never raises."""
-    start = mail[:_MOST]
+    return named(keys, judge(mail))
+
+
+def named(keys: Keys, judged: Judged) -> Feedback:
+    """What it says, of the mail that the first true token names."""
+    names = (tokens.read_return_path(keys, token) for token in judged.tokens)
+    return replace(judged.feedback, names=next(filter(None, names), None))
+
+
+def judge(mail: bytes) -> Judged:
+    """What ``mail`` says, to be read where there are no keys. Never raises."""
+    start = mail[:MAX_BYTES]
     if not _is_bearable(start):
-        return Feedback(FeedbackKind.OTHER)
+        return Judged(Feedback(FeedbackKind.OTHER))
     try:
         message = message_from_bytes(start)
-        names = _whose(keys, message, start)
-        return _complaint(message, names) or _report(message, names) or _letter(message, names)
+        return Judged(_complaint(message) or _report(message) or _letter(message), _tokens(message, start))
     except _UNREADABLE:
-        return Feedback(FeedbackKind.OTHER)
+        return Judged(Feedback(FeedbackKind.OTHER))
 
 
 def _is_bearable(start: bytes) -> bool:
@@ -105,42 +124,33 @@ def _is_bearable(start: bytes) -> bool:
 # ------------------------------------------------------------------------------------------- whose mail
 
 
-def _whose(keys: Keys, message: Message, start: bytes) -> ReaderToken | None:
-    """By the address it was sent to, else by the copy of our mail in it: return path or Message-ID."""
+def _tokens(message: Message, start: bytes) -> tuple[str, ...]:
+    """By the address it was sent to, then by the copy of our mail in it: return path or Message-ID."""
     places = [header for name in _FOR_WHOM for header in _headers(message, name)]
     places += [start.decode("ascii", "replace"), *_texts(message)]
-    seen = set[str]()
-    for place in places:
-        for found in _TOKEN.finditer(place):
-            token = found[1].lower()
-            if token not in seen and len(seen) < _MOST_TOKENS:
-                seen.add(token)
-                if names := tokens.read_return_path(keys, token):
-                    return names
-    return None
+    seen = dict.fromkeys(found[1].lower() for place in places for found in _TOKEN.finditer(place))
+    return tuple(islice(seen, _MOST_TOKENS))
 
 
 # --------------------------------------------------------------------------------------------- complaint
 
 
-def _complaint(message: Message, names: ReaderToken | None) -> Feedback | None:
+def _complaint(message: Message) -> Feedback | None:
     """An abuse report (RFC 5965), or one in the form of before."""
     for part in message.walk():
         if part.get_content_type() == "message/feedback-report":
             fields = _fields(part)
             kind = next((one.get("feedback-type", "").strip().casefold() for one in fields if one), "")
-            return Feedback(
-                FeedbackKind.COMPLAINT if kind in _COMPLAINS else FeedbackKind.AUTOMATIC, names, said=kind[:_SAID]
-            )
+            return Feedback(FeedbackKind.COMPLAINT if kind in _COMPLAINS else FeedbackKind.AUTOMATIC, said=kind[:_SAID])
     if _header(message, "Subject").strip().casefold().startswith("complaint about message from"):
-        return Feedback(FeedbackKind.COMPLAINT, names, said="abuse")
+        return Feedback(FeedbackKind.COMPLAINT, said="abuse")
     return None
 
 
 # ------------------------------------------------------------------------------------------------ report
 
 
-def _report(message: Message, names: ReaderToken | None) -> Feedback | None:
+def _report(message: Message) -> Feedback | None:
     """A delivery status notification (RFC 3464), by its failed recipients."""
     blocks = [
         block
@@ -153,12 +163,12 @@ def _report(message: Message, names: ReaderToken | None) -> Feedback | None:
         return None
     failed = [block for block in blocks if _is_failed(block)]
     if not failed:
-        return Feedback(FeedbackKind.AUTOMATIC, names)
+        return Feedback(FeedbackKind.AUTOMATIC)
     told = " ".join(_told(message)) if len(failed) == 1 else ""
     judged = [_judged(block, told) for block in failed]
     # Of several, to which the reader forwards their mail, the one that harms least: they may still read the others.
     grade, status, said = min(judged, key=lambda one: one[0].harm)
-    return Feedback(FeedbackKind.BOUNCE, names, grade, status, _kept(said))
+    return Feedback(FeedbackKind.BOUNCE, None, grade, status, _kept(said))
 
 
 def _is_failed(block: dict[str, str]) -> bool:
@@ -189,7 +199,7 @@ def _status(found: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------------------------ letter
 
 
-def _letter(message: Message, names: ReaderToken | None) -> Feedback:
+def _letter(message: Message) -> Feedback:
     """What says in words alone that it could not be delivered; everything else is an automatic answer (RFC 3834) or
     somebody's letter."""
     subject, lines = _header(message, "Subject"), _before_copy(_told(message))
@@ -197,15 +207,15 @@ def _letter(message: Message, names: ReaderToken | None) -> Feedback:
     by_system = _SYSTEM.search(refusals.words(_header(message, "From"))) or message["X-Failed-Recipients"]
     by_system = bool(by_system) or _holds_copy(message)
     if by_system and _DELAYED.search(text):
-        return Feedback(FeedbackKind.AUTOMATIC, names)
+        return Feedback(FeedbackKind.AUTOMATIC)
     if (by_system and _FAILED.search(text)) or _FAILED.match(refusals.words(subject)):
         grade, status, said = _judged_in_words(lines)
-        return Feedback(FeedbackKind.BOUNCE, names, grade, status, _kept(said))
+        return Feedback(FeedbackKind.BOUNCE, None, grade, status, _kept(said))
     submitted = _header(message, "Auto-Submitted").strip().casefold()
     answer = _header(message, "Precedence").casefold() in {"bulk", "junk", "auto_reply"} or message["X-Autoreply"]
     if by_system or answer or message["X-Auto-Response-Suppress"] or submitted not in {"", "no"}:
-        return Feedback(FeedbackKind.AUTOMATIC, names)
-    return Feedback(FeedbackKind.OTHER, names)
+        return Feedback(FeedbackKind.AUTOMATIC)
+    return Feedback(FeedbackKind.OTHER)
 
 
 def _before_copy(told: Sequence[str]) -> list[str]:
@@ -295,10 +305,7 @@ def _decoded(part: Message) -> str:
     payload = part.get_payload(decode=True)
     if not isinstance(payload, bytes):
         return ""
-    try:
-        return payload.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:
-        return payload.decode("utf-8", "replace")
+    return charsets.decoded(payload, part.get_content_charset("utf-8"))
 
 
 def _kept(said: str) -> str:

@@ -7,6 +7,7 @@ the pages; whoever sends it and whatever else the mail says does not count.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from email import policy
 from email.parser import BytesHeaderParser
 
@@ -20,11 +21,21 @@ _MOST_OF_SUBJECT = 1000  # characters decoded: ours has less than a hundred
 
 def reader_of(keys: Keys, mail: bytes) -> ReaderToken | None:
     """Whom a mail unsubscribes, ``None`` if it does not."""
+    return named(keys, words(mail))
+
+
+def words(mail: bytes) -> tuple[str, ...]:
+    """The words of its subject that could be a token."""
     try:
         fields = BytesHeaderParser(policy=policy.default).parsebytes(mail[:_MOST]).raw_items()
         raw = next((value for name, value in fields if name.casefold() == "subject"), "")
         subject = str(policy.default.header_fetch_parse("Subject", raw[:_MOST_OF_SUBJECT]))
     except (ValueError, LookupError, AttributeError, RecursionError):  # what the parser can't bear is no mail of ours
-        return None
-    found = (tokens.read_reader(keys, word) for word in _WORD.findall(subject))
+        return ()
+    return tuple(_WORD.findall(subject))
+
+
+def named(keys: Keys, words: Iterable[str]) -> ReaderToken | None:
+    """Whom the first true token among these words names."""
+    found = (tokens.read_reader(keys, word) for word in words)
     return next(filter(None, found), None)

@@ -63,11 +63,18 @@ class Maildir(_Left):
 
     def put_aside(self, name: str) -> None:
         """Raises ``InputError``."""
+        self._put_aside(name, "S")
+
+    def put_aside_flagged(self, name: str) -> None:
+        """Raises ``InputError``."""
+        self._put_aside(name, "FS")
+
+    def _put_aside(self, name: str, flags: str) -> None:
         cur = self._folder / "cur"
         try:
             cur.mkdir(exist_ok=True)
             with suppress(FileNotFoundError):  # somebody else has read it, too
-                (self._folder / "new" / name).rename(cur / f"{name.partition(':')[0]}:2,S")
+                (self._folder / "new" / name).rename(cur / f"{name.partition(':')[0]}:2,{flags}")
         except OSError as error:
             raise InputError(f"can't put {name} into {cur} ({error.strerror})", "check its permissions") from None
 
@@ -97,6 +104,9 @@ class File(_Left):
     def put_aside(self, name: str) -> None:
         """Nothing is changed in a file."""
 
+    def put_aside_flagged(self, name: str) -> None:
+        """Nothing is changed in a file."""
+
 
 class Given(_Left):
     """A mail that is at hand already."""
@@ -109,6 +119,9 @@ class Given(_Left):
         yield "-", self._mail
 
     def put_aside(self, name: str) -> None:
+        """It lies nowhere."""
+
+    def put_aside_flagged(self, name: str) -> None:
         """It lies nowhere."""
 
 
@@ -128,9 +141,15 @@ class Imap(_Left):
                     yield uid, self._fetched(server, uid)
 
     def put_aside(self, name: str) -> None:
+        self._put_aside(name, r"(\Seen)")
+
+    def put_aside_flagged(self, name: str) -> None:
+        self._put_aside(name, r"(\Seen \Flagged)")
+
+    def _put_aside(self, name: str, flags: str) -> None:
         assert self._server
         with self._translated():
-            self._asked(self._server, "STORE", name, "+FLAGS.SILENT", r"(\Seen)")
+            self._asked(self._server, "STORE", name, "+FLAGS.SILENT", flags)
 
     @contextmanager
     def _connected(self) -> Iterator[imaplib.IMAP4]:

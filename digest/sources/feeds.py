@@ -1,11 +1,11 @@
-"""A feed and how polling it goes."""
+"""A feed, how polling it goes, and what a document of it holds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from digest.values import FeedSpec
+from digest.values import ArticleDraft, FeedSpec, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +30,12 @@ class Feed:
     @property
     def is_desk(self) -> bool:
         return not self.spec.url
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFeed:
+    """A feed document. ``drafts`` and ``rejected`` together are all its entries."""
+
+    title: str
+    drafts: tuple[ArticleDraft, ...]
+    rejected: tuple[Rejected, ...]

@@ -11,7 +11,6 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +18,9 @@ import feedparser
 
 from digest.errors import InputError
 from digest.language.text import shorten
+from digest.sources import bounds
 from digest.sources.clean import pictures, plain, visible, web_url
+from digest.sources.feeds import ParsedFeed
 from digest.values import ArticleDraft, Image, Kind, Rejected
 
 STANDFIRST_LENGTH = 300
@@ -40,15 +41,6 @@ _KINDS = {
 _KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words.split()}
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedFeed:
-    """A feed document. ``drafts`` and ``rejected`` together are all its entries."""
-
-    title: str
-    drafts: tuple[ArticleDraft, ...]
-    rejected: tuple[Rejected, ...]
-
-
 def parse(body: bytes, content_type: str, url: str) -> ParsedFeed:
     """Read the document ``body`` that ``url`` answered with ``content_type``. Raises ``InputError`` for what is no
     feed at all."""
@@ -56,6 +48,7 @@ def parse(body: bytes, content_type: str, url: str) -> ParsedFeed:
         raise InputError(f"{url} answered nothing", "check the feed's address")
     if "json" in content_type.lower() or body.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return _json_feed(body, url)
+    bounds.check_charsets(body, content_type, url)
     return _xml_feed(body, content_type, url)
 
 
@@ -97,6 +90,7 @@ def _kind(tags: Iterable[str]) -> Kind:
 
 def _xml_feed(body: bytes, content_type: str, url: str) -> ParsedFeed:
     body, content_type = _by_rfc_7303(body, content_type)
+    bounds.check_feed(body, url)
     try:
         # A stream: given bytes or a string, feedparser would open a file or URL of that name.
         document = feedparser.parse(
@@ -262,6 +256,7 @@ def _json_feed(body: bytes, url: str) -> ParsedFeed:
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise InputError(f"{url} is JSON, but no JSON Feed: it has no list of items", "check the feed's address")
+    bounds.check_entries(len(items), url)
     language = visible(_string(document.get("language")))[:20]
     return _sorted_out(
         visible(_string(document.get("title"))),

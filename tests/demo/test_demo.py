@@ -25,7 +25,8 @@ from digest.editorial.variants import choose
 from digest.mail.personalise import Press
 from digest.sources import manuscripts
 from digest.sources.extract import extract
-from digest.sources.parse import ParsedFeed, parse
+from digest.sources.feeds import ParsedFeed
+from digest.sources.parse import parse
 from digest.tables import read_json_lines
 from digest.values import ArticleDraft, Image, Reader
 from tests.support import samples

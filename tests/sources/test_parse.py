@@ -15,8 +15,9 @@ from digest.errors import InputError
 from digest.language.text import shorten
 from digest.sources import intake
 from digest.sources.clean import plain, visible, web_url
+from digest.sources.feeds import ParsedFeed
 from digest.sources.intake import KnownArticle, canonical_url, content_key, decide, keys
-from digest.sources.parse import ParsedFeed, parse
+from digest.sources.parse import parse
 from digest.values import ArticleDraft, Image, Kind
 
 URL = "https://news.example/feeds/world.xml"

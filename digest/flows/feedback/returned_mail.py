@@ -10,13 +10,13 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from sqlalchemy import Connection
 
-from digest.errors import DigestError
+from digest.errors import DigestError, InputError
 from digest.feedback import bounce, unsubscribe_mail
 from digest.feedback.bounce import Feedback, FeedbackKind
 from digest.feedback.refusals import Grade
@@ -25,6 +25,7 @@ from digest.flows.readers import audience
 from digest.readers import addresses
 from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import Keys
+from digest.sandbox import read_mail
 from digest.settings import Settings
 from digest.states import DeliveryEvent, DeliveryState, SubscriptionEvent, SubscriptionState
 from digest.store.database import Database
@@ -48,6 +49,7 @@ class Done(StrEnum):
     NOTHING = "nothing to act on"
     EARLY = "to be read again later"  # the ledger does not know yet what became of that mail
     LETTER = "left for a person"
+    UNREADABLE = "put aside and flagged, since reading it went beyond a limit"
     BROKEN = "left, since it could not be read"
 
 
@@ -81,6 +83,9 @@ class Box(Protocol):
     def put_aside(self, name: str) -> None:
         """It has been dealt with."""
 
+    def put_aside_flagged(self, name: str) -> None:
+        """It could not be read and is for a person: put aside, with the flag that mail programs show."""
+
     def leave(self, name: str) -> None:
         """It is not ours to deal with, and need not be offered again."""
 
@@ -93,14 +98,24 @@ class Rules:
     settings: Settings
 
 
-def listen(database: Database, rules: Rules, box: Box, clock: Callable[[], datetime], limit: int) -> Mapping[str, int]:
-    """Read what lies in a mailbox, at most ``limit`` mails. Each is put aside when its transaction is over, so one that
-    is read twice after a crash changes nothing. Returns how many came to what, and how many addresses are
-    "suppressed" since."""
-    count = Counter[str]()
+def listen(
+    database: Database,
+    rules: Rules,
+    box: Box,
+    clock: Callable[[], datetime],
+    limit: int,
+    budget: timedelta = timedelta.max,
+) -> Mapping[str, int]:
+    """Read what lies in a mailbox, at most ``limit`` mails, and begin none after ``budget``; the others are for the
+    next round. Each is put aside when its transaction is over, so one that is read twice after a crash changes nothing.
+    Returns how many came to what, and how many addresses are "suppressed" since."""
+    count, begun = Counter[str](), clock()
     for name, mail in box.mails():
         try:
             taken = take(database, rules, mail, clock())
+        except InputError as error:
+            _log.warning("the returned mail %s is put aside and flagged: %s", name, error)
+            taken = Taken(Done.UNREADABLE)
         except DigestError:  # the database can't be had now: it is read later
             raise
         except Exception:  # noqa: BLE001 - one mail must not hide all behind it
@@ -110,9 +125,11 @@ def listen(database: Database, rules: Rules, box: Box, clock: Callable[[], datet
         count[SUPPRESSED] += taken.suppressed
         if taken.done in {Done.LETTER, Done.BROKEN}:
             box.leave(name)
+        elif taken.done is Done.UNREADABLE:
+            box.put_aside_flagged(name)
         elif taken.done not in STAYS:
             box.put_aside(name)
-        if count.total() - count[SUPPRESSED] >= limit:
+        if count.total() - count[SUPPRESSED] >= limit or clock() - begun >= budget:
             break
     return {what: number for what, number in count.items() if number}
 
@@ -128,11 +145,12 @@ def told(count: Mapping[str, int]) -> str:
 
 
 def take(database: Database, rules: Rules, mail: bytes, now: datetime) -> Taken:
-    """Read one mail and do what follows from it."""
-    if names := unsubscribe_mail.reader_of(rules.keys, mail):
+    """Read one mail and do what follows from it. Raises ``InputError`` where reading it goes beyond a limit."""
+    found = read_mail(mail)
+    if names := unsubscribe_mail.named(rules.keys, found.words):
         audience.unsubscribe(database, names.subscription_id, now, issue_id=names.issue_id, source="mail")
         return Taken(Done.LEFT)
-    said = bounce.read(rules.keys, mail)
+    said = bounce.named(rules.keys, found.judged)
     if said.kind is FeedbackKind.OTHER:
         return Taken(Done.LETTER)
     if said.kind is FeedbackKind.AUTOMATIC:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -14,11 +16,11 @@ from digest.editorial import stories
 from digest.editorial.updates import is_news
 from digest.errors import DigestError, InputError, NotFoundError
 from digest.net.fetch import Fetched, Network, RefusedByServerError, fetch
+from digest.sandbox import read_feed
 from digest.settings import FetchSettings, Settings
 from digest.sources import intake
-from digest.sources.feeds import Feed
+from digest.sources.feeds import Feed, ParsedFeed
 from digest.sources.intake import Keyed
-from digest.sources.parse import ParsedFeed, parse
 from digest.store.content import articles, feeds
 from digest.store.database import Database
 from digest.values import Article, ArticleDraft, FeedSpec, Kind, Rejected
@@ -59,9 +61,11 @@ def collect(
     force: bool = False,
     on_report: Callable[[CollectReport], None] | None = None,
     network: Network | None = None,
+    budget: timedelta | None = None,
 ) -> list[CollectReport]:
     """Read the feeds that are due; with ``names`` these, due or not; with ``force`` all active ones. Each is stored in
     a transaction of its own and told to ``on_report`` at once; one that fails is reported and left alone for a while.
+    After ``budget`` none is begun: those left stay due and have no report.
 
     Raises ``NotFoundError`` for an unknown name and ``InputError`` for a desk, which has nothing to be read.
     """
@@ -73,16 +77,25 @@ def collect(
     with database.write() as connection:
         feeds.postpone(connection, chosen, now + interval)
     reports: dict[str, CollectReport] = {}
+    deadline = time.monotonic() + budget.total_seconds() if budget else math.inf
+    left: list[Feed] = []
     with ThreadPoolExecutor(max_workers=CONCURRENCY, thread_name_prefix="collect") as pool:
-        readings: dict[Future[_Reading], Feed] = {
-            pool.submit(_read, feed, settings.fetch, network): feed for feed in chosen
+        readings: dict[Future[_Reading | None], Feed] = {
+            pool.submit(_read, feed, settings.fetch, network, deadline): feed for feed in chosen
         }
         for done in as_completed(readings):
-            feed = readings[done]
-            report = reports[feed.name] = _store(database, feed, done.result(), now, interval)
+            feed, reading = readings[done], done.result()
+            if reading is None:
+                left.append(feed)
+                continue
+            report = reports[feed.name] = _store(database, feed, reading, now, interval)
             if on_report:
                 on_report(report)
-    return [reports[feed.name] for feed in chosen]
+    if left:
+        _log.warning("collecting took long: %d feeds are left for the next round", len(left))
+        with database.write() as connection:
+            feeds.postpone(connection, left, now)
+    return [reports[feed.name] for feed in chosen if feed.name in reports]
 
 
 def _chosen(connection: Connection, now: datetime, names: Sequence[str] | None, force: bool) -> list[Feed]:
@@ -95,14 +108,16 @@ def _chosen(connection: Connection, now: datetime, names: Sequence[str] | None, 
     return chosen
 
 
-def _read(feed: Feed, settings: FetchSettings, network: Network | None) -> _Reading:
-    """Runs in a thread of its own and touches no database."""
+def _read(feed: Feed, settings: FetchSettings, network: Network | None, deadline: float) -> _Reading | None:
+    """Runs in a thread of its own and touches no database. ``None``: the round is over."""
     fetched = None
+    if time.monotonic() > deadline:
+        return None
     try:
         fetched = fetch(feed.spec.url, settings, feed.etag, feed.last_modified, network)
         if fetched.not_modified:
             return _Reading(fetched)
-        return _Reading(fetched, parse(fetched.body, fetched.content_type, fetched.url))
+        return _Reading(fetched, read_feed(fetched.body, fetched.content_type, fetched.url))
     except DigestError as error:
         return _Reading(fetched, error=error)
     except Exception as error:  # noqa: BLE001  one feed that trips us up must not stop the others

@@ -19,7 +19,9 @@ from lxml.html import HtmlElement, HTMLParser, document_fromstring
 from trafilatura.settings import Document
 
 from digest.errors import InputError
+from digest.language import charsets
 from digest.language.text import shorten
+from digest.sources import bounds
 from digest.sources.clean import visible, web_url
 from digest.sources.extract.blocks import paragraphs
 from digest.sources.extract.metadata import from_json_ld, from_meta, kind_of
@@ -42,6 +44,7 @@ def extract(html: bytes, url: str, declared_encoding: str = "") -> ArticleDraft:
 
     Raises ``InputError`` naming what is missing when the page holds no article.
     """
+    bounds.check_page(html, url or "the page")
     page = _parsed(html, declared_encoding, url)
     text = from_text(page)
     said = from_json_ld(page).or_else(from_meta(page))
@@ -85,9 +88,11 @@ def _decoded(html: bytes, declared: str) -> str:
             return html.decode(encoding, "replace")
     written = _META_CHARSET.search(html[:4096])
     for encoding in ("utf-8", declared, written[1].decode("ascii") if written else "", "cp1252"):
+        if not charsets.is_read(encoding):
+            continue
         try:
             return html.decode(_as_browsers_do(encoding))
-        except (LookupError, UnicodeDecodeError, ValueError):
+        except UnicodeDecodeError:
             continue
     return html.decode("cp1252", "replace")
 

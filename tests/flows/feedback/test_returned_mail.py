@@ -11,10 +11,9 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from digest import cli
+from digest import cli, sandbox
 from digest.cli.common import Door
 from digest.errors import NotFoundError, UnavailableError
-from digest.feedback import bounce
 from digest.flows.feedback import returned_mail as feedback
 from digest.flows.feedback.returned_mail import Done, Taken
 from digest.flows.issues import operate
@@ -22,6 +21,7 @@ from digest.flows.readers import audience
 from digest.net import mailboxes
 from digest.outcomes import Envelope, Outcome, Result, Stage
 from digest.readers import addresses, tokens
+from digest.sandbox import MailRead
 from digest.settings import FeedbackSettings, ImapSettings
 from digest.store import schema
 from digest.store.ledger import deliveries
@@ -288,14 +288,14 @@ def test_what_nobody_thought_of_leaves_the_mail_and_goes_on(
     new.mkdir(parents=True)
     (new / "1").write_bytes(b"the odd one")
     (new / "2").write_bytes(of(world, sent, report(DEAD)))
-    read = bounce.read
+    read = sandbox.read_mail
 
-    def odd(keys: tokens.Keys, mail: bytes) -> bounce.Feedback:
+    def odd(mail: bytes) -> MailRead:
         if mail.startswith(b"the odd"):
             raise LookupError("nobody thought of that")
-        return read(keys, mail)
+        return read(mail)
 
-    monkeypatch.setattr(bounce, "read", odd)
+    monkeypatch.setattr(feedback, "read_mail", odd)
     assert "hard bounces: 1" in run(world, "feedback", "read", str(tmp_path / "back"))
     assert [path.name for path in new.iterdir()] == ["1"]
 

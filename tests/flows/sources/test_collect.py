@@ -254,6 +254,15 @@ def test_failures_double_the_wait_up_to_a_day(failures: int, minutes: int) -> No
     assert feeds.back_off(INTERVAL, failures) == timedelta(minutes=minutes)
 
 
+def test_what_a_round_has_no_time_for_stays_due_for_the_next(
+    lite: Database, open_settings: Settings, web: WebServer
+) -> None:
+    web.pages["/f"] = Page(document("A"), headers={"Content-Type": "text/xml"})
+    declare(lite, f=web.url("/f"))
+    assert collect(lite, open_settings, NOW, budget=timedelta(seconds=-1)) == []
+    assert [report.new for report in collect(lite, open_settings, NOW)] == [1]
+
+
 # --------------------------------------------------------------------------------------------------- CLI
 
 
