@@ -134,7 +134,7 @@ def test_a_reader_is_set_and_shown_with_all_they_may_choose(world: World, run: R
     assert "on holiday until 2026-12-24 00:00 IST" in shown
     assert "page language pt-BR" in shown
     run("subscriber", "set", ANA, "-e", "tide", "--hour", "9")
-    assert "days mon, thu" in run("subscriber", "show", ANA), "what is not given stays"
+    assert "days Mon, Thu" in run("subscriber", "show", ANA), "what is not given stays"
     run("subscriber", "set", ANA, "-e", "tide", "--days", "", "--holiday", "", "--locale", "")
     shown = run("subscriber", "show", ANA)
     assert "days every day on holiday until - " in shown
