@@ -55,7 +55,7 @@ class DeliveryState(StrEnum):
 
 
 class DeliveryEvent(StrEnum):
-    TAKE = "its turn on the wire"
+    TAKE = "claimed for sending"
     ACCEPT = "2xx"
     DEFER = "4xx or no connection"
     FAIL = "5xx or too old"

@@ -65,7 +65,7 @@ def deliver_batch(app: App, issue_id: int, number: int) -> None:
     app.replay_journals()
     done = deliver.deliver(app.post_office(app.carrier), issue_id, number)
     if done:
-        log.info("issue %d batch %d: %d deliveries had their turn", issue_id, number, done)
+        log.info("issue %d batch %d: %d deliveries were due", issue_id, number, done)
     _dispatch(app)
     if not deliver.more_due(app.database, app.now()):
         app.carrier.close()

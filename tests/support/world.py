@@ -173,7 +173,7 @@ class World:
         return publish.publish(self.app.database, issue.id, self.app.compile, self.app.settings, self.app.now())
 
     def deliver(self, courier: Courier) -> int:
-        """Everything that is due now, as workers would. Returns how many deliveries had their turn."""
+        """Everything that is due now, as workers would. Returns how many deliveries were due."""
         done = 0
         while due := deliver.dispatch(self.app.database, self.app.settings, 100, self.app.now()):
             done += sum(deliver.deliver(self.app.post_office(courier), *batch) for batch in due)
@@ -206,7 +206,7 @@ def small_world(settings: Settings) -> Iterator[World]:
 
 
 def in_line(world: World) -> list[str]:
-    """``READERS`` in the order of their subscriptions, which is the order of their turns."""
+    """``READERS`` in the order of their subscriptions, which is the order in which they are sent to."""
     return sorted(READERS, key=lambda address: world.subscription(address).id)
 
 

@@ -35,7 +35,7 @@ from digest.states import DeliveryEvent, IssueEvent, IssueState
 from digest.store.database import Database
 from digest.store.ledger import batches, deliveries, issues
 from digest.store.ledger.batches import Lease
-from digest.store.ledger.deliveries import Settled, Turn
+from digest.store.ledger.deliveries import Due, Settled
 from digest.values import CompiledIssue, Issue, IssueContent, Reader, Variant
 
 _OVERLAP_PAUSE = timedelta(seconds=60)
@@ -64,14 +64,14 @@ class PostOffice:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A delivery whose turn it is, and what its reader is to get."""
+    """A delivery whose due it is, and what its reader is to get."""
 
-    turn: Turn
+    due: Due
     variant: Variant
 
 
 def deliver(office: PostOffice, issue_id: int, number: int) -> int:
-    """Send what is due of one batch. Returns how many deliveries had their turn; 0 when the batch was not to be had."""
+    """Send what is due of one batch. Returns how many deliveries were due; 0 when the batch was not to be had."""
     compiled = office.load(issue_id)  # before the claim: what can't be loaded is nobody's to hold
     lease, issue = _claim(office, issue_id, number)
     if not lease or not issue:
@@ -144,7 +144,7 @@ class _Run:
 
 def _take(run: _Run) -> tuple[list[Mail], bool]:
     """The next group, marked as being on the wire, and whether there is more to take after it. Nothing is, or the lease
-    or the issue's turn ended, when the group is empty and there is no more.
+    or the issue is not to be sent any more, when the group is empty and there is no more.
 
     Those who are to be sent nothing (unsubscribed meanwhile, say) are settled here.
     """
@@ -153,24 +153,24 @@ def _take(run: _Run) -> tuple[list[Mail], bool]:
     with office.database.write() as connection:
         if not batches.renew(connection, lease, _lease_end(office, now)):
             return [], False
-        turns = deliveries.turns(connection, lease.issue_id, lease.batch, office.settings.deliver.window + 1, now)
-        more = len(turns) > office.settings.deliver.window
+        found = deliveries.due(connection, lease.issue_id, lease.batch, office.settings.deliver.window + 1, now)
+        more = len(found) > office.settings.deliver.window
         group = [
-            mail for turn in turns[: office.settings.deliver.window] if (mail := _consider(connection, run, turn, now))
+            mail for one in found[: office.settings.deliver.window] if (mail := _consider(connection, run, one, now))
         ]
-        ids = [mail.turn.subscription_id for mail in group]
+        ids = [mail.due.subscription_id for mail in group]
         run.journal.took(ids)
         deliveries.move(connection, lease.issue_id, ids, DeliveryEvent.TAKE, now)
     return group, more
 
 
-def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> Mail | None:
+def _consider(connection: Connection, run: _Run, due: Due, now: datetime) -> Mail | None:
     """What this reader is to get; or settle the delivery at once when they are to get nothing."""
-    variant = run.chooser.choose(turn.sections, turn.covered_until)
-    event, reason = _verdict(turn, variant, run.compiled.content)
-    issue_id, ids = run.lease.issue_id, [turn.subscription_id]
+    variant = run.chooser.choose(due.sections, due.covered_until)
+    event, reason = _verdict(due, variant, run.compiled.content)
+    issue_id, ids = run.lease.issue_id, [due.subscription_id]
     if event is DeliveryEvent.TAKE:
-        return Mail(turn, variant)
+        return Mail(due, variant)
     if event is DeliveryEvent.DEFER:
         deliveries.move(connection, issue_id, ids, DeliveryEvent.TAKE, now)
         due_at = now + _OVERLAP_PAUSE
@@ -180,18 +180,18 @@ def _consider(connection: Connection, run: _Run, turn: Turn, now: datetime) -> M
     return None
 
 
-def _verdict(turn: Turn, variant: Variant, content: IssueContent) -> tuple[DeliveryEvent, str]:
-    """What is to happen with a delivery whose turn has come: pure, and the last look before the wire."""
-    if turn.bar is Bar.SUPPRESSED:
-        return DeliveryEvent.SUPPRESS, turn.suppressed or ""
-    if turn.bar:
-        return DeliveryEvent.CANCEL, str(turn.state if turn.bar is Bar.NOT_ACTIVE else turn.bar)
-    if is_served(turn.covered_until, content.covers_until):
+def _verdict(due: Due, variant: Variant, content: IssueContent) -> tuple[DeliveryEvent, str]:
+    """What is to happen with a delivery that is due: pure, and the last look before the wire."""
+    if due.bar is Bar.SUPPRESSED:
+        return DeliveryEvent.SUPPRESS, due.suppressed or ""
+    if due.bar:
+        return DeliveryEvent.CANCEL, str(due.state if due.bar is Bar.NOT_ACTIVE else due.bar)
+    if is_served(due.covered_until, content.covers_until):
         return DeliveryEvent.CANCEL, "superseded by a later issue"
-    if turn.overlapping:
+    if due.overlapping:
         return DeliveryEvent.DEFER, "another issue of this edition is on its way to this reader"
     if not variant.shown:
-        return DeliveryEvent.SKIP, nothing_new(content.edition.sections, turn.sections)
+        return DeliveryEvent.SKIP, nothing_new(content.edition.sections, due.sections)
     return DeliveryEvent.TAKE, ""
 
 
@@ -242,7 +242,7 @@ class _Hand:
                     return
             mail = self._group.popleft()  # one at least behind each look, however long looking takes
             try:
-                envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run, mail.turn), now)
+                envelope = office.writer(self._run.compiled, mail.variant, _reader(self._run, mail.due), now)
             except (DigestError, ValueError) as error:  # one reader's data must not stop the others' mail
                 why = addresses.hidden(f"the mail could not be written: {error}")
                 fault = Outcome(Result.PERMANENT, why, stage=Stage.LOCAL)
@@ -254,23 +254,23 @@ class _Hand:
     def _let_go(self, now: datetime) -> None:
         """A reader who has left, or is away, goes back in line; the look before the wire settles their delivery
         there."""
-        ids = [mail.turn.subscription_id for mail in self._group]
+        ids = [mail.due.subscription_id for mail in self._group]
         try:
             with self._run.office.database.read() as connection:
                 wanted = deliveries.still_wanted(connection, ids, now)
         except UnavailableError:  # raised amid sending, it would lose what servers said; soon we ask again
             return
         held = Outcome(Result.HELD, "the reader has left in the meantime", stage=Stage.LOCAL)
-        self._results += [(mail, held) for mail in self._group if mail.turn.subscription_id not in wanted]
-        self._group = deque(mail for mail in self._group if mail.turn.subscription_id in wanted)
+        self._results += [(mail, held) for mail in self._group if mail.due.subscription_id not in wanted]
+        self._group = deque(mail for mail in self._group if mail.due.subscription_id in wanted)
 
     def on_wire(self, indices: Sequence[int]) -> None:
-        self._run.journal.wire(self._handed[index].turn.subscription_id for index in indices)
+        self._run.journal.wire(self._handed[index].due.subscription_id for index in indices)
 
     def heard(self, answers: Answers) -> None:
         results = [(self._handed[index], outcome) for index, outcome in answers]
         self._results += results
-        self._run.journal.heard((mail.turn.subscription_id, outcome) for mail, outcome in results)
+        self._run.journal.heard((mail.due.subscription_id, outcome) for mail, outcome in results)
 
     def results(self) -> list[tuple[Mail, Outcome]]:
         """What has come since the last call."""
@@ -283,10 +283,10 @@ class _Hand:
         return [(mail, held) for mail in self._group]
 
 
-def _reader(run: _Run, turn: Turn) -> Reader:
-    subscription_id = turn.subscription_id
+def _reader(run: _Run, due: Due) -> Reader:
+    subscription_id = due.subscription_id
     subject = run.trial.subject_of(run.lease.batch, subscription_id) if run.trial else ""
-    return Reader(run.issue.id, subscription_id, turn.address, turn.name, turn.sections, turn.covered_until, subject)
+    return Reader(run.issue.id, subscription_id, due.address, due.name, due.sections, due.covered_until, subject)
 
 
 def _worse(one: Stop, other: Stop) -> Stop:
@@ -297,7 +297,7 @@ def _settle(run: _Run, results: Sequence[tuple[Mail, Outcome]]) -> Stop:
     """decide | settle: write what came of some tries. It may be written twice, so a database that fails, or picks us to
     end a deadlock, is asked again: mail that was taken must not be in doubt for that."""
     office, lease, issue = run.office, run.lease, run.issue
-    tries = [(mail.turn.subscription_id, mail.turn.attempts, outcome) for mail, outcome in results]
+    tries = [(mail.due.subscription_id, mail.due.attempts, outcome) for mail, outcome in results]
     for wait in _ASK_AGAIN:
         with suppress(UnavailableError):
             return settle(office.database, office.settings, lease, issue, tries, office.clock(), office.chance)

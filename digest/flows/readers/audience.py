@@ -48,7 +48,7 @@ def unsubscribe(
     database: Database, subscription_id: int, now: datetime, *, issue_id: int = 0, source: str, ip: str = ""
 ) -> bool:
     """unsubscribe: link, one-click, mail or operator | state | proof | feedback on the issue (0: none). False if it
-    had ended before. Mails already waiting are held back when their turn comes."""
+    had ended before. Mails already waiting are held back when they are due."""
     with database.write() as connection:
         return bool(_unsubscribe(connection, [Unsubscription(subscription_id, issue_id, ip)], source, now))
 

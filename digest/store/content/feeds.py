@@ -70,8 +70,8 @@ def named(connection: Connection, names: Sequence[str]) -> list[Feed]:
 
 def due(connection: Connection, now: datetime) -> list[Feed]:
     """The active feeds whose turn it is, those waiting longest first."""
-    turn = or_(_feeds.c.next_poll_at.is_(None), _feeds.c.next_poll_at <= now)
-    return [_feed(row) for row in connection.execute(_POLLED.where(turn))]
+    due = or_(_feeds.c.next_poll_at.is_(None), _feeds.c.next_poll_at <= now)
+    return [_feed(row) for row in connection.execute(_POLLED.where(due))]
 
 
 def polled(connection: Connection) -> list[Feed]:

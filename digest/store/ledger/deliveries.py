@@ -1,6 +1,6 @@
 """Deliveries and their batches: the ledger. One row says what became of one issue for one subscription.
 
-Every change of state is one guarded UPDATE (``move``): of two who try, one wins. ``turns`` reads what decides about a
+Every change of state is one guarded UPDATE (``move``): of two who try, one wins. ``due`` reads what decides about a
 delivery right before it goes out, ``settle`` writes what came of it.
 """
 
@@ -37,8 +37,8 @@ _CHUNK = 500  # ids in one statement
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """A delivery whose turn has come, with all that decides about it, read right before sending.
+class Due:
+    """A delivery that is due, with all that decides about it, read right before sending.
 
     ``state`` is ``None`` when the subscription has been erased. ``bar``: why the reader is not to be mailed now.
     ``overlapping``: an older issue of the same edition is on the wire to this reader at this moment.
@@ -71,8 +71,8 @@ class Settled:
 # ------------------------------------------------------------------------------------------ deliveries
 
 
-def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: datetime) -> list[Turn]:
-    """The next deliveries of a batch whose turn has come, each with its reader as they are at this moment."""
+def due(connection: Connection, issue_id: int, batch: int, limit: int, now: datetime) -> list[Due]:
+    """The next deliveries of a batch that are due, each with its reader as they are at this moment."""
     ready = or_(
         deliveries.c.state == DeliveryState.PENDING,
         and_(deliveries.c.state == DeliveryState.DEFERRED, deliveries.c.due_at <= now),
@@ -106,7 +106,7 @@ def turns(connection: Connection, issue_id: int, batch: int, limit: int, now: da
     rows = connection.execute(statement).all()
     busy = _on_the_wire(connection, others, [row.subscription_id for row in rows])
     return [
-        Turn(
+        Due(
             subscription_id=row.subscription_id,
             attempts=row.attempts,
             state=state,

@@ -43,7 +43,7 @@ class PowerCut(BaseException):
 
 
 def dying_at(last: str, said: Mapping[str, Outcome] = MappingProxyType({})) -> ToldCourier:
-    """A courier whose worker is killed when ``last`` has its turn; ``said`` is what comes of others, else all is
+    """A courier whose worker is killed when it comes to ``last``; ``said`` is what comes of others, else all is
     well."""
 
     def outcome(envelope: Envelope) -> Outcome:
