@@ -1,5 +1,5 @@
 """Makes docs/reference from the code: ``settings.md`` from the settings' fields, ``edition.md`` from the keys of an
-edition file, ``cli.md`` from the commands.
+edition file, ``templates.md`` from what templates are given, ``cli.md`` from the commands.
 
 Run it with ``make docs``; a test compares.
 """
@@ -7,6 +7,7 @@ Run it with ``make docs``; a test compares.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,7 @@ from digest import cli
 from digest.editions.checks import WORD
 from digest.editions.dress import Colour
 from digest.editions.tables import EditionFile
+from digest.mail import vocabulary
 from digest.settings import Settings
 
 FOLDER = Path(__file__).parent / "reference"
@@ -37,7 +39,7 @@ _LIMITS: dict[type, tuple[str, str]] = {
 
 def pages() -> dict[str, str]:
     """The text of every page, by the name of its file."""
-    return {"settings.md": settings(), "edition.md": edition(), "cli.md": commands()}
+    return {"settings.md": settings(), "edition.md": edition(), "templates.md": templates(), "cli.md": commands()}
 
 
 # ---------------------------------------------------------------------------------------------- settings, editions
@@ -79,7 +81,7 @@ def _table(model: type[BaseModel], path: tuple[str, ...], variable: str | None) 
         part, kind = _models_within(field.annotation)
         env = f"{variable}{name}".upper() if variable else ""
         if part and kind == "table":
-            inner = _table(part, (*path, name), f"{env}__" if env else variable)
+            inner = list(_table(part, (*path, name), f"{env}__" if env else variable))
             below += ["", *_heading(f"[{'.'.join((*path, name))}]", field), *inner]
             continue
         if part:
@@ -120,17 +122,17 @@ def _type(field: FieldInfo) -> str:
 
 def _bounds(annotation: Any, metadata: Iterable[Any]) -> Iterator[str]:
     """What a value must keep to, in words."""
-    metadata = list(_flat(metadata))
-    for found in metadata:
+    limits = list(_flat(metadata))
+    for found in limits:
         if type(found) in _LIMITS:
             name, sign = _LIMITS[type(found)]
             yield f"{sign} {getattr(found, name):,}"
         if getattr(found, "pattern", None) == WORD:
             yield "small letters, digits, `-` and `_`"
     what = "entries" if get_origin(annotation) is tuple else "characters"
-    if least := max((getattr(found, "min_length", None) or 0 for found in metadata), default=0):
+    if least := max((getattr(found, "min_length", None) or 0 for found in limits), default=0):
         yield f"at least {least} {what}" if least > 1 else "not empty"
-    if most := min((n for found in metadata if (n := getattr(found, "max_length", None))), default=0):
+    if most := min((n for found in limits if (n := getattr(found, "max_length", None))), default=0):
         yield f"at most {most} {what}"
     if get_origin(annotation) in {Union, UnionType}:
         for kind in get_args(annotation):
@@ -141,7 +143,10 @@ def _bounds(annotation: Any, metadata: Iterable[Any]) -> Iterator[str]:
 
 def _flat(metadata: Iterable[Any]) -> Iterator[Any]:
     for found in metadata:
-        yield from _flat(found.metadata) if isinstance(found, FieldInfo) else [found]
+        if isinstance(found, FieldInfo):
+            yield from _flat(found.metadata)
+        else:
+            yield found
 
 
 def _parts(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -187,6 +192,84 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, tuple):
         return f"`{json.dumps(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+# ---------------------------------------------------------------------------------------------- templates
+
+_THEMES = Path(__file__).parents[1] / "templates" / "themes"
+_COMMENT = re.compile(r"\A(?:\{#\s*(.+?)\s*(?:\n\s*\n|#\})|# (.+?)\n)", re.DOTALL)
+
+
+def templates() -> str:
+    """The files of a theme, and what they may use."""
+    lines = [
+        "# Templates",
+        "",
+        _NOTE,
+        "",
+        "[look.md](../look.md) says how to change one file, and what a theme of your own needs.",
+        "",
+        "## Files",
+        "",
+        "Every file of `templates/themes/classic`, and those that `templates/themes/plain` has of its own.",
+        "`templates/strings.toml` has the words of the frame.",
+        "",
+        _row(["file", "`classic`", "`plain`"]),
+        "|---|---|---|",
+    ]
+    names = sorted({path.name for path in _THEMES.glob("*/*")})
+    lines += [
+        _row([f"`{name}`", *(_drawn(_THEMES / theme / name) for theme in ("classic", "plain"))]) for name in names
+    ]
+    for title, about, described in _USED:
+        lines += ["", f"## {title}", "", about, "", "| name | what it is |", "|---|---|"]
+        lines += [_row([f"`{name}`", told]) for name, told in described.items()]
+    return "\n".join(lines) + "\n"
+
+
+_USED: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    (
+        "What an issue is given",
+        "Names in `issue.html.j2`, `issue.txt.j2` and the files they include.",
+        vocabulary.NAMES,
+    ),
+    ("What an issue sets", "Names that `issue.html.j2` sets for the files it includes.", vocabulary.SET),
+    (
+        "Slots",
+        'Personal values, which `slot("NAME")` writes. There are no others. In the public archive all are empty but '
+        "`rank`.",
+        vocabulary.SLOTS,
+    ),
+    (
+        "Marks of blocks",
+        "An issue is rendered once. A reader's mail is put together from its blocks: the head, then for each of their "
+        "sections its opening, stories and closing, then the tail. `cut(...)` marks where a block begins; what stands "
+        "before the first mark is the head. Between two marks there are only whole elements. `issue.html.j2` and "
+        "`issue.txt.j2` must set the marks `opening` to `tail`; there are no others.",
+        vocabulary.CUTS,
+    ),
+    (
+        "Filters",
+        "Beside Jinja's own. Dates and numbers follow the edition's language and time zone.",
+        vocabulary.FILTERS,
+    ),
+    ("Functions", "Beside Jinja's own.", vocabulary.FUNCTIONS),
+    (
+        "What the mail to confirm is given",
+        "Names in `confirm.html.j2`, `confirm.txt.j2` and `confirm.subject.j2`.",
+        vocabulary.LETTER_NAMES,
+    ),
+)
+
+
+def _drawn(path: Path) -> str:
+    """What a file says of itself: the first paragraph of the comment it begins with."""
+    if not path.is_file():
+        return "–"
+    found = _COMMENT.match(path.read_text(encoding="utf-8"))
+    if not found:
+        raise SystemExit(f"{path}: does not begin with a comment that says what it draws")
+    return " ".join((found[1] or found[2]).split())
 
 
 # ---------------------------------------------------------------------------------------------- commands

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from jinja2 import meta, nodes
 from pydantic import BaseModel
 
 from digest.editions.tables import EditionFile
+from digest.mail import themes, vocabulary
 from digest.settings import Settings
+from digest.values import Item
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAW = runpy.run_path(str(ROOT / "docs/diagram.py"))
@@ -104,6 +108,36 @@ def _undescribed(model: type[BaseModel], path: str = "") -> Iterator[str]:
         for part in (field.annotation, *get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, BaseModel):
                 yield from _undescribed(part, f"{path}{name}.")
+
+
+def test_what_issues_set_for_the_files_they_include_is_described() -> None:
+    source = _read("templates/themes/classic/issue.html.j2")
+    environment = themes.environment([ROOT / "templates"])
+    written = {name.name for name in environment.parse(source).find_all(nodes.Name) if name.ctx == "store"}
+    assert written - {"_"} == set(vocabulary.SET)
+
+
+def test_all_that_templates_ask_for_is_described() -> None:
+    environment = themes.environment([ROOT / "templates"])
+    known = {*vocabulary.NAMES, *vocabulary.SET, *vocabulary.LETTER_NAMES, *vocabulary.FUNCTIONS}
+    asked = {
+        (path.name, name)
+        for path in (ROOT / "templates/themes").glob("*/*.j2")
+        for name in meta.find_undeclared_variables(environment.parse(path.read_text(encoding="utf-8")))
+    }
+    builtin = {"range", "loop"}
+    assert [(path, name) for path, name in sorted(asked) if name not in known | builtin] == []
+
+
+def test_all_that_an_item_has_for_templates_is_described() -> None:
+    for_the_engine = {"intake", "told"}
+    names = {field.name for field in fields(Item)} - for_the_engine
+    assert [name for name in sorted(names) if f"`{name}`" not in vocabulary.SET["item"]] == []
+
+
+def test_every_file_of_a_theme_says_what_it_draws() -> None:
+    page = _read("docs/reference/templates.md")
+    assert [path.name for path in (ROOT / "templates/themes").glob("*/*") if f"| `{path.name}` |" not in page] == []
 
 
 @pytest.mark.parametrize("model", [Settings, EditionFile])

@@ -7,6 +7,7 @@ from datetime import datetime
 from jinja2 import Environment
 
 from digest.mail import message, themes
+from digest.mail.vocabulary import LETTER_NAMES
 from digest.outcomes import Envelope
 from digest.values import Edition
 
@@ -27,7 +28,8 @@ def letter(
     ``message_id`` ``left@right``."""
     about = kind.removesuffix("_again")
     subject_name = f"{kind}_subject" if about == "confirm" else f"{kind}_title"
-    context = {"edition": edition, "url": url, "kind": about, "subject": subject_name}
+    known = {"edition": edition, "url": url, "kind": about, "subject": subject_name}
+    context = {name: known[name] for name in LETTER_NAMES}
     parts = (themes.rendered(environment, f"confirm.{part}.j2", context) for part in ("subject", "txt", "html"))
     subject, text, html = parts
     mail = message.plain(edition.sender, ("", recipient), subject, text, html, message_id, now, edition.reply_to)

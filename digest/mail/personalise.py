@@ -20,6 +20,7 @@ from digest.editions import subjects
 from digest.language.text import shorten
 from digest.mail import dkim, wrap
 from digest.mail import message as mime
+from digest.mail.vocabulary import FOLDS
 from digest.outcomes import Envelope
 from digest.readers import tokens
 from digest.values import Block, CompiledIssue, CompiledPart, Reader, Variant
@@ -289,11 +290,11 @@ def _formed(block: Block, rank: str, in_full: bool) -> Block:
     """``block`` with its place in the section filled in and, unless ``in_full``, without what is between folds."""
     literals, slots, folded = [block.literals[0]], list[str](), False
     for name, literal in zip(block.slots, block.literals[1:], strict=True):
-        if name in wrap.FOLDS:
+        if name in FOLDS:
             folded = name == "fold" and not in_full
         if folded:
             continue
-        if name == "rank" or name in wrap.FOLDS:
+        if name == "rank" or name in FOLDS:
             literals[-1] += rank * (name == "rank") + literal
         else:
             slots.append(name)

@@ -8,7 +8,7 @@ personal values will stand. Both are written with the issue's nonce, so that no 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from digest.errors import InputError
 from digest.language import dates
 from digest.language.text import shorten
 from digest.mail import message, themes, wrap
+from digest.mail.vocabulary import CUTS, FOLDS, NAMES, SLOTS
 from digest.values import (
     Block,
     CompiledIssue,
@@ -30,7 +31,6 @@ from digest.values import (
     Section,
 )
 
-SLOTS = ("token", "name", "address", "rank", "preheader")
 _URL_MOST = 900  # bytes; a longer one could not stand on a mail's line
 _ALT_MOST = 100
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -128,10 +128,11 @@ def _context(content: IssueContent, base_url: str, nonce: str) -> dict[str, Any]
     """What the templates see when they make a mail."""
 
     def slot(name: str) -> Markup:
-        _check_slot(name)
+        _check("slot", name, SLOTS)
         return Markup(f"@@{nonce}:{name}@@")  # noqa: S704 - our own text
 
     def cut(kind: str, *numbers: int) -> Markup:
+        _check("cut", kind, CUTS)
         return Markup(f"<!--{nonce}:{':'.join(map(str, (kind, *numbers)))}-->")  # noqa: S704
 
     token = slot("token")
@@ -155,11 +156,12 @@ def public_page(content: IssueContent, environment: Environment, base_url: str, 
     rank = 0
 
     def slot(name: str) -> str:
-        _check_slot(name)
+        _check("slot", name, SLOTS)
         return dates.numerals(str(rank), content.edition.locale) if name == "rank" else ""
 
     def cut(kind: str, *_numbers: int) -> Markup:
         nonlocal rank
+        _check("cut", kind, CUTS)
         rank = {"opening": 0, "story": rank + 1}.get(kind, rank)
         return _ENDS.get(kind, Markup())
 
@@ -171,12 +173,13 @@ def public_page(content: IssueContent, environment: Environment, base_url: str, 
 
 
 def _rendered(environment: Environment, kind: str, context: dict[str, Any]) -> str:
-    return _UNPRINTABLE.sub("", themes.rendered(environment, f"issue.{kind}.j2", context))
+    given = {name: context[name] for name in NAMES}
+    return _UNPRINTABLE.sub("", themes.rendered(environment, f"issue.{kind}.j2", given))
 
 
-def _check_slot(name: str) -> None:
-    if name not in SLOTS:
-        raise InputError(f"a template uses the slot {name!r}", f"there are: {', '.join(SLOTS)}")
+def _check(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise InputError(f"a template uses the {what} {name!r}", f"there are: {', '.join(known)}")
 
 
 def shown(content: IssueContent, base_url: str, slot: Callable[[str], str], cut: Callable[..., str]) -> dict[str, Any]:
@@ -230,7 +233,7 @@ def _part(
 ) -> CompiledPart:
     """Cut ``markup`` at its marks and ``encode`` the blocks; ``only_in`` says where a slot may stand alone. Raises
     ``InputError`` unless every block an issue needs is there once."""
-    markup = re.sub(rf"<!--{nonce}:({'|'.join(wrap.FOLDS)})-->", rf"\n@@{nonce}:\1@@", markup)
+    markup = re.sub(rf"<!--{nonce}:({'|'.join(FOLDS)})-->", rf"\n@@{nonce}:\1@@", markup)
     pieces = re.split(rf"<!--{nonce}:([a-z]+(?::\d+)*)-->\n?", markup)
     blocks = {"head": encode(pieces[0], nonce)}
     for key, chunk in zip(pieces[1::2], pieces[2::2], strict=True):

@@ -41,6 +41,7 @@ from digest.errors import InputError
 from digest.language import dates
 from digest.look import DEFAULT, Look
 from digest.mail import lines
+from digest.mail.vocabulary import FILTERS, FUNCTIONS
 from digest.values import Edition
 
 BASE = "classic"
@@ -59,19 +60,27 @@ def environment(folders: Sequence[Path], compiled: BytecodeCache | None = None) 
         lstrip_blocks=True,
         bytecode_cache=compiled,
     )
-    env.globals["texts"] = lambda locale: _texts(_strings(folders), locale)
-    env.globals["dressed"] = dresser(folders)
-    env.globals["direction"] = dates.direction
-    env.globals["has_italics"] = dates.has_italics
-    env.filters["directed"] = _directed
-    env.filters["foldable"] = _foldable
-    env.filters["flowed"] = lines.flowed
-    env.filters["underlined"] = lines.underlined
-    for name, function in (("day", dates.day), ("clock", dates.clock), ("moment", dates.moment)):
-        env.filters[name] = _dated(function)
-    env.filters["lately"], env.filters["briefly"] = _near(dates.lately), _near(dates.briefly)
-    env.filters["numeral"] = _numeral
-    env.filters["listed"] = _listed
+    functions: dict[str, Callable[..., Any]] = {
+        "texts": lambda locale: _texts(_strings(folders), locale),
+        "dressed": dresser(folders),
+        "direction": dates.direction,
+        "has_italics": dates.has_italics,
+    }
+    filters: dict[str, Callable[..., Any]] = {
+        "directed": _directed,
+        "foldable": _foldable,
+        "flowed": lines.flowed,
+        "underlined": lines.underlined,
+        "day": _dated(dates.day),
+        "clock": _dated(dates.clock),
+        "moment": _dated(dates.moment),
+        "lately": _near(dates.lately),
+        "briefly": _near(dates.briefly),
+        "numeral": _numeral,
+        "listed": _listed,
+    }
+    env.globals |= {name: functions[name] for name in FUNCTIONS}
+    env.filters |= {name: filters[name] for name in FILTERS}
     return env
 
 

@@ -17,14 +17,14 @@ from itertools import chain
 
 from digest.errors import InputError
 from digest.mail.message import quoted_printable
+from digest.mail.vocabulary import FOLDS
 from digest.values import Block
 
 LINE = 998
 _AIM = 900  # where wrapping starts
 _WORD = 400  # the longest unbroken run of text
-FOLDS = ("fold", "unfold")  # slots that are never filled: what stands between them is left out of a story's short form
 _WIDTH = {"token": 64, "rank": 4, "name": 540, "address": 940, "preheader": 440}  # the most a filled slot can take
-_WIDTH |= dict.fromkeys(FOLDS, 0)
+_WIDTH |= dict.fromkeys(FOLDS, 0)  # slots that are never filled
 _MAY_BE_EMPTY = {"name", "preheader", *FOLDS}
 _TOKEN = re.compile(r"<!--.*?-->|<[^>]*>|[^<]+", re.DOTALL)
 _IN_TAG = re.compile(r'"[^"]*"|\s+')

@@ -324,6 +324,7 @@ def test_inlining_fetches_nothing(web: tuple[str, list[str]], tmp_path: Path) ->
         ("issue.txt.j2", "{{ web_url }}", '{{ slot("rank") }}', "slot 'rank' in 'head'"),
         ("issue.txt.j2", "{{ web_url }}", '{{ slot("preheader") }}', "slot 'preheader'"),
         ("issue.html.j2", '{{ cut("tail") }}', "", "lacks the cut 'tail'"),
+        ("issue.html.j2", '{{ cut("tail") }}', '{{ cut("end") }}{{ cut("tail") }}', "uses the cut 'end'"),
         ("issue.html.j2", '{{ cut("tail") }}', '{{ cut("tail") }}{{ cut("tail") }}', "cuts 'tail' twice"),
         ("more.html.j2", "{{ t.more }}", "{{ t.nothing }}", "nothing"),
         ("issue.html.j2", "</head>", "{% if %}", "issue.html.j2, line"),
