@@ -141,7 +141,7 @@ def test_a_reader_is_set_and_shown_with_all_they_may_choose(world: World, run: R
     with pytest.raises(InputError, match="no day 'fun'"):
         run("subscriber", "set", ANA, "-e", "tide", "--days", "funday")
     run("subscriber", "add", "b@x.example", "-e", "tide", "--days", "sat")
-    assert "days sat" in run("subscriber", "show", "b@x.example")
+    assert "days Sat" in run("subscriber", "show", "b@x.example")
 
 
 def test_an_edition_is_shown_with_all_that_its_file_says(world: World, run: Run) -> None:
