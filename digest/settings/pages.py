@@ -111,7 +111,12 @@ class SignUpSettings(_Part):
         ),
     ] = 1000
     mails_per_week: Annotated[
-        int, Field(ge=1, le=100, description="Mails that sign-ups may cause to one address in seven days.")
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="Sign-ups of one address in seven days that lead to a mail; each may be reminded of once.",
+        ),
     ] = 3
     remind_after_hours: Annotated[
         int, Field(ge=0, le=160, description="Hours after which readers who did not confirm get one reminder. 0: none.")

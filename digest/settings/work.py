@@ -136,7 +136,7 @@ class RetentionSettings(_Part):
         Field(ge=1, description="Days after which records of imports are deleted, with the lines that were rejected."),
     ] = 30
     unconfirmed_days: Annotated[
-        int, Field(ge=1, description="Days after which readers who never confirmed are deleted.")
+        int, Field(ge=1, description="Days after their link expired at which readers who never confirmed are deleted.")
     ] = 30
     archive_days: Annotated[
         int, Field(ge=0, description="Days that published issues stay in the public archive. 0: for good.")
