@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import traceback
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from rich.text import Text
 
 from digest.cli.layout import NOTHING, laid_out
 from digest.errors import ConfigError, DigestError, UnavailableError
+from digest.language.text import on_terminal
 
 if TYPE_CHECKING:  # the application and the libraries below it are imported when a command wants them: help doesn't
     from digest.app import App
@@ -65,12 +65,12 @@ def get_app(ctx: typer.Context) -> App:
 
 def say(message: str) -> None:
     """Tell the operator how it went: a line on stderr."""
-    print(printable(message), file=sys.stderr)  # noqa: T201
+    print(on_terminal(message), file=sys.stderr)  # noqa: T201
 
 
 def warn(message: str) -> None:
     """A line on stderr about something to look after."""
-    _console(stderr=True).print(Text.assemble(("warning: ", "yellow"), printable(message)), soft_wrap=True)
+    _console(stderr=True).print(Text.assemble(("warning: ", "yellow"), on_terminal(message)), soft_wrap=True)
 
 
 def show_json(value: object) -> None:
@@ -153,11 +153,6 @@ def plain(value: object) -> Any:
     return str(value)
 
 
-def printable(text: str) -> str:
-    """``text`` without control characters: a headline or a server's reply must not steer the terminal."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in {"Cc", "Cf"} or c in "\u200c\u200d")
-
-
 def _cell(value: object) -> str:
     if value is None:
         return NOTHING
@@ -165,7 +160,7 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M %Z}"
-    return printable(str(value))
+    return on_terminal(str(value))
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -221,5 +216,5 @@ def _tell(error: DigestError) -> int:
         lines = [f"{error.where}: {len(error.faults)} faults", *(f"  {fault}" for fault in error.faults)]
         lines += [f"  ({error.hint})"] if error.hint else []
     console = _console(stderr=True)
-    console.print(Text.assemble(("error: ", "bold red"), printable("\n".join(lines))), soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), on_terminal("\n".join(lines))), soft_wrap=True)
     return error.exit_code

@@ -8,10 +8,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from digest.cli.common import Json, get_app, printable, progress, say, show_json, show_table, warn
+from digest.cli.common import Json, get_app, progress, say, show_json, show_table, warn
 from digest.flows.sources import feeds as flow
 from digest.flows.sources.collect import CollectReport
 from digest.flows.sources.collect import collect as collect_feeds
+from digest.language.text import on_terminal
 from digest.sources.feeds import Feed
 from digest.values import FeedSpec, Kind
 
@@ -128,4 +129,4 @@ def _result(report: CollectReport) -> str:
 
 
 def _alarm(message: str) -> None:
-    Console(stderr=True, highlight=False).print(Text(printable(message), style="red"), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(Text(on_terminal(message), style="red"), soft_wrap=True)

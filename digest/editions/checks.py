@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import string
-import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
@@ -17,6 +16,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from digest.editions import schedule
 from digest.editions.subjects import PLACEHOLDERS
 from digest.errors import InputError
+from digest.language.text import is_line
 from digest.readers import addresses
 
 
@@ -35,7 +35,7 @@ def told(check: Callable[[str], object]) -> Callable[[str], str]:
 
 def one_line(text: str) -> str:
     """A text without line breaks or control characters."""
-    if any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in text):
+    if not is_line(text):
         raise ValueError("must be one line without control characters")
     return text
 

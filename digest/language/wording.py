@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from digest.errors import InputError
+from digest.language.text import one_line
 
 FALLBACK = "en"
 _TYPED_SHOWN = 60  # characters
@@ -31,8 +32,7 @@ class Words:
 
     def fault(self, error: InputError) -> str:
         """What is wrong with what a reader gave."""
-        typed = "".join(char if char.isprintable() else " " for char in error.typed).strip()
-        return self(f"fault.{error.fault}", typed=typed[:_TYPED_SHOWN])
+        return self(f"fault.{error.fault}", typed=one_line(error.typed)[:_TYPED_SHOWN])
 
     def cadence(self, cadence: str) -> str:
         """A cadence's name; the word itself where no language knows it."""

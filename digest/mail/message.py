@@ -18,11 +18,9 @@ from email.utils import format_datetime, quote
 import idna
 
 from digest.errors import InputError
-from digest.language.text import shorten
+from digest.language.text import header_line, shorten
 from digest.values import Edition
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]+")
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _NOT_IN_ADDRESS = re.compile(r"[\s<>,;:\"\\()\[\]\x00-\x20\x7f-\x9f]")
 _LINE_END = re.compile("\r\n|\r|\n")
 _LINE = 76
@@ -33,7 +31,7 @@ _SUBJECT = 200
 def clean(text: str) -> str:
     """``text`` fit for a header: one line, no control or direction characters, nothing that reads as an encoded word
     (RFC 2047), so that no decoder finds a line end in it."""
-    line = " ".join(_BIDI.sub("", _CONTROLS.sub(" ", text)).split())
+    line = header_line(text)
     while "=?" in line:
         line = line.replace("=?", "= ?")
     return line

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from digest.errors import InputError
 from digest.language import dates
-from digest.language.text import shorten
+from digest.language.text import many_lines, one_line, shorten
 from digest.mail import message, themes, wrap
 from digest.mail.vocabulary import CUTS, FOLDS, NAMES, SLOTS
 from digest.values import (
@@ -33,7 +33,6 @@ from digest.values import (
 
 _URL_MOST = 900  # bytes; a longer one could not stand on a mail's line
 _ALT_MOST = 100
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ENDS = {"more": Markup("<!--more-->"), "tail": Markup("<!--tail-->")}  # of a page: what lies between is for mails
 
 
@@ -81,7 +80,7 @@ def compile_issue(
         html=_part(inlined(html), content, nonce, wrap.html_block, {"rank": "story", "preheader": "head"}),
         text=_part(text, content, nonce, wrap.text_block, {"rank": "story", "preheader": "no text part"}),
         date=dates.date(content.slot, locale, content.edition.time_zone),
-        more=_line(words["and_more"]),
+        more=one_line(words["and_more"]),
         numerals=dates.numerals("0123456789", content.edition.locale),
     )
 
@@ -94,16 +93,16 @@ def _fit(item: Item, update: str) -> Item:
     if image and not _linkable(image.url):
         image = None
     if image:
-        alt = shorten(_line(image.alt or item.title), _ALT_MOST)
-        image = replace(image, alt=alt, credit=_line(image.credit))
+        alt = shorten(one_line(image.alt or item.title), _ALT_MOST)
+        image = replace(image, alt=alt, credit=one_line(image.credit))
     return replace(
         item,
-        title=_line(_marked(item.title, update) if item.told else item.title),
-        standfirst=_line(item.standfirst),
-        byline=_line(item.byline),
-        place=_line(item.place),
-        agency=_line(item.agency),
-        region=_line(item.region),
+        title=one_line(_marked(item.title, update) if item.told else item.title),
+        standfirst=one_line(item.standfirst),
+        byline=one_line(item.byline),
+        place=one_line(item.place),
+        agency=one_line(item.agency),
+        region=one_line(item.region),
         url=item.url if _linkable(item.url) else "",
         image=image,
     )
@@ -113,10 +112,6 @@ def _marked(headline: str, update: str) -> str:
     before, _, behind = update.partition("{headline}")
     marked = headline.startswith(before) and headline.endswith(behind)
     return headline if marked else f"{before}{headline}{behind}"
-
-
-def _line(text: str) -> str:
-    return " ".join(_UNPRINTABLE.sub("", text).split())
 
 
 def _linkable(url: str) -> bool:
@@ -174,7 +169,7 @@ def public_page(content: IssueContent, environment: Environment, base_url: str, 
 
 def _rendered(environment: Environment, kind: str, context: dict[str, Any]) -> str:
     given = {name: context[name] for name in NAMES}
-    return _UNPRINTABLE.sub("", themes.rendered(environment, f"issue.{kind}.j2", given))
+    return many_lines(themes.rendered(environment, f"issue.{kind}.j2", given))
 
 
 def _check(what: str, name: str, known: Collection[str]) -> None:

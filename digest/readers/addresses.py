@@ -9,6 +9,7 @@ from hashlib import blake2b
 from unicodedata import normalize
 
 from digest.errors import InputError
+from digest.language.text import many_lines, quoted
 
 KEY_BYTES = 16
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -17,7 +18,6 @@ _PLAIN = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)")  # RFC 5322 do
 _ANY = re.compile(r"(?<![^\s<>()\[\]\"',;:])[^\s<>()\[\]\"',;:]+@[^\s<>()\[\]\"',;:]*[^\s<>()\[\]\"',;:.]")
 _WORD = re.compile(r"(?<![^\s@<>()\[\]\",;:|])[^\s@<>()\[\]\",;:|]+@[^\s@<>()\[\]\"',;:|]+")
 _BEFORE = re.compile(r"^|['=/*`]")  # what may stand before an address, and in one
-_UNKEPT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # PostgreSQL takes no NUL, UTF-8 no surrogate
 _GMAIL = frozenset({"gmail.com", "googlemail.com"})  # where dots in the local part count for nothing
 _MOST_LOCAL, _MOST = 64, 254  # characters (RFC 5321 4.5.3.1)
 
@@ -38,7 +38,7 @@ def normalise(text: str) -> str:
     except ValueError as error:
         reason = str(error).rstrip(".")
         raise InputError(
-            f"{_shown(given)} is not a valid e-mail address", reason, fault="address", typed=given
+            f"{quoted(given)} is not a valid e-mail address", reason, fault="address", typed=given
         ) from None
 
 
@@ -71,7 +71,7 @@ def spellings(address: str) -> frozenset[str]:
 def hidden(text: str) -> str:
     """``text`` without mail addresses, for what is kept or logged: servers' replies like to quote them; nor with what
     no database keeps."""
-    return _UNKEPT.sub("\ufffd", _ANY.sub("(address)", text))
+    return many_lines(_ANY.sub("(address)", text), mark="\ufffd")
 
 
 def keys_in(text: str) -> set[bytes]:
@@ -106,7 +106,3 @@ def _domain(domain: str) -> str:
         return _checked(f"a@{domain}").removeprefix("a@")
     except ValueError:
         return ""
-
-
-def _shown(text: str) -> str:
-    return ascii(text[:60]) if not text.isprintable() else f"‘{text[:60]}’"

@@ -7,6 +7,7 @@ import re
 from datetime import date
 
 from digest.errors import InputError
+from digest.language.text import one_line
 from digest.settings import FieldType
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -28,7 +29,7 @@ def read(kind: FieldType, word: str) -> Value:
         if word.lower() not in _YES | _NO:
             raise InputError(f"{word[:40]!r} is neither yes nor no")
         return word.lower() in _YES
-    return " ".join("".join(c if c.isprintable() else " " for c in word).split())[:_LONGEST]
+    return one_line(word)[:_LONGEST].rstrip()
 
 
 def written(value: Value) -> str:

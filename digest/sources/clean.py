@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from html.parser import HTMLParser
 from urllib.parse import urljoin, urlsplit
 
 import idna
 import nh3
+
+from digest.language.text import one_line
 
 URL_LENGTH = 2000
 _READ_LENGTH = 20_000  # characters of a text that are looked at: many times what is kept, and soon cleaned
@@ -21,20 +22,6 @@ _TAG = re.compile(r"<[/!?a-zA-Z][^<>]*>")
 _BLOCK = re.compile(
     r"<(?=/?(?:p|br|div|li|ul|ol|h[1-6]|tr|td|th|hr|blockquote|figure|figcaption|section|article)\b)", re.IGNORECASE
 )
-_BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_INVISIBLE = frozenset("\u200b\ufeff\ufffe\uffff\ufff9\ufffa\ufffb") | _BIDI
-_SEPARATORS = frozenset("\t\n\r\v\f\x85\u2028\u2029")
-
-
-def visible(text: str) -> str:
-    """``text`` on one line: runs of white space folded to a space; control characters, lone surrogates, bidirectional
-    overrides and zero-width spaces removed. Joiners stay: emoji and many scripts need them."""
-    kept = (" " if c in _SEPARATORS else "" if _is_mischief(c) else c for c in text)
-    return " ".join("".join(kept).split())
-
-
-def _is_mischief(character: str) -> bool:
-    return character in _INVISIBLE or unicodedata.category(character) in {"Cc", "Cs"}
 
 
 def plain(text: str, markup: bool = True) -> str:
@@ -42,13 +29,13 @@ def plain(text: str, markup: bool = True) -> str:
     text = text[:_READ_LENGTH]
     if markup or _TAG.search(text):
         text = html.unescape(nh3.clean(_BLOCK.sub(" <", text), tags=set()))
-    return visible(text)
+    return one_line(text)
 
 
 def web_url(url: str, base: str = "") -> str:
     """``url`` made absolute, its host as A-labels (RFC 5890): mail programs show others in ways that deceive, or not at
     all. "" unless that gives an http(s) URL with a host, no credentials and a sane length."""
-    reference = visible(url).replace(" ", "%20")
+    reference = one_line(url).replace(" ", "%20")
     if not reference:  # which would mean the base itself
         return ""
     try:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from digest.errors import InputError
-from digest.language.text import shorten
-from digest.sources.clean import plain, visible, web_url
+from digest.language.text import one_line, shorten
+from digest.sources.clean import plain, web_url
 from digest.sources.extract.said import LONGEST
 from digest.tables import Row
 from digest.values import ArticleDraft, Image, Kind, Rejected
@@ -88,7 +88,7 @@ def _field(name: str, said: Mapping[str, Any]) -> Any:
         return _address(name, _text(name, value))
     if name == "kind":
         return _kind(_text(name, value))
-    text = visible(_text(name, value))
+    text = one_line(_text(name, value))
     return text.lower()[:80] if name == "sector" else text[:20] if name == "language" else text[:500]
 
 
@@ -123,7 +123,7 @@ def _moment(name: str, text: str) -> datetime | None:
 def _address(name: str, text: str) -> str:
     address = web_url(text)
     if text.strip() and not address:
-        raise InputError(f"{name} {visible(text)!r} is not a valid http(s) address")
+        raise InputError(f"{name} {one_line(text)!r} is not a valid http(s) address")
     return address
 
 
@@ -131,7 +131,7 @@ def _kind(text: str) -> Kind:
     try:
         return Kind(text.strip().lower() or Kind.NEWS)
     except ValueError:
-        raise InputError(f"no kind {visible(text)!r}", f"there are {', '.join(Kind)}") from None
+        raise InputError(f"no kind {one_line(text)!r}", f"there are {', '.join(Kind)}") from None
 
 
 def _image(value: object, said: Mapping[str, Any]) -> Image | None:

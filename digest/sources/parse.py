@@ -17,9 +17,9 @@ from typing import Any
 import feedparser
 
 from digest.errors import InputError
-from digest.language.text import shorten
+from digest.language.text import one_line, shorten
 from digest.sources import bounds
-from digest.sources.clean import pictures, plain, visible, web_url
+from digest.sources.clean import pictures, plain, web_url
 from digest.sources.feeds import ParsedFeed
 from digest.values import ArticleDraft, Image, Kind, Rejected
 
@@ -60,7 +60,7 @@ def _sorted_out(title: str, entries: Iterable[tuple[str, ArticleDraft | str, obj
         if isinstance(made, ArticleDraft):
             drafts.append(made)
         else:
-            rejected.append(Rejected(where, made, visible(str(entry)[:_RAW_LENGTH])))
+            rejected.append(Rejected(where, made, one_line(str(entry)[:_RAW_LENGTH])))
     return ParsedFeed(title, tuple(drafts), tuple(rejected))
 
 
@@ -106,9 +106,9 @@ def _xml_feed(body: bytes, content_type: str, url: str) -> ParsedFeed:
         what = "an HTML page" if b"<html" in body[:2000].lower() else "no feed"
         raise InputError(f"{url} is {what}", "give the address of its RSS, Atom or JSON feed")
     literal = version.startswith("atom")  # Atom says what is markup; RSS leaves it to a guess
-    language = visible(document.feed.get("language") or "")[:20]
+    language = one_line(document.feed.get("language") or "")[:20]
     return _sorted_out(
-        visible(plain(document.feed.get("title") or "")),
+        one_line(plain(document.feed.get("title") or "")),
         (
             (f"entry {number}", _entry(entry, url, language, literal), dict(entry))
             for number, entry in enumerate(document.entries, 1)
@@ -139,7 +139,7 @@ def _entry(entry: Any, base: str, language: str, literal: bool) -> ArticleDraft 
         title,
         standfirst,
         url=_link(entry, base),
-        guid=visible(entry.get("id") or "")[:_GUID_LENGTH],
+        guid=one_line(entry.get("id") or "")[:_GUID_LENGTH],
         byline=_byline(entry),
         tags=tags,
         kind=_kind(tags),
@@ -152,7 +152,7 @@ def _entry(entry: Any, base: str, language: str, literal: bool) -> ArticleDraft 
 
 def _text(value: str | None, detail: Mapping[str, Any] | None, literal: bool) -> str:
     if literal and detail and detail.get("type") == "text/plain":
-        return visible(value or "")
+        return one_line(value or "")
     return plain(value or "", markup=not detail or detail.get("type") != "text/plain")
 
 
@@ -237,7 +237,7 @@ def _unfitness(image: Image) -> tuple[bool, float]:
 
 def _first_picture(markups: Iterable[str], base: str) -> Image | None:
     found = (
-        _image(picture.get("src"), picture, base, alt=visible(picture.get("alt", "")))
+        _image(picture.get("src"), picture, base, alt=one_line(picture.get("alt", "")))
         for markup in markups
         for picture in pictures(markup)
     )
@@ -257,9 +257,9 @@ def _json_feed(body: bytes, url: str) -> ParsedFeed:
     if not isinstance(items, list):
         raise InputError(f"{url} is JSON, but no JSON Feed: it has no list of items", "check the feed's address")
     bounds.check_entries(len(items), url)
-    language = visible(_string(document.get("language")))[:20]
+    language = one_line(_string(document.get("language")))[:20]
     return _sorted_out(
-        visible(_string(document.get("title"))),
+        one_line(_string(document.get("title"))),
         ((f"entry {number}", _item(item, url, language), item) for number, item in enumerate(items, 1)),
     )
 
@@ -271,16 +271,16 @@ def _item(item: object, base: str, language: str) -> ArticleDraft | str:
     content = _string(item.get("content_html"))
     picture = _string(item.get("image")) or _string(item.get("banner_image"))
     authors = [*_list(item.get("authors")), item.get("author")]
-    names = (visible(_string(author.get("name"))) for author in authors if isinstance(author, dict))
+    names = (one_line(_string(author.get("name"))) for author in authors if isinstance(author, dict))
     return _draft(
-        visible(_string(item.get("title"))),
-        visible(_string(item.get("summary")) or _string(item.get("content_text"))) or plain(content),
+        one_line(_string(item.get("title"))),
+        one_line(_string(item.get("summary")) or _string(item.get("content_text"))) or plain(content),
         url=web_url(_string(item.get("url")), base) or web_url(_string(item.get("external_url")), base),
-        guid=visible(_string(item.get("id")))[:_GUID_LENGTH],
+        guid=one_line(_string(item.get("id")))[:_GUID_LENGTH],
         byline=shorten(", ".join(dict.fromkeys(name for name in names if name)), _BYLINE_LENGTH),
         tags=tags,
         kind=_kind(tags),
-        language=visible(_string(item.get("language")))[:20] or language,
+        language=one_line(_string(item.get("language")))[:20] or language,
         image=_image(picture, {}, base) or _first_picture([content], base),
         published=_iso_time(_string(item.get("date_published"))),
         updated=_iso_time(_string(item.get("date_modified"))),

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from digest.app import Ground
 from digest.flows.readers import audience
+from digest.language.text import one_line
 from digest.readers import tokens
 from digest.readers.subscriptions import Subscription, Unsubscription
 from digest.readers.tokens import ReaderToken
@@ -80,8 +81,7 @@ def _unsubscribe(app: Ground, names: ReaderToken, form: Form, source: str, ip: s
 
 def _said(form: Form) -> str:
     reason = form.first("reason")
-    words = " ".join("".join(c if c.isprintable() else " " for c in form.first("words")).split())
-    return ": ".join(filter(None, (reason if reason in REASONS else "", words)))
+    return ": ".join(filter(None, (reason if reason in REASONS else "", one_line(form.first("words")))))
 
 
 def page(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from email import message_from_bytes, policy
 from typing import Any
+from unicodedata import bidirectional, category
 
 import httpx
 import pytest
@@ -196,9 +197,17 @@ def test_a_name_can_not_steer_a_page_a_mail_or_the_log(
 
 @given(st.text(max_size=300))
 @limits(max_examples=200, deadline=None)
-def test_a_name_is_one_printable_line(text: str) -> None:
+def test_a_name_is_one_line_that_steers_nothing(text: str) -> None:
     name = choices.person(ADDRESS, text).name
-    assert (name.isprintable(), name.strip() == name, len(name) <= 200) == (True, True, True)
+    assert (name.strip() == name, len(name.splitlines()) <= 1, len(name) <= 200) == (True, True, True)
+    assert {category(char) for char in name}.isdisjoint({"Cc", "Cs", "Zl", "Zp"})
+    assert {bidirectional(char) for char in name}.isdisjoint(
+        {"LRE", "LRO", "RLE", "RLO", "LRI", "RLI", "FSI", "PDF", "PDI"}
+    )
+
+
+def test_a_name_keeps_the_joiner_that_its_script_needs() -> None:
+    assert choices.person(ADDRESS, " علی\u200cرضا ").name == "علی\u200cرضا"
 
 
 # ----------------------------------------------------------------------------------------------- fuzzing

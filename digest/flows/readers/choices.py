@@ -11,6 +11,7 @@ from babel import Locale, UnknownLocaleError
 from digest.editions import schedule
 from digest.editorial.variants import arranged
 from digest.errors import InputError
+from digest.language.text import one_line
 from digest.readers.subscriptions import ALL_DAYS, Choice, Person
 from digest.values import Edition, Section
 
@@ -46,14 +47,12 @@ def person(address: str, name: str = "", locale: str = "", time_zone: str = "") 
         schedule.zone(time_zone)
     if locale:
         _check_locale(locale)
-    return Person(address, one_line(name), locale, time_zone)
+    return Person(address, name_line(name), locale, time_zone)
 
 
-def one_line(text: str) -> str:
-    """``text`` without control characters, and not too long."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(text.split())[:_NAME_LENGTH]
+def name_line(text: str) -> str:
+    """A reader's name as it is stored: one line, and not too long."""
+    return one_line(text)[:_NAME_LENGTH].rstrip()
 
 
 def described(choice: Choice) -> str:

@@ -54,7 +54,7 @@ class RowReader:
             address_key=addresses.key(address),
             address=address,
             state=str(state),
-            name="" if name == NOTHING else choices.one_line(unguarded(name)),
+            name="" if name == NOTHING else choices.name_line(unguarded(name)),
             locale=locale,
             time_zone=zone,
             cadence=chosen.cadence,

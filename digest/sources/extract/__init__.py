@@ -20,9 +20,9 @@ from trafilatura.settings import Document
 
 from digest.errors import InputError
 from digest.language import charsets
-from digest.language.text import shorten
+from digest.language.text import one_line, shorten
 from digest.sources import bounds
-from digest.sources.clean import visible, web_url
+from digest.sources.clean import web_url
 from digest.sources.extract.blocks import paragraphs
 from digest.sources.extract.metadata import from_json_ld, from_meta, kind_of
 from digest.sources.extract.moments import moment
@@ -164,10 +164,10 @@ def _draft(said: Said, page: HtmlElement, url: str) -> ArticleDraft:
         place=_line("place", said.place),
         agency=_line("agency", said.agency),
         countries=_distinct(said.countries),
-        sector=visible(said.sector).lower()[:80],
+        sector=one_line(said.sector).lower()[:80],
         tags=_distinct(tag.lower() for tag in said.tags)[:_MOST_TAGS],
         kind=said.kind or kind_of(unquote(urlsplit(url or said.url).path).split("/")) or Kind.NEWS,
-        language=visible(said.language).replace("_", "-")[:20],
+        language=one_line(said.language).replace("_", "-")[:20],
         image=_clean_image(said.image, base),
         published=published or updated,
         updated=updated,
@@ -175,11 +175,11 @@ def _draft(said: Said, page: HtmlElement, url: str) -> ArticleDraft:
 
 
 def _line(name: str, text: str) -> str:
-    return shorten(visible(text), LONGEST[name])
+    return shorten(one_line(text), LONGEST[name])
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for text in texts if (word := visible(text))))
+    return tuple(dict.fromkeys(word for text in texts if (word := one_line(text))))
 
 
 def _base(page: HtmlElement, url: str) -> str:
@@ -198,4 +198,6 @@ def _clean_image(image: Image | None, base: str) -> Image | None:
     address = web_url(image.url, base) if image else ""
     if not image or not address:
         return None
-    return replace(image, url=address, alt=shorten(visible(image.alt), 400), credit=shorten(visible(image.credit), 200))
+    return replace(
+        image, url=address, alt=shorten(one_line(image.alt), 400), credit=shorten(one_line(image.credit), 200)
+    )
