@@ -1,5 +1,13 @@
-"""Styles from a page's style sheet into the style attributes that mail clients read: premailer, kept off the network
-and spared what it need not do for every issue again."""
+"""Styles from a page's style sheet into the style attributes that mail clients read. All that calls premailer is here,
+for it has traps:
+
+- braces in an address are rewritten (``{{ token }}`` becomes ``{{%20token%20}}``): slots are written otherwise;
+- a linked style sheet is fetched unless ``allow_network`` is off, and what a sheet imports even then;
+- ``:not()`` and ``:nth-child()`` are not inlined: such rules stay in a style element, which some clients drop;
+- the attributes ``width`` and ``height`` are overwritten by the style, with ``auto`` too;
+- ``!important`` is stripped, and media queries then lose to what was inlined.
+
+A sheet is read once and not for every issue again."""
 
 from __future__ import annotations
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,7 @@ from digest.app import template_folders
 from digest.codec import codec
 from digest.editorial import variants
 from digest.errors import InputError
-from digest.mail import inline, personalise, wrap
+from digest.mail import personalise, wrap
 from digest.mail.personalise import Press
 from digest.values import ArticleDraft, Block, CompiledIssue, Image, IssueContent, Reader, Variant
 from tests.support import samples
@@ -108,32 +105,6 @@ def test_a_story_is_written_once_however_many_sections_of_one_layout_can_show_it
     text = personalise.web_page(compiled, chosen, "T")
     assert re.findall(r">(Latest \d)<", text) == ["Latest 7", "Latest 5"]
     assert len(set(re.findall(r"/news/2026/11/(\d+)-story", text))) == 1 + 6 + 6
-
-
-@pytest.mark.parametrize(
-    ("css", "body"),
-    [
-        (".a { color: red } .b { color: blue }", '<p class="a">1<p class="b a">2<p class="a  b">3<p class=" b\n">'),
-        (".a { color: red } p { color: blue } p.a { top: 0 } #i { left: 0 }", '<p class="a">1<p class="a" id="i">2'),
-        (".a { top: 0 !important } .a-b { top: 1px }", '<p class="a a-b b">1<p class="a-b" style="top: 2px">2'),
-        (
-            ".a, .b { top: 0 } .c { left: 0 } div .a { left: 1px } .a.b { left: 2px }",
-            '<div class="b"><i class="a b">1</i></div>',
-        ),
-        (
-            ".a:hover { top: 0 } .a:first-child { left: 0 } @media print { .a { top: 1px } }",
-            '<p class="a">1</p><p class="a:b">2</p>',
-        ),
-        (".a { top: 0 }", '<p class="a &quot;x&quot;">1<p class="x] a, i">2'),
-        (".a { top: 0 }", '<p class="é a">1<p class="é">2<p class="A">3'),
-    ],
-)
-def test_styles_are_inlined_as_premailer_does(css: str, body: str) -> None:
-    markup = f"<html><head><title>T</title><style>{css}</style></head><body>{body}</body></html>"
-    options = {"allow_network": False, "strip_important": False, "disable_validation": True}
-    theirs = premailer.Premailer(markup, **options).transform(pretty_print=False)
-    for _ in ("first", "with the style sheet known"):
-        assert inline.inlined(markup).partition("<html")[2] == theirs.partition("<html")[2]
 
 
 def test_what_was_compiled_comes_back_from_the_store() -> None:
@@ -272,30 +243,6 @@ def test_a_link_that_can_t_stand_in_a_mail_is_left_out_and_its_story_is_not(url:
     assert not title.xpath(".//a")
 
 
-@pytest.fixture
-def web() -> Iterator[tuple[str, list[str]]]:
-    """A server on loopback and the paths that were asked of it."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"td { color: #f00 }")
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
 def overriding(folder: Path, name: str, old: str, new: str) -> Path:
     """A publisher's templates folder with one file changed."""
     ours = template_folders(None)[0]
@@ -304,17 +251,6 @@ def overriding(folder: Path, name: str, old: str, new: str) -> Path:
     assert old in source
     (folder / name).write_text(source.replace(old, new, 1), encoding="utf-8")
     return folder
-
-
-def test_inlining_fetches_nothing(web: tuple[str, list[str]], tmp_path: Path) -> None:
-    base, asked = web
-    remote = f'@import url("{base}/a.css"); @\\69mport "{base}/b.css"; .tag {{ color: #123456 }}'
-    folder = overriding(tmp_path, "issue.html.j2", "<style>", f"<style>{remote}</style><style>")
-    assert ".css" not in page(samples.compiled(folders=[folder]))
-    overriding(tmp_path, "issue.html.j2", "<style>", f'<link rel="stylesheet" href="{base}/c.css"><style>')
-    with pytest.raises(InputError, match="links a style sheet"):
-        samples.compiled(folders=[folder])
-    assert asked == []
 
 
 @pytest.mark.parametrize(
