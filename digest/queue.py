@@ -18,6 +18,10 @@ from redis.exceptions import RedisError
 from digest.errors import UnavailableError
 from digest.settings import Settings
 
+QUEUES = ("publish", "deliver", "collect", "listen")
+"""By work: what goes out (the first two) and what comes in. A worker takes all, or those that it is told."""
+INCOMING = frozenset({"collect", "listen"})
+_QUEUE_OF = {"deliver": "deliver", "collect": "collect", "sweep": "collect", "feedback": "listen"}
 _SOCKET_NAME = "broker.sock"
 _LEAST_WAIT, _TIMES_THE_FIRST = 0.1, 4  # for the other workers, in seconds and by how long the first took
 _TICKED = "digest:ticked"
@@ -61,7 +65,8 @@ def make_celery(settings: Settings) -> Celery:
             "socket_connect_timeout": 5,
             "socket_timeout": 30,
         },
-        task_default_queue="digest",
+        task_default_queue=QUEUES[0],
+        task_routes={f"digest.{task}": {"queue": queue} for task, queue in _QUEUE_OF.items()},
         timezone="UTC",
     )
     return app

@@ -11,17 +11,18 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from digest.app import App
 from digest.errors import DigestError
+from digest.queue import INCOMING, QUEUES
 
 _INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
-    name, config = arguments
+    name, config, *words = arguments
     os.umask(0o077)  # database, mails and journals hold readers' addresses
     logging.basicConfig(
         level=os.environ.get("DIGEST_LOG", "INFO"), format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr
@@ -29,7 +30,11 @@ def main(arguments: list[str]) -> int:
     for chatty in ("alembic", "celery", "kombu", "httpx", "mail.log"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        PROCESSES[name](App.from_file(Path(config)), Path(config))
+        app = App.from_file(Path(config))
+        if name == "worker":
+            _worker(app, words[0].split(",") if words else QUEUES)
+        else:
+            PROCESSES[name](app, Path(config))
     except DigestError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code
@@ -59,7 +64,14 @@ def _up(app: App, config: Path) -> None:
 
     if not settings.embedded_broker:
         app.queue.check()
-    children = [Child(name, command(name, config)) for name in ("web", "worker", "beat")]
+    incoming = ",".join(sorted(INCOMING))
+    outgoing = ",".join(queue for queue in QUEUES if queue not in INCOMING)
+    children = [
+        Child("web", command("web", config)),
+        Child("worker", [*command("worker", config), outgoing]),
+        Child("reader", [*command("worker", config), incoming]),
+        Child("beat", command("beat", config)),
+    ]
     if settings.embedded_mailbox:
         children.insert(0, Child("mailbox", command("mailbox", config), leaned_on=True))
     if settings.embedded_broker:
@@ -77,18 +89,26 @@ def _where_mail_goes(app: App) -> str:
     return f"mail goes to {', '.join(route.host for route in settings.routes)}"
 
 
-def _worker(app: App, _config: Path) -> None:
+def _worker(app: App, queues: Sequence[str]) -> None:
+    """Take tasks from these queues. One that only reads what comes in is one process: it waits for others' servers."""
     # here: only workers need Celery and what they do
     from workers.logs import tell_in_a_line
     from workers.tasks import make_workers
 
     _check(app)
     tell_in_a_line()
-    _say_if_root()
+    reads_only = INCOMING.issuperset(queues)
+    _say_if_root(aloud=not reads_only)  # of the two in a group, one says it
     app.dkim_keys  # noqa: B018 - a key that can't be read is told now, not with the first mail
     # Not by Celery's command line, which brings 8 MB into each process.
     worker = make_workers(app.settings).Worker(
-        pool_cls="prefork", loglevel="INFO", quiet=True, without_gossip=True, without_mingle=True
+        pool_cls="prefork",
+        concurrency=1 if reads_only else app.settings.worker.concurrency,
+        queues=list(queues),
+        loglevel="INFO",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
     )
     gc.collect()
     gc.freeze()  # the collector would write to every object and so give each child its own copy: 20 MB (measured)
@@ -96,14 +116,14 @@ def _worker(app: App, _config: Path) -> None:
     sys.exit(worker.exitcode)
 
 
-def _say_if_root() -> None:
+def _say_if_root(*, aloud: bool) -> None:
     """In a line, and not at all where C_FORCE_ROOT says that it is meant. Celery's own warning comes with a stack and
     an option that we don't have; what it fears for, pickled tasks, no worker of ours takes."""
     # here: Celery is there in a worker only
     from celery.exceptions import SecurityWarning
 
     warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser", SecurityWarning)
-    if os.geteuid() == 0 and not os.environ.get("C_FORCE_ROOT"):
+    if aloud and os.geteuid() == 0 and not os.environ.get("C_FORCE_ROOT"):
         logging.warning("the worker runs as root, which it has no need of; C_FORCE_ROOT=1 says that you mean it")
 
 
@@ -160,7 +180,6 @@ def _mailbox(app: App, _config: Path) -> None:
 
 PROCESSES: dict[str, Callable[[App, Path], None]] = {
     "up": _up,
-    "worker": _worker,
     "beat": _beat,
     "web": _web,
     "broker": _broker,

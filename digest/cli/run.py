@@ -41,7 +41,11 @@ _FORESEEN = {
 def register(app: typer.Typer) -> None:
     app.command("send", epilog="Examples: digest send world --now\n\ndigest send world --now --segment testers")(send)
     app.command("status", epilog="Example: digest status --watch")(status)
-    for name in ("up", "worker", "beat", "web"):
+    example = (
+        "Examples: digest worker\n\ndigest worker --queues publish,deliver\n\ndigest worker --queues collect,listen"
+    )
+    app.command("worker", help=COMMANDS["worker"][1], epilog=example)(worker)
+    for name in ("up", "beat", "web"):
         example = f"Example: digest --config /etc/digest.toml {name}"
         app.command(name, help=COMMANDS[name][1], epilog=example)(_process(name))
 
@@ -180,9 +184,28 @@ def _process(name: str) -> Callable[..., None]:
     """A command that becomes one of the long-running processes of ``workers``."""
 
     def become(ctx: typer.Context) -> None:
-        door = ctx.ensure_object(Door)
-        get_app(ctx)  # a faulty configuration is told before anything starts
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "workers", name, str(door.config)])  # noqa: S606
+        _become(ctx, name)
 
     return become
+
+
+def worker(
+    ctx: typer.Context,
+    queues: Annotated[
+        str, typer.Option(metavar="NAMES", help="Only this work: publish, deliver, collect, listen; with commas.")
+    ] = "",
+) -> None:
+    # here: Celery takes half a second
+    from digest.queue import QUEUES
+
+    wanted = [name.strip() for name in queues.split(",") if name.strip()]
+    if unknown := [name for name in wanted if name not in QUEUES]:
+        raise InputError(f"there is no queue {unknown[0]}", f"name some of {', '.join(QUEUES)}")
+    _become(ctx, "worker", *([",".join(wanted)] if wanted else []))
+
+
+def _become(ctx: typer.Context, name: str, *words: str) -> None:
+    door = ctx.ensure_object(Door)
+    get_app(ctx)  # a faulty configuration is told before anything starts
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "workers", name, str(door.config), *words])  # noqa: S606

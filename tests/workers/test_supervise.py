@@ -99,19 +99,19 @@ def place(database_url: str, tmp_path: Path) -> Iterator[Place]:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_of_two_groups_in_one_folder_the_second_says_who_is_there_or_waits_for_its_end(place: Place) -> None:
     first = place.up()
-    place.await_that(lambda: place.workers() == 1)
+    place.await_that(lambda: place.workers() == 2)
     second = place.up()
     assert second.wait(PATIENCE) == 75
     told = [line for line in place.said.splitlines() if line.startswith("error: ")]
     where, number = place.folder / "var", first.pid
     assert told == [f"error: digest up already runs in {where}, process {number}: end that first: kill {number}"]
     place.start("worker")
-    place.await_that(lambda: place.workers() == 2)
+    place.await_that(lambda: place.workers() == 3)
 
     first.send_signal(signal.SIGINT)
     place.await_that(lambda: "ending" in (place.folder / "var/up.lock").read_text())
     third = place.up()
-    place.await_that(lambda: place.workers() == 2 and first.poll() is not None)
+    place.await_that(lambda: place.workers() == 3 and first.poll() is not None)
     assert first.returncode == 0
     assert third.poll() is None
     for ill in ("Traceback", "ended with", "can't use port"):
@@ -121,9 +121,9 @@ def test_of_two_groups_in_one_folder_the_second_says_who_is_there_or_waits_for_i
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_broker_without_its_socket_and_a_killed_pool_process_are_replaced_without_a_traceback(place: Place) -> None:
     group = place.up()
-    place.await_that(lambda: place.workers() == 1)
+    place.await_that(lambda: place.workers() == 2)
     broker_socket(place.settings).unlink()
-    place.await_that(lambda: place.workers() == 1)
+    place.await_that(lambda: place.workers() == 2)
     pool = _pool(group.pid)
     os.kill(pool, signal.SIGKILL)
     place.await_that(lambda: _pool(group.pid) not in {0, pool})

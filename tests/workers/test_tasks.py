@@ -148,7 +148,7 @@ def test_up_sends_a_scheduled_issue_once_serves_the_pages_and_ends_politely(
     schedules.add(world.app.database, "tide", soon, clock())  # the command starts too slowly for a time so near
     await_that(lambda: issue_state(site) == "sent", site)
     assert sorted(server.recipients) == READERS
-    assert "1 worker at work" in site.run("status")
+    await_that(lambda: "2 workers at work" in site.run("status"), site)  # one sends, one reads
     assert "60/60" in site.run("report", "1")
     for process in (beat, group):
         process.send_signal(signal.SIGTERM)
