@@ -86,8 +86,7 @@ class Article:
 
 
 class News:
-    """What may be new to a reader, by the intake that brought it and the one at which its story was first ``told`` (0:
-    it is no update)."""
+    """What may be new to a reader: the intake that brought it, and its story's first one, ``told`` (0: no update)."""
 
     __slots__ = ()
     intake: int
@@ -342,11 +341,19 @@ class CompiledPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A string with ``{count}``: its form for each plural category (CLDR) of ``locale``, always with ``other``."""
+
+    locale: str
+    forms: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledIssue:
     """An issue as workers need it: rendered, inlined and MIME-encoded once, to be joined and filled per reader.
 
-    ``headers`` is the header block, in which what differs by reader or variant is a slot. ``date`` and ``more`` ("and
-    {count} more") are for the subject line, in the edition's language. ``numerals`` are the digits of ranks.
+    ``headers`` has slots for what differs by reader or variant. ``date`` and ``more`` ("and {count} more"; plain text
+    before 0.2.0) are for the subject line, in the edition's language. ``numerals`` are the digits of ranks.
     """
 
     content: IssueContent
@@ -355,7 +362,7 @@ class CompiledIssue:
     html: CompiledPart
     text: CompiledPart
     date: str = ""
-    more: str = ""
+    more: str | Counted = ""
     numerals: str = "0123456789"
 
 

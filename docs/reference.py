@@ -212,7 +212,7 @@ def templates() -> str:
         "## Files",
         "",
         "Every file of `templates/themes/classic`, and those that `templates/themes/plain` has of its own.",
-        "`templates/strings.toml` has the words of the frame.",
+        "The files in `templates/strings` have the words of the frame.",
         "",
         _row(["file", "`classic`", "`plain`"]),
         "|---|---|---|",

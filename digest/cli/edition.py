@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ import typer
 from digest.cli.common import Json, counted, get_app, say, show_json, show_table, warn
 from digest.codec import codec
 from digest.editions import file as editions
-from digest.errors import InputError
+from digest.errors import ConfigError, InputError, NotFoundError
 from digest.flows.issues import editions as flow
 from digest.flows.issues.editions import ApplyReport, EditionRow
 from digest.language import wording
@@ -34,6 +34,7 @@ def apply(ctx: typer.Context, files: Files, json: Json = False) -> None:
     known = themes.themes(door.template_folders)
     declared = [_read(file, known) for file in files]  # all of them, before any is stored
     reports = [flow.apply(door.database, edition, door.now()) for edition in declared]
+    _warn_of_english(declared, door.template_folders)
     if json:
         show_json(reports)
         return
@@ -42,10 +43,12 @@ def apply(ctx: typer.Context, files: Files, json: Json = False) -> None:
 
 
 @app.command("check", epilog="Example: digest edition check world.toml")
-def check(files: Files) -> None:
+def check(ctx: typer.Context, files: Files) -> None:
     """Look for faults in FILEs without storing anything; needs no configuration."""
+    folders = _template_folders(ctx)
     for file in files:
         edition = _read(file)
+        _warn_of_english([edition], folders)
         for line in flow.unplanned(edition, {spec.cadence for spec in edition.schedules}):
             warn(line)
         sections, feeds = counted(len(edition.sections), "section"), counted(len(edition.feeds), "feed")
@@ -99,6 +102,24 @@ def _read(file: Path, known: Collection[str] = ()) -> Edition:
         return editions.parse(file.read_text(encoding="utf-8"), str(file), known)
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not UTF-8 ({error.reason} at byte {error.start})", "save it as UTF-8") from None
+
+
+def _template_folders(ctx: typer.Context) -> tuple[Path, ...]:
+    """Those of the configuration; without one, ours alone."""
+    try:
+        return get_app(ctx).template_folders
+    except (ConfigError, NotFoundError):
+        # here: only a check needs it, and the application takes half of the time of a command
+        from digest.app import template_folders
+
+        return template_folders(None)
+
+
+def _warn_of_english(declared: Sequence[Edition], folders: Sequence[Path]) -> None:
+    """Warn of locales that have words of ours in English: a choice, so nothing is refused."""
+    strings = wording.read(folders)
+    for told in filter(None, (wording.untranslated(strings, one) for one in sorted({e.locale for e in declared}))):
+        warn(told)
 
 
 def _tell(report: ApplyReport) -> None:

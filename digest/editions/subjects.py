@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from digest.language import wording
 from digest.language.text import shorten
 from digest.values import CompiledIssue, IssueContent, Item
 
@@ -36,7 +37,7 @@ def subject(written: str, compiled: CompiledIssue, first: Item, others: int) -> 
     words = {
         "edition": compiled.content.edition.title,
         "headline": "",
-        "more": compiled.more.replace("{count}", str(others)),
+        "more": wording.form(compiled.more, others).replace("{count}", str(others)),
         "date": compiled.date,
     }
     room = max(MOST - len(_filled(written, words)), _HEADLINE_LEAST)

@@ -16,7 +16,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from digest.errors import InputError
-from digest.language import dates
+from digest.language import dates, wording
 from digest.language.text import many_lines, one_line, shorten
 from digest.mail import message, themes, wrap
 from digest.mail.vocabulary import CUTS, FOLDS, NAMES, SLOTS
@@ -80,7 +80,7 @@ def compile_issue(
         html=_part(inlined(html), content, nonce, wrap.html_block, {"rank": "story", "preheader": "head"}),
         text=_part(text, content, nonce, wrap.text_block, {"rank": "story", "preheader": "no text part"}),
         date=dates.date(content.slot, locale, content.edition.time_zone),
-        more=one_line(words["and_more"]),
+        more=_lines(words["and_more"]),
         numerals=dates.numerals("0123456789", content.edition.locale),
     )
 
@@ -112,6 +112,13 @@ def _marked(headline: str, update: str) -> str:
     before, _, behind = update.partition("{headline}")
     marked = headline.startswith(before) and headline.endswith(behind)
     return headline if marked else f"{before}{headline}{behind}"
+
+
+def _lines(text: wording.Text) -> wording.Text:
+    """``text`` with each of its forms on one line."""
+    if isinstance(text, str):
+        return one_line(text)
+    return replace(text, forms={category: one_line(said) for category, said in text.forms.items()})
 
 
 def _linkable(url: str) -> bool:

@@ -38,7 +38,7 @@ from pydantic import ValidationError
 
 from digest.editions.dress import Dress, LookTable, dress
 from digest.errors import InputError
-from digest.language import dates
+from digest.language import dates, wording
 from digest.look import DEFAULT, Look
 from digest.mail import lines
 from digest.mail.vocabulary import FILTERS, FUNCTIONS
@@ -61,7 +61,7 @@ def environment(folders: Sequence[Path], compiled: BytecodeCache | None = None) 
         bytecode_cache=compiled,
     )
     functions: dict[str, Callable[..., Any]] = {
-        "texts": lambda locale: _texts(_strings(folders), locale),
+        "texts": lambda locale: wording.merged(wording.of_mails(wording.read(folders)), locale),
         "dressed": dresser(folders),
         "direction": dates.direction,
         "has_italics": dates.has_italics,
@@ -141,18 +141,6 @@ def dresser(folders: Sequence[Path]) -> Callable[[Edition], Dress]:
     return dressed
 
 
-def _strings(folders: Sequence[Path]) -> dict[str, dict[str, str]]:
-    """The frame's fixed words per language; themes and a publisher's ``strings.toml`` may change some and add
-    languages."""
-    merged: dict[str, dict[str, str]] = {}
-    for folder in reversed(folders):
-        for path in (*sorted((folder / "themes").glob("*/strings.toml")), folder / "strings.toml"):
-            if path.is_file():
-                for locale, words in _read(path).items():
-                    merged.setdefault(locale, {}).update(words)
-    return merged
-
-
 def _read(path: Path) -> dict[str, Any]:
     return _parsed(path, path.stat().st_mtime_ns)
 
@@ -163,12 +151,6 @@ def _parsed(path: Path, _changed_at: int) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: {error}", "mend the TOML") from None
-
-
-def _texts(strings: Mapping[str, Mapping[str, str]], locale: str) -> dict[str, str]:
-    """The words for ``locale``: its own, else its language's, else English, word by word."""
-    full = locale.replace("-", "_")
-    return {**strings.get("en", {}), **strings.get(full.partition("_")[0], {}), **strings.get(full, {})}
 
 
 # ---------------------------------------------------------------------------------------------- filters

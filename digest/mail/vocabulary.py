@@ -31,13 +31,13 @@ LETTER_NAMES: Mapping[str, str] = {
     "edition": "The edition.",
     "kind": "What is asked: `confirm` a sign-up, `move` to a new address, show `data`, `erase` it. "
     "`moved` asks nothing.",
-    "subject": "The string of `strings.toml` that is the subject.",
+    "subject": "The string of `[mail]` that is the subject.",
     "url": "The address that confirms it; empty for `moved`.",
 }
 """What ``confirm.html.j2``, ``confirm.txt.j2`` and ``confirm.subject.j2`` are given."""
 
 SET: Mapping[str, str] = {
-    "t": "The words of the frame in the edition's language, by their names in `strings.toml`.",
+    "t": "The words of the frame in the edition's language, by their names in `[mail]` of `strings/LOCALE.toml`.",
     "look": "The look: `light` and `dark`, each with `paper`, `ground`, `tint`, `ink`, `body`, `soft`, `line`, "
     "`accent`, `on_accent`; `headings` and `text`, each with `css`, and `word` for Outlook; `logo` (`url`, `width`, "
     "`height`, `alt`) or none.",

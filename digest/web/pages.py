@@ -29,8 +29,8 @@ _ACCEPTED_LENGTH = 200
 
 
 class Pages:
-    """Renders ``templates/web``; the publisher's folder is looked at first. Every ``strings/<locale>.toml`` there is a
-    language: what it lacks is said in English."""
+    """Renders ``templates/web``; the publisher's folder is looked at first. Every locale whose catalogue has
+    words for pages is a language: what it lacks is said in English."""
 
     def __init__(self, folders: Sequence[Path], compiled: BytecodeCache | None = None) -> None:
         self._environment = SandboxedEnvironment(
@@ -41,7 +41,7 @@ class Pages:
             lstrip_blocks=True,
             bytecode_cache=compiled,
         )
-        self._strings = wording.read(folders)
+        self._strings = wording.of_pages(wording.read(folders))
         self._dressed = themes.dresser(folders)
 
     def page(

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from digest.app import template_folders
+from digest.codec import codec
 from digest.editions import subjects
 from digest.editorial import variants
+from digest.language import wording
 from digest.mail import themes
 from digest.mail.personalise import Press
 from digest.values import CompiledIssue, Item, Reader
@@ -80,6 +82,21 @@ def test_what_an_editor_wrote_stands_for_everybody_and_the_first_headline_moves_
 def test_every_language_has_words_for_more() -> None:
     texts: Any = themes.environment(template_folders(None)).globals["texts"]
     locales = ("en", "es", "de", "pt", "fr", "hi", "ar")
-    words = {texts(locale)["and_more"] for locale in locales}
+    words = {wording.form(texts(locale)["and_more"], 5) for locale in locales}
     assert len(words) == len(locales)
     assert all("{count}" in word for word in words)
+
+
+def test_each_reader_s_own_count_has_its_form() -> None:
+    texts: Any = themes.environment(template_folders(None)).globals["texts"]
+    arabic = codec(CompiledIssue).dump_json(replace(COMPILED, more=texts("ar-EG")["and_more"]))
+    stored = codec(CompiledIssue).validate_json(arabic)
+    told = [subjects.subject("{more}", stored, Item(1, 1, LONG, ""), others) for others in (1, 2, 3, 11, 100)]
+    assert told == ["وخبر آخر", "وخبران آخران", "و3 أخبار أخرى", "و11 خبرًا آخر", "و100 خبر آخر"]
+
+
+def test_an_issue_that_was_stored_with_one_form_is_still_read() -> None:
+    old = codec(CompiledIssue).dump_python(COMPILED, mode="json") | {"more": "plus {count}"}
+    stored = codec(CompiledIssue).validate_python(old)
+    told = [subjects.subject("{more}", stored, Item(1, 1, LONG, ""), others) for others in (1, 2)]
+    assert told == ["plus 1", "plus 2"]

@@ -249,6 +249,7 @@ def overriding(folder: Path, name: str, old: str, new: str) -> Path:
     path = next(path for path in (ours / "themes" / "classic" / name, ours / name) if path.is_file())
     source = path.read_text(encoding="utf-8")
     assert old in source
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(source.replace(old, new, 1), encoding="utf-8")
     return folder
 
@@ -269,7 +270,7 @@ def overriding(folder: Path, name: str, old: str, new: str) -> Path:
         ("more.html.j2", "{{ t.more }}", "{{ t.more.__class__.__mro__ }}", "issue.html.j2"),
         ("more.html.j2", 'class="stand"', 'data-x="' + "x" * 999 + '"', "line of"),
         ("media.css.j2", ":root", "/*" + "x" * 8000 + "*/:root", "<style>"),
-        ("strings.toml", "[es]", "[es", "strings.toml"),
+        ("strings/es.toml", "[mail]", "[mail", "es.toml"),
     ],
 )
 def test_a_template_that_can_t_work_is_told_at_compile_time(

@@ -70,7 +70,7 @@ def test_an_address_is_refused_in_the_editions_language(app: App, site: httpx.Cl
     publish_edition(app.database, replace(ON_PAGES, locale="es"))
     answer = site.post("/s/morning", data={"address": "bob\x00\n" + "x" * 300})
     assert answer.status_code == 422
-    assert f"«bob  {'x' * 55}» no es una dirección de correo." in answer.text
+    assert f"«bob {'x' * 56}» no es una dirección de correo." in answer.text
 
 
 def test_what_is_not_there_is_said_in_the_language_of_the_browser(site: httpx.Client) -> None:
@@ -126,6 +126,16 @@ def test_checking_a_file_warns_of_it_too(app: App, tmp_path: Path) -> None:
         result = CliRunner().invoke(cli.app, ["edition", "check", str(file)], obj=Door(app=app))
         assert result.exit_code == 0
         assert ("cadence weekly has no schedule" in " ".join(result.output.split())) is warned
+
+
+@pytest.mark.parametrize("command", ["check", "apply"])
+def test_the_operator_is_warned_of_words_in_english(app: App, tmp_path: Path, command: str) -> None:
+    file = tmp_path / "edition.toml"
+    for locale, warned in (("en-GB", False), ("it-IT", True)):
+        file.write_text(EDITION.replace('locale = "en"', f'locale = "{locale}"'), encoding="utf-8")
+        result = CliRunner().invoke(cli.app, ["edition", command, str(file)], obj=Door(app=app))
+        assert result.exit_code == 0, result.output
+        assert ("locale it-IT: these will be in English: all words of mails and pages" in result.output) is warned
 
 
 def test_who_moves_reads_the_new_address_in_full(app: App, site: httpx.Client, reader: Subscription) -> None:
