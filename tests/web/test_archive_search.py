@@ -98,4 +98,4 @@ def test_a_story_is_found_once_in_the_last_issue_that_told_it(world: World, site
     told(world, draft(1))
     told(world, draft(2), cadence="weekly")  # tells the first again
     page = site.get("/a/tide?q=event1").text
-    assert len(titles(page)) == 1 and "2026-11-25-weekly" in page and "Stories found: 1" in page
+    assert len(titles(page)) == 1 and "2026-11-25-weekly" in page and "1 story found" in page
