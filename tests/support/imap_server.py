@@ -44,8 +44,10 @@ class _Session(socketserver.StreamRequestHandler):
         elif found := re.fullmatch(rb"UID FETCH (\d+) \(BODY\.PEEK\[\]<0\.(\d+)>\)", command):
             mail = mails[int(found[1])][: int(found[2])]
             self._say(b"* 1 FETCH (UID %s BODY[]<0> {%d}\r\n%s)" % (found[1], len(mail), mail))
-        elif found := re.fullmatch(rb"UID STORE (\d+) \+FLAGS\.SILENT \(\\Seen\)", command):
+        elif found := re.fullmatch(rb"UID STORE (\d+) \+FLAGS\.SILENT \(\\Seen( \\Flagged)?\)", command):
             seen.add(int(found[1]))
+            if found[2]:
+                self.server.flagged.add(int(found[1]))
         elif command != b"LOGOUT":
             return b"BAD what?"
         return b"OK done"
@@ -61,6 +63,7 @@ class ImapServer(socketserver.ThreadingTCPServer):
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.mails = mails
         self.seen = set[int]()
+        self.flagged = set[int]()
 
     @property
     def port(self) -> int:

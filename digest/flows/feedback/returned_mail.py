@@ -25,7 +25,7 @@ from digest.flows.readers import audience
 from digest.readers import addresses
 from digest.readers.subscriptions import Subscription
 from digest.readers.tokens import Keys
-from digest.sandbox import read_mail
+from digest.sandbox import MailRead, read_mail
 from digest.settings import Settings
 from digest.states import DeliveryEvent, DeliveryState, SubscriptionEvent, SubscriptionState
 from digest.store.database import Database
@@ -111,16 +111,7 @@ def listen(
     Returns how many came to what, and how many addresses are "suppressed" since."""
     count, begun = Counter[str](), clock()
     for name, mail in box.mails():
-        try:
-            taken = take(database, rules, mail, clock())
-        except InputError as error:
-            _log.warning("the returned mail %s is put aside and flagged: %s", name, error)
-            taken = Taken(Done.UNREADABLE)
-        except DigestError:  # the database can't be had now: it is read later
-            raise
-        except Exception:  # noqa: BLE001 - one mail must not hide all behind it
-            _log.exception("the returned mail %s can't be read and is left", name)
-            taken = Taken(Done.BROKEN)
+        taken = _taken(database, rules, name, mail, clock())
         count[taken.done] += 1
         count[SUPPRESSED] += taken.suppressed
         if taken.done in {Done.LETTER, Done.BROKEN}:
@@ -144,9 +135,27 @@ def told(count: Mapping[str, int]) -> str:
     return f"{line}; addresses suppressed: {gone}" if gone else line
 
 
+def _taken(database: Database, rules: Rules, name: str, mail: bytes, now: datetime) -> Taken:
+    try:
+        try:
+            found = read_mail(mail)
+        except InputError as error:
+            _log.warning("the returned mail %s is put aside and flagged: %s", name, error)
+            return Taken(Done.UNREADABLE)
+        return _follow(database, rules, found, now)
+    except DigestError:  # the database can't be had now: it is read later
+        raise
+    except Exception:  # noqa: BLE001 - one mail must not hide all behind it
+        _log.exception("the returned mail %s can't be read and is left", name)
+        return Taken(Done.BROKEN)
+
+
 def take(database: Database, rules: Rules, mail: bytes, now: datetime) -> Taken:
     """Read one mail and do what follows from it. Raises ``InputError`` where reading it goes beyond a limit."""
-    found = read_mail(mail)
+    return _follow(database, rules, read_mail(mail), now)
+
+
+def _follow(database: Database, rules: Rules, found: MailRead, now: datetime) -> Taken:
     if names := unsubscribe_mail.named(rules.keys, found.words):
         audience.unsubscribe(database, names.subscription_id, now, issue_id=names.issue_id, source="mail")
         return Taken(Done.LEFT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from digest import cli, sandbox
 from digest.cli.common import Door
-from digest.errors import NotFoundError, UnavailableError
+from digest.errors import InputError, NotFoundError, UnavailableError
 from digest.flows.feedback import returned_mail as feedback
 from digest.flows.feedback.returned_mail import Done, Taken
 from digest.flows.issues import operate
@@ -300,6 +301,26 @@ def test_what_nobody_thought_of_leaves_the_mail_and_goes_on(
     assert [path.name for path in new.iterdir()] == ["1"]
 
 
+def _beyond_a_limit(mail: bytes, read: Callable[[bytes], MailRead] = sandbox.read_mail) -> MailRead:
+    if mail.startswith(b"the bomb"):
+        raise InputError("the mail can't be read: it takes more than 10 s of computing")
+    return read(mail)
+
+
+def test_a_mail_beyond_a_limit_is_put_aside_with_a_flag_and_never_read_again(
+    world: World, sent: Issue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = tmp_path / "back" / "new"
+    new.mkdir(parents=True)
+    (new / "1").write_bytes(b"the bomb")
+    (new / "2").write_bytes(of(world, sent, report(DEAD)))
+    monkeypatch.setattr(feedback, "read_mail", _beyond_a_limit)
+    told = run(world, "feedback", "read", str(tmp_path / "back"))
+    assert "hard bounces: 1" in told and "flagged" in told
+    assert sorted(path.name for path in (tmp_path / "back" / "cur").iterdir()) == ["1:2,FS", "2:2,S"]
+    assert "mails read: 0" in run(world, "feedback", "read", str(tmp_path / "back"))
+
+
 def test_beat_reads_what_the_settings_name_and_a_missing_folder_stops_nothing(
     world: World, sent: Issue, tmp_path: Path
 ) -> None:
@@ -327,9 +348,13 @@ def test_an_mbox_is_read_and_stays_as_it_is(world: World, sent: Issue, tmp_path:
         run(world, "feedback", "read", str(tmp_path / "nothing"))
 
 
-def test_an_imap_mailbox_is_read_and_what_was_done_is_marked_as_seen(world: World, sent: Issue, tmp_path: Path) -> None:
+def test_an_imap_mailbox_is_read_and_what_was_done_is_marked_as_seen(
+    world: World, sent: Issue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback, "read_mail", _beyond_a_limit)
     person = letter("From: a reader <a@x.example>\r\nSubject: thanks", "Good issue.")
     mails = {3: of(world, sent, report(DEAD)), 5: person, 8: of(world, sent, report(FULL), "bob@x.example")}
+    mails[9] = b"the bomb"
     with serve(tmp_path, mails) as (server, certificate):
         imap = ImapSettings(
             host="127.0.0.1",
@@ -341,10 +366,9 @@ def test_an_imap_mailbox_is_read_and_what_was_done_is_marked_as_seen(world: Worl
         )
         settings = FeedbackSettings(imap=imap)
         world.app.settings = world.app.settings.model_copy(update={"feedback": settings})
-        assert "mails read: 3 (hard bounces: 1, left for a person: 1, soft bounces: 1)" in run(
-            world, "feedback", "read"
-        )
-        assert server.seen == {3, 8}
+        told = run(world, "feedback", "read")
+        assert "mails read: 4 (hard bounces: 1, left for a person: 1, soft bounces: 1, put aside and flagged" in told
+        assert (server.seen, server.flagged) == ({3, 8, 9}, {9})
         assert "mails read: 0" in run(world, "feedback", "read")
         for wrong in ({"password": SecretStr("guess")}, {"folder": "Nowhere"}, {"ca_file": None}, {"port": 1}):
             with pytest.raises(UnavailableError, match=r"can't be read .*\[feedback.imap\]"):
