@@ -65,7 +65,7 @@ def test_faults_in_limits_are_told_at_once(tmp_path: Path) -> None:
         ({"ramp": [5]}, "go together"),
         ({"ramp_from": "2026-12-01"}, "go together"),
         ({"domains": {"Gmail.com": {}}}, "lower case"),
-        ({"domains": {"ann@gmail.com": {}}}, "no domain"),
+        ({"domains": {"ann@gmail.com": {}}}, "not a valid domain"),
         ({"domains": {"müller.de": {}}}, "xn--"),
         ({"per_second": float("nan")}, "per_second"),
     ],
