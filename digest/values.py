@@ -197,7 +197,7 @@ class Edition:
     ``sender`` and ``reply_to`` are ``(display name, address)``. ``subject`` may use ``{edition}``, ``{headline}``,
     ``{more}`` and ``{date}``. ``default_cadence`` is what a new subscription gets. ``track_clicks``: story links of
     mails lead through our pages, which count who followed them. ``review_minutes``: how long before
-    their slots its issues can be looked at; ``approval``: none is sent before an editor approved of it. ``public``:
+    their slots its issues can be looked at; ``approval``: none is sent before an editor approved it. ``public``:
     anybody may read them in the archive. Who would get fewer than ``thin`` stories is shown the section ``fallback``,
     too (a key; "": nobody is).
     """

@@ -39,7 +39,7 @@ COMMANDS = {
         "Run everything on this machine: web, worker and beat; and the embedded parts if none are configured.",
     ),
     "worker": ("run", "Run a Celery worker; as many as wanted, on as many machines as wanted."),
-    "beat": ("run", "Run the clock that opens slots, collects feeds and recovers what was left lying."),
+    "beat": ("run", "Run the clock that opens slots, collects feeds and recovers abandoned work."),
     "web": ("run", "Serve the readers' pages: unsubscribe, preferences, sign-up, web version."),
     "preview": (
         "preview",

@@ -115,7 +115,7 @@ def list_(
     ctx: typer.Context,
     feed: Annotated[str, typer.Option(metavar="NAME", help="Only this feed's or desk's.")] = "",
     since: Annotated[str, typer.Option(help="Only those first seen since then: 12h, 3d, 2w or 2026-11-23.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 50,
     json: Json = False,
 ) -> None:
     """The newest articles, the stories they belong to and all the sources that tell these."""

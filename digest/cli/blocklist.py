@@ -18,7 +18,7 @@ Note = Annotated[str, typer.Option("--note", help="Why, for your own records.")]
 
 @app.command("add", epilog="Example: digest blocklist add mailinator.test --note 'throw-away'")
 def add(ctx: typer.Context, domain: Domain, note: Note = "") -> None:
-    """Refuse sign-ups from DOMAIN and the domains below it. Who is subscribed stays so."""
+    """Refuse sign-ups from DOMAIN and the domains below it. Existing subscriptions stay as they are."""
     door = get_app(ctx)
     name = blocklist.domain(domain)
     _, new, _ = blocklist.block(door.database, [(name, name)], door.now(), note)
@@ -35,8 +35,8 @@ def remove(ctx: typer.Context, domain: Domain) -> None:
 @app.command("list", epilog="Example: digest blocklist list --json")
 def list_(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option("--after", metavar="DOMAIN", help="Go on behind this one.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 100,
+    after: Annotated[str, typer.Option("--after", metavar="DOMAIN", help="Continue after this domain.")] = "",
     json: Json = False,
 ) -> None:
     """Blocked domains in alphabetical order."""

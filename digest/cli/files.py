@@ -21,7 +21,10 @@ _BLOCK = 1 << 18  # bytes read at once
 
 TableFile = Annotated[Path, typer.Argument(metavar="FILE.csv|-")]  # typer's own check takes - for a missing file
 Encoding = Annotated[
-    str, typer.Option("--encoding", help="Of the file, such as cp1252. Without it UTF-8, UTF-16 and Latin-1 are told.")
+    str,
+    typer.Option(
+        "--encoding", help="Of the file, such as cp1252. Without it UTF-8, UTF-16 and Latin-1 are recognised."
+    ),
 ]
 Map = Annotated[
     list[str] | None,

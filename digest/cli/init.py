@@ -118,7 +118,7 @@ def _silent(_question: str, default: str) -> str:
 
 
 class _Questions:
-    """Asks until nobody answers, as in a container's set-up; from then on the defaults are taken."""
+    """Asks as long as there is a terminal; without one, as in a container's set-up, the defaults are used."""
 
     def __init__(self) -> None:
         self._answered = True
@@ -132,7 +132,7 @@ class _Questions:
             if sys.stdin.isatty():
                 raise
         self._answered = False
-        say("\nnobody answers, so the defaults are taken, as with --yes")
+        say("\nno terminal: using defaults, as with --yes")
         return default
 
 

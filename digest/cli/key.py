@@ -37,7 +37,9 @@ def list_(ctx: typer.Context) -> None:
 @app.command("rotate", epilog="Example: digest key rotate")
 def rotate(
     ctx: typer.Context,
-    leaked: Annotated[bool, typer.Option("--leaked", help="The keys got out: good for leaving only, at once.")] = False,
+    leaked: Annotated[
+        bool, typer.Option("--leaked", help="Keys leaked: from now on valid only for unsubscribing.")
+    ] = False,
 ) -> None:
     """Put a new signing key in front in digest.toml.
 

@@ -72,7 +72,7 @@ def preview(
 def test_send(
     ctx: typer.Context,
     edition: Edition,
-    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="Who gets the mail.")],
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address that gets the mail.")],
     reader: Reader = "",
     segment: Segment = "",
 ) -> None:

@@ -28,7 +28,9 @@ _INTRO_MOST = 5000
 _LINE_MOST = 200
 
 Story = Annotated[str, typer.Argument(help="Its number, as `digest issue show` has it, or words of its headline.")]
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it, for the record; you, unless given.")]
+By = Annotated[
+    str, typer.Option("--by", metavar="NAME", help="Your name for the record. Your user name, unless given.")
+]
 Revision = Annotated[
     int | None, typer.Option(metavar="NUMBER", help="Only if its last change is this one: what you looked at.")
 ]
@@ -216,7 +218,7 @@ def approve(
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Approve of an issue as it is, where the edition asks for that. Another change asks for it again."""
+    """Approve an issue as it is, if the edition asks for approval. After another change it must be approved again."""
     app = get_app(ctx)
     _told(app, review.approve(app.database, number, revision, who(by), app.now()), json)
 

@@ -127,7 +127,7 @@ def list_(
     ctx: typer.Context,
     edition: AnyEdition = None,
     state: Annotated[SubscriptionState | None, typer.Option("--state", help="In this state only.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 100,
     after: Annotated[int, typer.Option("--after", metavar="ID", help="Continue after this ID.")] = 0,
     json: Json = False,
 ) -> None:
@@ -142,7 +142,7 @@ def list_(
 def search(
     ctx: typer.Context,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="A part of the address or name.")],
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 100,
     json: Json = False,
 ) -> None:
     """Readers whose address or name has TEXT in it."""

@@ -38,8 +38,8 @@ def remove(ctx: typer.Context, address: Address) -> None:
 @app.command("list", epilog="Example: digest suppress list --json")
 def list_(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
-    after: Annotated[str, typer.Option("--after", metavar="KEY", help="Go on behind this key.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 100,
+    after: Annotated[str, typer.Option("--after", metavar="KEY", help="Continue after this key.")] = "",
     json: Json = False,
 ) -> None:
     """Suppressed addresses with their reasons; of erased ones only the key is known."""

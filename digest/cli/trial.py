@@ -66,7 +66,7 @@ def trial(
 
 
 def _say_what_comes(app: App, number: int) -> None:
-    """Who approved of the issue approved of other subjects."""
+    """The approval of the issue was for other subjects."""
     (found,) = progress(app.database, [number])
     say(f"issue {number} {what_comes(app, found.issue)}")
 

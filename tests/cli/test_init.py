@@ -78,7 +78,7 @@ def test_init_without_anybody_to_answer_takes_the_defaults_and_says_so(folder: P
     assert done.returncode == 0
     asked, told, *_ = done.stderr.splitlines()
     assert asked.startswith("SMTP server")
-    assert told == "nobody answers, so the defaults are taken, as with --yes"
+    assert told == "no terminal: using defaults, as with --yes"
     assert load(folder / "digest.toml").embedded_mailbox
 
 

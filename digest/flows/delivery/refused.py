@@ -79,7 +79,7 @@ def _believed(
     connection: Connection, gone: Sequence[Refusal], found: Mapping[int, str], now: datetime
 ) -> list[Refusal]:
     """Those of the ``gone`` that may be suppressed: of a domain that has lost many readers within the hour, nobody for
-    being dead, since a provider in trouble says so of everybody. Who is dead is told to be so again."""
+    being dead, since a provider in trouble says so of everybody. An address that is dead will be reported so again."""
     fresh = Counter(_domain(found, one) for one in gone if one.grade is Grade.HARD)
     lost = {domain: returned.dead_of(connection, domain, now - _AFTERNOON) for domain in sorted(filter(None, fresh))}
     doubted = {domain for domain, number in lost.items() if number > _MANY_OF_A_DOMAIN}

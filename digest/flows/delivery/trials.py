@@ -77,7 +77,7 @@ def _open(connection: Connection, issue_id: int) -> Issue:
 
 
 def _changed(connection: Connection, issue: Issue, told: str, by: str, now: datetime) -> None:
-    """Who approved of the issue before approved of other subjects."""
+    """An approval from before was for other subjects."""
     changes.revise(connection, issue, [Change(issue.revision + 1, now, by, ChangeKind.TRIAL, told)], approved_at=None)
 
 

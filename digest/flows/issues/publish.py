@@ -281,7 +281,7 @@ def _compose_afresh(connection: Connection, other: Issue, issue: Issue, now: dat
 
 
 def waiting(database: Database, now: datetime) -> list[int]:
-    """The issues that a worker can bring further: to be composed, or due; newly so, or left lying by one that died.
+    """The issues that a worker can bring further: to be composed, or due; newly so, or abandoned by one that died.
     What could not be composed ahead of its slot is tried again then."""
     with database.read() as connection:
         found = issues.in_states(connection, [IssueState.SCHEDULED, IssueState.COMPOSED])

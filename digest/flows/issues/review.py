@@ -173,7 +173,7 @@ def _change(
     database: Database, issue_id: int, plan: Callable[[Draft], _Plan], compiler: Compiler, by: str, now: datetime
 ) -> Revised:
     """Plan a change and compile what it makes, outside of any transaction; then write both if nobody was first, or
-    plan again. Who approved of it before approved of something else."""
+    plan again. An approval from before was for something else."""
     for _ in range(_TRIES):
         found = open_draft(database, issue_id)
         planned = plan(found)
@@ -226,7 +226,7 @@ def approve(database: Database, issue_id: int, revision: int | None, by: str, no
 
     def approved(issue: Issue) -> dict[str, Any]:
         if issue.state is IssueState.SCHEDULED:
-            raise StateError(f"issue {issue.id} is not composed yet", "there is nothing to approve of")
+            raise StateError(f"issue {issue.id} is not composed yet", "there is nothing to approve")
         _check_revision(issue, revision)
         return {"approved_at": now}
 

@@ -154,7 +154,7 @@ def _audience_from() -> Any:
 
 
 def _audience(issue: Issue) -> ColumnElement[bool]:
-    """Who gets this issue: active in this edition and cadence, and not served this far already."""
+    """Readers who get this issue: active in this edition and cadence, and not served this far already."""
     return and_(
         subscriptions.c.edition_id == issue.edition_id,
         subscriptions.c.cadence == issue.cadence,

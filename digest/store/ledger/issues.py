@@ -213,7 +213,7 @@ def replace_compiled(connection: Connection, issue_id: int, compiled: str, compo
 
 
 def compose_afresh(connection: Connection, issue_id: int, now: datetime) -> bool:
-    """Let a composed issue be composed again, and approved of again. ``False``: it is not composed."""
+    """Let a composed issue be composed again, and approved again. ``False``: it is not composed."""
     nothing = dict.fromkeys(("covers_from", "covers_until", "composed_at", "approved_at"))
     if not move(connection, issue_id, IssueEvent.REDO, now, **nothing):
         return False

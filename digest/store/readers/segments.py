@@ -124,7 +124,7 @@ def _within(test: Question, now: datetime) -> ColumnElement[bool]:
 
 
 def _section(test: Question, edition: Edition) -> ColumnElement[bool]:
-    """Who gets the section: who wants all, or names it; one that is not optional everybody gets."""
+    """Readers who get the section: those who want all, or name it; one that is not optional everybody gets."""
     key = str(test.values[0])
     if any(section.key == key and not section.optional for section in edition.sections):
         return subscriptions.c.id.is_not(None)
