@@ -80,7 +80,8 @@ def test_every_contestant_of_a_part_gives_figures(
     assert all(row.messages_per_second > 0 and row.rss_mb > 1 for row in results.rows)
     assert len(results.rows) == len(results.contestants)
     for name in FIGURES.get(part, []):
-        assert all(value > 0 for value in results.figures[name].values())
+        least = 0 if "cpu" in name else 1e-9  # so few mails may take less than a tick of the processor's clock
+        assert all(value >= least for value in results.figures[name].values())
 
 
 def test_readers_are_imported_into_both_databases(server: str, tmp_path: Path) -> None:
