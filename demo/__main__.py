@@ -37,7 +37,7 @@ def main() -> int:
             told = True
             story.where_to_look(ROOT, keep)
             if keep:
-                screen.line("\nEverything is running. Ctrl-C ends it.")
+                screen.line("\nEverything is running. stop with Ctrl-C.")
                 signal.pause()
         except KeyboardInterrupt:
             return 0 if told else _INTERRUPTED

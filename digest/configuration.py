@@ -33,7 +33,7 @@ def load(path: Path) -> Settings:
     except FileNotFoundError:
         raise NotFoundError(f"no configuration at {path}", "run `digest init` there, or give --config FILE") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), [str(error)], "mend the TOML") from None
+        raise ConfigError(str(path), [str(error)], "correct the TOML") from None
     except OSError as error:
         raise ConfigError(str(path), [error.strerror or str(error)]) from None
     try:
@@ -46,12 +46,12 @@ def load(path: Path) -> Settings:
             place, [_fault(item, name) for item, name in zip(error.errors(), variables, strict=True)]
         ) from None
     except SettingsError as error:  # JSON is wanted, for a list or a table
-        raise ConfigError(_ENVIRONMENT, [str(error)], "write it as JSON") from None
+        raise ConfigError(_ENVIRONMENT, [str(error)], "write the value as JSON") from None
     settings = _anchored(settings, path.resolve().parent)
     if settings.templates_dir and not settings.templates_dir.is_dir():
         variable = _variable(("templates_dir",))
         fault = f"{variable or 'templates_dir'}: there is no folder {settings.templates_dir}"
-        raise ConfigError(_ENVIRONMENT if variable else str(path), [fault], "make it, or leave it out")
+        raise ConfigError(_ENVIRONMENT if variable else str(path), [fault], "create it, or remove the setting")
     return settings
 
 
@@ -67,7 +67,7 @@ def keep_private(state_dir: Path) -> None:
         return
     except OSError as error:
         raise UnavailableError(
-            f"the folder {state_dir} can't be made ({error.strerror})", "make it, or set another state_dir"
+            f"the folder {state_dir} can't be created ({error.strerror})", "create it, or set another state_dir"
         ) from None
 
 

@@ -58,9 +58,7 @@ def examine(app: App, seconds: float = SECONDS) -> list[Finding]:
     for name, thread, into in zip(checks, threads, found, strict=True):
         thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
-            into.append(
-                Finding(name, Verdict.FAIL, f"no answer within {seconds:g} s", "look whether it can be reached")
-            )
+            into.append(Finding(name, Verdict.FAIL, f"no answer within {seconds:g} s", "check that it is reachable"))
     return [finding for findings in found for finding in tuple(findings)]
 
 
@@ -85,12 +83,12 @@ def _checks(app: App) -> dict[str, Check]:
         checks[f"mail server {route.name}"] = partial(_mail_server, app, route)
     if app.settings.embedded_mailbox:
         checks["domains"] = partial(
-            _no_domains, "mail goes to the embedded mailbox and nowhere else", "set [smtp] host"
+            _no_domains, "all mail goes to the embedded mailbox, none to readers", "set [smtp] host"
         )
         return checks
     domains = _known_domains(app)
     if not domains:
-        checks["domains"] = partial(_no_domains, "there is no edition to be read", "`digest edition apply FILE`")
+        checks["domains"] = partial(_no_domains, "there is no edition yet", "`digest edition apply FILE`")
     for domain in domains:
         checks[f"domain {domain}"] = partial(_domain, app, domain)
     return checks
@@ -114,7 +112,7 @@ def _state_dir(app: App) -> Iterator[Finding]:
         yield Finding("state_dir", Verdict.OK, f"{folder} can be written to")
     else:
         yield Finding(
-            "state_dir", Verdict.FAIL, f"{folder} can't be written to", "make it, or give it to digest's user"
+            "state_dir", Verdict.FAIL, f"{folder} can't be written to", "create it, or make digest's user its owner"
         )
 
 
@@ -142,12 +140,12 @@ def _database(app: App) -> Iterator[Finding]:
     yield Finding("database", Verdict.OK, f"{database.shown} is at this version")
     apart = abs(app.now() - clock())
     if database.dialect == "sqlite":
-        yield Finding("clock", Verdict.OK, f"this machine's counts: {clock():%Y-%m-%d %H:%M:%S} UTC")
+        yield Finding("clock", Verdict.OK, f"this machine's clock is used: {clock():%Y-%m-%d %H:%M:%S} UTC")
     elif apart > _CLOCKS_APART:
-        seen = f"this machine's is {apart.total_seconds():.0f} s from the database server's"
-        yield Finding("clock", Verdict.WARN, seen, "let NTP set both; the database server's counts")
+        seen = f"this machine's clock is {apart.total_seconds():.0f} s off the database server's"
+        yield Finding("clock", Verdict.WARN, seen, "synchronise both with NTP; the database server's clock is used")
     else:
-        yield Finding("clock", Verdict.OK, "this machine's agrees with the database server's")
+        yield Finding("clock", Verdict.OK, "this machine's clock agrees with the database server's")
 
 
 def _broker(app: App) -> Iterator[Finding]:
@@ -159,11 +157,11 @@ def _broker(app: App) -> Iterator[Finding]:
     else:
         yield Finding("workers", Verdict.FAIL, "none answers", "start one: `digest up` or `digest worker`")
     if not app.queue.beats():
-        yield Finding("beat", Verdict.FAIL, "is not there", "start it: `digest up` or `digest beat`")
+        yield Finding("beat", Verdict.FAIL, "is not running", "start it: `digest up` or `digest beat`")
     elif not workers or app.queue.ticks():
-        yield Finding("beat", Verdict.OK, "is there")
+        yield Finding("beat", Verdict.OK, "is running")
     else:
-        yield Finding("beat", Verdict.WARN, "is there, but no worker takes its rounds", "look at the workers' log")
+        yield Finding("beat", Verdict.WARN, "is running, but no worker runs its tasks", "check the workers' log")
 
 
 def _pages(app: App) -> Iterator[Finding]:
@@ -174,17 +172,15 @@ def _pages(app: App) -> Iterator[Finding]:
     if urlsplit(url).scheme != "https":
         verdict = Verdict.WARN if settings.embedded_mailbox else Verdict.FAIL
         advice = "put a TLS proxy before `digest web` and set base_url to its https address"
-        yield Finding(
-            "base_url", verdict, f"{url} is not an https address, which one-click unsubscribing needs", advice
-        )
+        yield Finding("base_url", verdict, f"{url} is not an https address, which one-click unsubscribe needs", advice)
     try:
         answer = httpx.get(f"{url}/healthz", timeout=SECONDS / 2)
         healthy = answer.status_code == httpx.codes.OK and answer.json().get("status") == "ok"
-        seen = "" if healthy else f"{url}/healthz answers {answer.status_code}, not as ours"
+        seen = "" if healthy else f"{url}/healthz answers {answer.status_code}, not as digest does"
     except (httpx.HTTPError, ValueError, AttributeError) as error:
         seen = f"{url}/healthz can't be read ({str(error) or type(error).__name__})"
     if seen:
-        yield Finding("pages", Verdict.FAIL, seen, "start `digest web`, look at the proxy and at base_url")
+        yield Finding("pages", Verdict.FAIL, seen, "start `digest web`, or check the proxy and base_url")
     else:
         yield Finding("pages", Verdict.OK, f"{url} answers")
 
@@ -197,21 +193,19 @@ def _mail_server(app: App, route: SmtpSettings) -> Iterator[Finding]:
     failure = knock(route, min(route.timeout_seconds, SECONDS * 0.9))
     if failure:
         mailbox = app.settings.embedded_mailbox
-        advice = (
-            "start it: `digest up`" if mailbox else f"look at its host, port, security and login ({route.security})"
-        )
+        advice = "start it: `digest up`" if mailbox else f"check its host, port, security and login ({route.security})"
         yield Finding(name, Verdict.FAIL, f"{where}: {failure.reason}", advice)
         return
     login = f", as {route.username}" if route.username else ""
     secured = "" if route.security == "none" else f" by {route.security}"
-    yield Finding(name, Verdict.OK, f"{where} lets us in{secured}{login}")
+    yield Finding(name, Verdict.OK, f"{where} accepts connections{secured}{login}")
 
 
 # ------------------------------------------------------------------------------------------ name servers
 
 
 def _no_domains(why: str, advice: str) -> Iterator[Finding]:
-    yield Finding("domains", Verdict.WARN, f"{why}, so no domain was looked at", advice)
+    yield Finding("domains", Verdict.WARN, f"{why}, so no domain was checked", advice)
 
 
 def from_domains(app: App) -> Sequence[str]:
@@ -239,7 +233,7 @@ def _domain(app: App, domain: str) -> Iterator[Finding]:
     yield _dmarc(app, domain)
     for asked in app.look_up({domain, bounces}):
         if asked.takes_mail is None:
-            yield Finding(f"MX of {asked.name}", Verdict.WARN, asked.reason, "ask again later, or see [dns]")
+            yield Finding(f"MX of {asked.name}", Verdict.WARN, asked.reason, "try again later, or see [dns]")
         elif asked.takes_mail:
             yield Finding(f"MX of {asked.name}", Verdict.OK, "takes mail")
         else:
@@ -259,6 +253,6 @@ def _dmarc(app: App, domain: str) -> Finding:
 
 def _judged(what: str, found: list[str] | None, fault: Callable[[list[str]], str], advice: str) -> Finding:
     if found is None:
-        return Finding(what, Verdict.WARN, "no name server gave an answer", "ask again later, or see [dns]")
+        return Finding(what, Verdict.WARN, "no name server gave an answer", "try again later, or see [dns]")
     wrong = fault(found)
     return Finding(what, Verdict.FAIL, wrong, advice) if wrong else Finding(what, Verdict.OK, "is published")

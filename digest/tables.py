@@ -55,7 +55,9 @@ def decoded(chunks: Iterable[bytes], encoding: str = "utf-8") -> Iterator[str]:
         lines = list(StringIO(text, newline=""))
         rest = lines.pop() if chunk and lines and not lines[-1].endswith("\n") else ""
         if len(rest) > _LONGEST_LINE:
-            raise InputError(f"line {number + len(lines) + 1} does not end", "is this a table, and in which encoding?")
+            raise InputError(
+                f"line {number + len(lines) + 1} does not end", "check that the file is a table, and give its encoding"
+            )
         number += len(lines)
         yield from lines
 
@@ -69,7 +71,7 @@ def encoding_of(chunks: Iterable[bytes]) -> str:
     decoder, good, bad, unused, first = codecs.getincrementaldecoder("utf-8")("replace"), 0, 0, False, True
     for chunk in chain(chunks, [b""]):
         if first and chunk.startswith(b"PK\x03\x04"):
-            raise InputError("this is a spreadsheet or a ZIP archive", "unpack it, or save the sheet as CSV")
+            raise InputError("this is a spreadsheet or a ZIP archive", "unpack the archive, or save the sheet as CSV")
         if first and b"\0" in chunk[:_LOOKED_AT] and not chunk.startswith(_WIDE_BOMS):
             even, odd = (chunk[start:_LOOKED_AT:2].count(b"\0") for start in (0, 1))
             return "utf-16-be" if even > odd else "utf-16-le"
@@ -198,7 +200,7 @@ def _records(source: _Lines, separator: str, columns: Sequence[str]) -> Iterator
             while cells is None and len(taken) < _MOST_LINES and (more := source.next()) is not None:
                 taken.append(more)
                 cells = _cells(taken, separator)
-            reason = "a quote is opened and not closed" if cells is None else ""
+            reason = "a quote is not closed" if cells is None else ""
         except csv.Error as error:
             cells, reason = None, f"not CSV: {error}"
         if cells is None:
@@ -238,7 +240,7 @@ def _column(cell: str) -> str:
 def _check_columns(columns: Sequence[str], required: Sequence[str], advice: str) -> None:
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
-        raise InputError(f"the header names a column twice ({', '.join(twice)})", "rename one")
+        raise InputError(f"the header has a column twice ({', '.join(twice)})", "rename one")
     missing = [names for names in required if not set(names.split("|")) & set(columns)]
     if missing:
         wanted = ", ".join(names.replace("|", " or ") for names in missing)
@@ -262,4 +264,6 @@ def _decoder(start: bytes, encoding: str) -> codecs.IncrementalDecoder:
 
 
 def _not_in(encoding: str, number: int) -> InputError:
-    return InputError(f"line {number} is not {encoding}", "save the file as UTF-8, or say what it is, such as cp1252")
+    return InputError(
+        f"line {number} is not {encoding}", "save the file as UTF-8, or give its encoding, such as cp1252"
+    )

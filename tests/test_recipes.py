@@ -27,7 +27,7 @@ def _write(folder: Path, info: str, block: str) -> None:
     assert match, f"a block that names no file: {info}"
     path = folder / match["path"]
     if match["place"] is None:
-        assert not path.exists(), f"{path} is there already"
+        assert not path.exists(), f"{path} already exists"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(block, encoding="utf-8")
         return

@@ -78,7 +78,7 @@ def _up(app: App, config: Path) -> None:
         socket = broker_socket(settings)
         children.insert(0, Child("broker", command("broker", config), leaned_on=True, socket=socket))
     with only_group(settings.state_dir, 2 * GRACE_SECONDS + 5) as ending:
-        logging.info("digest is up: pages at %s, %s; Ctrl-C ends it", settings.base_url, _where_mail_goes(app))
+        logging.info("digest is up: pages at %s, %s; stop with Ctrl-C", settings.base_url, _where_mail_goes(app))
         Group(children, ready, ending).run()
 
 
@@ -118,13 +118,13 @@ def _worker(app: App, queues: Sequence[str]) -> None:
 
 def _say_if_root(*, aloud: bool) -> None:
     """In a line, and not at all where C_FORCE_ROOT says that it is meant. Celery's own warning comes with a stack and
-    an option that we don't have; what it fears for, pickled tasks, no worker of ours takes."""
+    an option that we don't have; what it warns of, pickled tasks, no worker of ours accepts."""
     # here: Celery is there in a worker only
     from celery.exceptions import SecurityWarning
 
     warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser", SecurityWarning)
     if aloud and os.geteuid() == 0 and not os.environ.get("C_FORCE_ROOT"):
-        logging.warning("the worker runs as root, which it has no need of; C_FORCE_ROOT=1 says that you mean it")
+        logging.warning("the worker runs as root, which it does not need; set C_FORCE_ROOT=1 to silence this")
 
 
 def _beat(app: App, _config: Path) -> None:

@@ -20,7 +20,7 @@ def run_broker(settings: Settings) -> None:
     path = broker_socket(settings)
     lock = Lock(path.with_suffix(".lock"))
     if not lock.take(_PATIENCE):
-        raise StateError(f"another broker serves {path}", "end that first")
+        raise StateError(f"another broker already serves {path}", "stop that one first")
     lock.bequeath()
     path.unlink(missing_ok=True)
     binary = str(get_binary_path())

@@ -74,6 +74,6 @@ def only_group(folder: Path, patience: float) -> Iterator[Callable[[], None]]:
 def _check_that_it_ends(note: str, folder: Path, patient: bool) -> None:
     number, _, state = note.partition(" ")
     if state != _ENDING:
-        raise StateError(f"digest up already runs in {folder}, process {number}", f"end that first: kill {number}")
+        raise StateError(f"digest up already runs in {folder}, process {number}", f"stop it first: kill {number}")
     if not patient:
         raise StateError(f"process {number} has not ended in {folder} yet", "try again in a moment")

@@ -54,7 +54,7 @@ async def _serve(port: int, folder: Path) -> None:
     except OSError as error:
         raise UnavailableError(
             f"the mailbox can't use port {port} ({error.strerror})",
-            "end what uses it, another digest perhaps: it gets this one's mail; or set another mailbox_port",
+            "another digest may be using it, and would get this one's mail: stop it, or set another mailbox_port",
         ) from None
     log.info("mailbox: 127.0.0.1:%d keeps all mail in %s", port, folder)
     async with server:

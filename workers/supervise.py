@@ -78,12 +78,12 @@ class Group:
             steady = now - child.started_at > _STEADY_SECONDS
             child.failures = 1 if steady else child.failures + 1
             wait = pause(child.failures, child.process.returncode)
-            log.warning("%s: ended with %s; again in %.0f s", child.name, child.process.returncode, wait)
+            log.warning("%s: ended with %s; restart in %.0f s", child.name, child.process.returncode, wait)
             child.process, child.start_after = None, now + wait
         if child.process is None and now >= child.start_after:
             self._start(child)
         if child.process and _is_cut_off(child):
-            log.warning("%s: %s is gone; ending it, to start it again", child.name, child.socket)
+            log.warning("%s: %s is gone; restarting", child.name, child.socket)
             child.process.terminate()
 
     def _end(self) -> None:
@@ -116,7 +116,7 @@ def _end_all(children: Sequence[Child]) -> None:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            log.warning("%s: still there after %.0f s; killed", name, GRACE_SECONDS)
+            log.warning("%s: still running after %.0f s; killed", name, GRACE_SECONDS)
             process.kill()
             process.wait()
 

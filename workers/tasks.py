@@ -46,9 +46,9 @@ def tick(app: App) -> None:
     publish.open_for_review(app.database, now)
     app.replay_journals()
     for issue_id, number in recover.rest(app.database, app.settings, now):
-        log.warning("issue %d batch %d: its worker's lease ran out; what was on the wire is in doubt", issue_id, number)
+        log.warning("issue %d batch %d: its worker's lease ran out; what was being sent is in doubt", issue_id, number)
     for trial in trials.decide_due(app.database, now):
-        log.info("issue %d: its trial is decided for subject %s: %s", trial.issue_id, trial.winner, trial.why)
+        log.info("issue %d: its trial is decided: subject %s: %s", trial.issue_id, trial.winner, trial.why)
     for issue_id in publish.waiting(app.database, now):
         app.queue.poke("publish", issue_id)
     app.queue.poke("confirm")

@@ -23,44 +23,44 @@ from digest.cli.common import run as run_command
 
 COMMANDS = {
     "init": ("init", "Write digest.toml and create the database."),
-    "migrate": ("init", "Create the database's tables or bring them to this version."),
-    "send": ("run", "Bring an issue out now, outside its schedule."),
-    "status": ("run", "What is going on: processes, open and recent issues, the next slots."),
+    "migrate": ("init", "Create the database's tables, or migrate them to this version."),
+    "send": ("run", "Send an issue now, outside its schedule."),
+    "status": ("run", "Show processes, open and recent issues, and the next slots."),
     "report": (
         "report",
-        "The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt.",
+        "The exact account of an issue, from the ledger: deliveries accepted, not accepted and why, and in doubt.",
     ),
     "doctor": (
         "doctor",
-        "Look at configuration, keys, mail servers, database, broker, workers, pages and DNS.",
+        "Check configuration, keys, mail servers, database, broker, workers, pages and DNS.",
     ),
     "up": (
         "run",
-        "Run everything on this machine: web, worker and beat; and the embedded parts if none are configured.",
+        "Run everything on this machine: web, worker, beat, and an embedded mailbox and broker if none is configured.",
     ),
-    "worker": ("run", "Run a Celery worker; as many as wanted, on as many machines as wanted."),
+    "worker": ("run", "Run a Celery worker; run as many as you want, on as many machines as you want."),
     "beat": ("run", "Run the clock that opens slots, collects feeds and recovers abandoned work."),
     "web": ("run", "Serve the readers' pages: unsubscribe, preferences, sign-up, web version."),
     "preview": (
         "preview",
-        "What a reader gets next and why; with --open or --out, or for nobody, the mail as html, text and eml.",
+        "What a reader gets next and why. With --open or --out, or without a reader: the mail as html, text and eml.",
     ),
     "test-send": (
         "preview",
-        "Send what an edition would send now, or has under review, to one address, through the real server.",
+        "Send an edition's next mail, or its issue under review, to one address through the real mail server.",
     ),
-    "dkim": ("dkim", "Make a DKIM key and show the DNS record and the settings for it."),
+    "dkim": ("dkim", "Make a DKIM key and show its DNS record and settings."),
     "edition": ("edition", "Declare publications: sections, feeds, schedules."),
-    "feed": ("feed", "The sources that are polled."),
+    "feed": ("feed", "Sources to poll."),
     "article": ("article", "Put articles in by hand, from pages or files."),
-    "subscriber": ("subscriber", "Readers and what they chose."),
+    "subscriber": ("subscriber", "Readers and their choices."),
     "feedback": ("feedback", "What comes back by mail: bounces, complaints, mails that unsubscribe."),
     "key": ("key", "The keys that sign links: show, rotate."),
     "blocklist": ("blocklist", "Domains whose addresses can't be signed up."),
-    "segment": ("segment", "Readers chosen by what is known of them, for special issues."),
+    "segment": ("segment", "Groups of readers by their data, for special issues."),
     "suppress": ("suppress", "Addresses never to be mailed."),
     "schedule": ("schedule", "When editions come out."),
-    "issue": ("issue", "What was composed, and how its sending goes."),
+    "issue": ("issue", "Review issues before they go out, and follow their sending."),
 }
 """By name: the module that has it, and what its help begins with."""
 

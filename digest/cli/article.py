@@ -26,11 +26,13 @@ from digest.tables import Row
 from digest.values import Article, ArticleDraft, ImportReport, Kind, Rejected
 
 app = typer.Typer()
-Desk = Annotated[str, typer.Option("--feed", metavar="NAME", help="The desk to put it in; made if there is none.")]
+Desk = Annotated[
+    str, typer.Option("--feed", metavar="NAME", help="The desk to put it in; created if it does not exist.")
+]
 _SAID = {
     Change.ADDED: "added article {id} to {feed}, in story {story}",
-    Change.UPDATED: "updated article {id} of {feed}, in story {story}: it was known",
-    Change.UNCHANGED: "article {id} of {feed}, in story {story}, is known and unchanged",
+    Change.UPDATED: "updated article {id} of {feed}, in story {story}",
+    Change.UNCHANGED: "article {id} of {feed}, in story {story}, is unchanged",
 }
 _AGO = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -44,14 +46,14 @@ def add(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="URL|FILE", help="A news page, or a file of one.")],
     feed: Desk = DESK,
-    url: Annotated[str, typer.Option(help="Where a file's page stands on the web.")] = "",
-    kind: Annotated[Kind | None, typer.Option(help="What sort of piece it is.")] = None,
-    sector: Annotated[str, typer.Option(help="Its sector, whatever the page says.")] = "",
-    tag: Annotated[list[str] | None, typer.Option(help="A tag besides the page's; give it more than once.")] = None,
+    url: Annotated[str, typer.Option(help="The web address of the page in the file.")] = "",
+    kind: Annotated[Kind | None, typer.Option(help="The kind of article.")] = None,
+    sector: Annotated[str, typer.Option(help="Its sector, instead of the page's.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="A tag in addition to the page's; repeatable.")] = None,
     country: Annotated[list[str] | None, typer.Option(help="A country it is about, instead of the page's.")] = None,
     json: Json = False,
 ) -> None:
-    """Read an article out of a news page and store it; one that is known is brought up to date."""
+    """Read an article from a news page and store it, or update the stored one."""
     door = get_app(ctx)
     page = _page(door, source, url)
     draft = replace(
@@ -68,7 +70,7 @@ def add(
     show_table(("field", "value"), _fields(replace(added.article, draft=draft)))
     say(_SAID[added.change].format(id=added.article.id, feed=feed, story=added.article.story_id))
     if added.also:
-        say(f"the story is also told by {', '.join(added.also)}")
+        say(f"the story is also covered by {', '.join(added.also)}")
     _warn_of_unread(door, feed)
     if not added.article.draft.url:
         warn("it has no address, so readers can't follow it: add it again with --url")
@@ -89,7 +91,7 @@ def import_(
 
     Fields: title, url, guid, standfirst, byline, place, agency, countries, sector, tags, kind, language, image,
     image_alt, image_credit, published, updated. Dates are ISO 8601 with a time zone; in CSV, lists are separated by
-    semicolons. Other fields are passed over, unless --map says what they are. Rejected lines are named and kept in a
+    semicolons. Other fields are ignored, unless --map gives their meaning. Rejected lines are listed and kept in a
     file beside FILE.
     """
     door, names, others = get_app(ctx), mapped(map_ or ()), dict[str, None]()
@@ -100,25 +102,25 @@ def import_(
         report = articles.import_drafts(door.database, feed, drafts, door.now(), advance)
     kept = _keep_rejected(file, report.rejected, encoding)
     if others:
-        warn(f"fields passed over: {', '.join(others)}; --map THEIRS=OURS says what one is")
+        warn(f"fields ignored: {', '.join(others)}; use --map THEIRS=OURS for those you need")
     if json:
         show_json(plain(report) | {"rejected_file": str(kept) if kept else None})
     else:
         _tell(report, kept)
         _warn_of_unread(door, feed)
     if report.rejected and len(report.rejected) == report.read:
-        raise InputError(f"no line of {file} could be taken", f"the first: {report.rejected[0].reason}")
+        raise InputError(f"no line of {file} could be imported", f"the first: {report.rejected[0].reason}")
 
 
 @app.command("list", epilog="Example: digest article list --feed desk --since 2d --limit 20")
 def list_(
     ctx: typer.Context,
     feed: Annotated[str, typer.Option(metavar="NAME", help="Only this feed's or desk's.")] = "",
-    since: Annotated[str, typer.Option(help="Only those first seen since then: 12h, 3d, 2w or 2026-11-23.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 50,
+    since: Annotated[str, typer.Option(help="Only those first seen since: 12h, 3d, 2w or 2026-11-23.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
     json: Json = False,
 ) -> None:
-    """The newest articles, the stories they belong to and all the sources that tell these."""
+    """The newest articles, their stories, and every source of each story."""
     door = get_app(ctx)
     found = articles.newest(door.database, feed, _since(since, door.now()), limit)
     if json:
@@ -138,7 +140,7 @@ def show(
     number: Annotated[int, typer.Argument(metavar="ID", help="As `digest article list` shows.")],
     json: Json = False,
 ) -> None:
-    """All that is known of an article."""
+    """Everything stored about an article."""
     article = articles.show(get_app(ctx).database, number)
     if json:
         show_json(_as_json(article))
@@ -149,10 +151,10 @@ def show(
 @app.command("story", epilog="Example: digest article story 7")
 def story(
     ctx: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="ID", help="A story, as `digest article list` shows.")],
+    number: Annotated[int, typer.Argument(metavar="ID", help="The story's number, as `digest article list` shows.")],
     json: Json = False,
 ) -> None:
-    """The articles that tell one story, in the order they came."""
+    """The articles of one story, in the order they arrived."""
     found = articles.story(get_app(ctx).database, number)
     if json:
         show_json([_as_json(article) for article in found])
@@ -188,7 +190,7 @@ def _rows(path: Path, encoding: str, names: Mapping[str, str]) -> Iterator[Row |
     """The records of a file by the kind its name says, their fields called as ours are."""
     kind = path.suffix.lower()
     if kind not in {".csv", ".jsonl", ".ndjson"}:
-        raise InputError(f"{path} is neither .jsonl nor .csv", "the name's end says how it is read")
+        raise InputError(f"{path} is neither .jsonl nor .csv", "rename it: the extension gives the format")
     lines = tables.decoded([_bytes(path)], encoding)
     ours = {theirs: "" if name == manuscripts.IGNORED else name for theirs, name in names.items()}
     if kind == ".csv":
@@ -231,7 +233,10 @@ def _tell(report: ImportReport, kept: Path | None) -> None:
 
 def _warn_of_unread(door: App, feed: str) -> None:
     if not articles.editions_reading(door.database, feed):
-        warn(f"no edition reads {feed}, so nobody gets this: name it in an edition's `feeds` and apply, or give --feed")
+        warn(
+            f"no edition reads {feed}, so no reader gets this: "
+            "name it in an edition's `feeds` and apply that, or give --feed"
+        )
 
 
 def _keep_rejected(path: Path, rejected: tuple[Rejected, ...], encoding: str) -> Path | None:

@@ -18,24 +18,24 @@ Note = Annotated[str, typer.Option("--note", help="Why, for your own records.")]
 
 @app.command("add", epilog="Example: digest blocklist add mailinator.test --note 'throw-away'")
 def add(ctx: typer.Context, domain: Domain, note: Note = "") -> None:
-    """Refuse sign-ups from DOMAIN and the domains below it. Existing subscriptions stay as they are."""
+    """Refuse sign-ups from DOMAIN and its subdomains. Existing subscriptions stay."""
     door = get_app(ctx)
     name = blocklist.domain(domain)
     _, new, _ = blocklist.block(door.database, [(name, name)], door.now(), note)
-    say(f"{name} is blocked" if new else f"{name} was blocked before")
+    say(f"{name} is blocked" if new else f"{name} was already blocked")
 
 
 @app.command("remove", epilog="Example: digest blocklist remove mailinator.test")
 def remove(ctx: typer.Context, domain: Domain) -> None:
-    """Let addresses at DOMAIN be signed up again."""
+    """Allow sign-ups from DOMAIN again."""
     removed = blocklist.unblock(get_app(ctx).database, domain)
-    say(f"{domain} may be signed up again" if removed else f"{domain} was not blocked itself")
+    say(f"sign-ups from {domain} are allowed again" if removed else f"{domain} was not on the block list")
 
 
 @app.command("list", epilog="Example: digest blocklist list --json")
 def list_(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
     after: Annotated[str, typer.Option("--after", metavar="DOMAIN", help="Continue after this domain.")] = "",
     json: Json = False,
 ) -> None:
@@ -55,7 +55,7 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)],
     note: Note = "",
 ) -> None:
-    """Block every domain in FILE, one a line; what follows a # is left out."""
+    """Block every domain in FILE, one per line; text after # is ignored."""
     door = get_app(ctx)
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()

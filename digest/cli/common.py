@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # the application and the libraries below it are imported whe
     from digest.app import App
 
 CONFIG_NAME = "digest.toml"
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Number = Annotated[int, typer.Argument(metavar="ID", help="The issue's number, as `digest issue list` shows.")]
 INTERRUPTED = 130
 _ANY_WIDTH = 100_000

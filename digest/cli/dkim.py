@@ -22,11 +22,15 @@ def register(app: typer.Typer) -> None:
 
 def make(
     ctx: typer.Context,
-    selector: Annotated[str, typer.Argument(help="A name for the key, such as its month; part of the DNS name.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the private key goes.")] = None,
-    ed25519_: Annotated[bool, typer.Option("--ed25519", help="A small, fast key, to use beside an RSA one.")] = False,
+    selector: Annotated[
+        str, typer.Argument(help="A name for the key, such as its month. It becomes part of the DNS name.")
+    ],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="File for the private key.")] = None,
+    ed25519_: Annotated[
+        bool, typer.Option("--ed25519", help="Make an Ed25519 key: small and fast, to use beside an RSA key.")
+    ] = False,
 ) -> None:
-    """Make a DKIM key and show the DNS record and the settings for it."""
+    """Make a DKIM key and show its DNS record and settings."""
     path = out or Path(f"dkim-{selector}.pem")
     key: dkim.PrivateKey = ed25519.Ed25519PrivateKey.generate()
     if not ed25519_:
@@ -36,7 +40,7 @@ def make(
         path.touch(mode=0o600, exist_ok=False)
         path.write_bytes(pem)
     except FileExistsError:
-        raise InputError(f"{path} is there already", "choose another selector or --out FILE") from None
+        raise InputError(f"{path} already exists", "choose another selector or --out FILE") from None
     except OSError as error:
         raise InputError(f"can't write {path} ({error.strerror})", "give another --out FILE") from None
     record = dkim.dns_record(key)
@@ -44,7 +48,7 @@ def make(
     for domain in _domains(ctx):
         say(f"  at {selector}._domainkey.{domain}")
     typer.echo(record)
-    say(f"which a zone file wants in pieces: {dkim.in_pieces(record)}")
+    say(f"in a zone file, split it:  {dkim.in_pieces(record)}")
     say(f'then add to digest.toml:\n\n[[dkim]]\nselector = "{selector}"\nkey_file = "{path}"\n')
     say("`digest doctor` checks that it is published.")
 

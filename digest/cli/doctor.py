@@ -15,9 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(ctx: typer.Context, json: Json = False) -> None:
-    """Look at configuration, keys, mail servers, database, broker, workers, pages and DNS.
+    """Check configuration, keys, mail servers, database, broker, workers, pages and DNS.
 
-    Each is ok, to look at (warn) or at fault (fail), with what to do about it. Ends with 1 if one is at fault.
+    Each result is ok, warn or fail, with what to do about it. The exit code is 1 if a check fails.
     """
     app, door = get_app(ctx), ctx.ensure_object(Door)
     found = [_configuration(door), *examine(app)]
@@ -30,7 +30,7 @@ def doctor(ctx: typer.Context, json: Json = False) -> None:
             if finding.advice:
                 say(f"{finding.verdict}: {finding.what}: {finding.advice}")
         warned = sum(finding.verdict is Verdict.WARN for finding in found)
-        say(f"{len(found) - failed - warned} ok, {warned} to look at, {failed} failed")
+        say(f"{len(found) - failed - warned} ok, {warned} warnings, {failed} failed")
     if failed:
         raise typer.Exit(1)
 
@@ -39,6 +39,6 @@ def _configuration(door: Door) -> Finding:
     """It was read, or we would not be here; what is left to ask is who else may read it."""
     path = door.config
     if path.exists() and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
-        seen = f"{path} holds secrets, and everybody on this machine can read it"
+        seen = f"{path} holds secrets, and every user of this machine can read it"
         return Finding("configuration", Verdict.WARN, seen, f"chmod o= {path}")
-    return Finding("configuration", Verdict.OK, f"{path} has no fault")
+    return Finding("configuration", Verdict.OK, f"{path} is valid")

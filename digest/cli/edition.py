@@ -44,7 +44,7 @@ def apply(ctx: typer.Context, files: Files, json: Json = False) -> None:
 
 @app.command("check", epilog="Example: digest edition check world.toml")
 def check(ctx: typer.Context, files: Files) -> None:
-    """Look for faults in FILEs without storing anything; needs no configuration."""
+    """Check FILEs without storing anything; needs no configuration."""
     folders = _template_folders(ctx)
     for file in files:
         edition = _read(file)
@@ -86,7 +86,7 @@ def show(ctx: typer.Context, name: Name, json: Json = False) -> None:
 def embed_(
     ctx: typer.Context,
     name: Name,
-    frame: Annotated[bool, typer.Option("--frame", help="A frame that shows our own form.")] = False,
+    frame: Annotated[bool, typer.Option("--frame", help="An iframe that shows digest's own form.")] = False,
 ) -> None:
     """HTML that puts an edition's sign-up form on your own site."""
     door = get_app(ctx)

@@ -27,22 +27,22 @@ Name = Annotated[str, typer.Argument(help="The feed's name, as `digest feed list
 def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A short name, unique, without spaces.")],
-    url: Annotated[str, typer.Argument(help="Address of its RSS, Atom or JSON feed.")],
-    title: Annotated[str, typer.Option(help="How readers know the source.")] = "",
-    sector: Annotated[str, typer.Option(help="For articles that name none.")] = "",
+    url: Annotated[str, typer.Argument(help="URL of its RSS, Atom or JSON feed.")],
+    title: Annotated[str, typer.Option(help="The source's name, as readers see it.")] = "",
+    sector: Annotated[str, typer.Option(help="For articles that do not name one.")] = "",
     kind: Annotated[Kind, typer.Option(help="For articles that don't say.")] = Kind.NEWS,
-    tag: Annotated[list[str] | None, typer.Option(help="For articles that have none; may be given again.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="For articles without one; repeatable.")] = None,
     json: Json = False,
 ) -> None:
-    """Poll a feed from now on. One of that name is changed to what is given here."""
+    """Poll a feed from now on. If the name exists, that feed is updated."""
     spec = FeedSpec(name, url, title, sector, kind, tuple(tag or ()))
     feed, new = flow.declare(get_app(ctx).database, spec)
-    _tell(feed, "is added; `digest feed collect` reads it at once" if new else "is changed", json)
+    _tell(feed, "is added; read it now with `digest feed collect`" if new else "is changed", json)
 
 
 @app.command("list", epilog="Example: digest feed list --json")
 def list_(ctx: typer.Context, json: Json = False) -> None:
-    """All feeds, when they were last read and what is wrong with them."""
+    """All feeds, when they were last read, and their errors."""
     feeds = flow.listing(get_app(ctx).database)
     if json:
         show_json(feeds)
@@ -56,11 +56,11 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
 @app.command("collect", epilog="Examples: digest feed collect\n\ndigest feed collect bbc-world --json")
 def collect(
     ctx: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Only these, due or not.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All active feeds, due or not.")] = False,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Read only these, due or not.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Read all active feeds, due or not.")] = False,
     json: Json = False,
 ) -> None:
-    """Read the feeds that are due and take their articles in. Ends with 1 if one of them could not be read."""
+    """Read the feeds that are due and store their articles. The exit code is 1 if a feed can't be read."""
     door = get_app(ctx)
     with progress(None, "Collecting") as advance:
         reports = collect_feeds(door.database, door.settings, door.now(), names, everything, lambda _: advance(1))
@@ -69,7 +69,7 @@ def collect(
     elif reports:
         _show(reports)
     else:
-        say("no feed is due; `digest feed list` shows when they are, --all or a name reads them now")
+        say("no feed is due; `digest feed list` shows when each is. To read them now, use --all or name one")
     if any(report.error for report in reports):
         raise typer.Exit(1)
 
@@ -82,7 +82,7 @@ def pause(ctx: typer.Context, name: Name, json: Json = False) -> None:
 
 @app.command("resume", epilog="Example: digest feed resume bbc-world")
 def resume(ctx: typer.Context, name: Name, json: Json = False) -> None:
-    """Poll a feed again, forgetting its failures."""
+    """Poll a paused feed again, and reset its failures."""
     _tell(flow.resume(get_app(ctx).database, name), "is polled again", json)
 
 
@@ -90,10 +90,10 @@ def resume(ctx: typer.Context, name: Name, json: Json = False) -> None:
 def remove(
     ctx: typer.Context,
     name: Name,
-    with_articles: Annotated[bool, typer.Option("--with-articles", help="And all that came from it.")] = False,
+    with_articles: Annotated[bool, typer.Option("--with-articles", help="Also delete all its articles.")] = False,
     json: Json = False,
 ) -> None:
-    """Forget a feed that no edition reads."""
+    """Remove a feed that no edition reads."""
     _tell(flow.remove(get_app(ctx).database, name, with_articles), "is removed", json)
 
 

@@ -38,12 +38,12 @@ def read(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Read bounces, complaints and mails that unsubscribe, from where the settings say or from SOURCE. What is none of
-    these stays where it is."""
+    """Read bounces, complaints and mails that unsubscribe, from the configured mailbox or from SOURCE. Other mail stays
+    where it is."""
     door = get_app(ctx)
     boxes = [_box(source)] if source else door.boxes
     if not boxes:
-        raise InputError("nothing is said of where to read", "name a Maildir or a file, or set [feedback] maildir")
+        raise InputError("no mailbox is configured", "name a Maildir or a file, or set [feedback] maildir")
     count = Counter[str]()
     for box in boxes:
         count.update(feedback.listen(door.database, door.listening, box, door.now, _EVERYTHING))
@@ -56,10 +56,10 @@ def read(
 @app.command("summary", epilog="Example: digest feedback summary --days 7")
 def summary(
     ctx: typer.Context,
-    days: Annotated[int, typer.Option("--days", min=1, help="So many days back.")] = 30,
+    days: Annotated[int, typer.Option("--days", min=1, help="How many days back.")] = 30,
     json: Json = False,
 ) -> None:
-    """What came back of late, by edition: bounces by how much they say of the address, complaints, unsubscribes."""
+    """What came back recently, by edition: bounces by kind, complaints, unsubscribes."""
     door = get_app(ctx)
     found = feedback.summary(door.database, door.now() - timedelta(days=days))
     if json:
@@ -76,5 +76,5 @@ def _box(source: str) -> Box:
         return mailboxes.Given(sys.stdin.buffer.read(mailboxes.MOST_BYTES))
     path = Path(source)
     if not path.exists():
-        raise NotFoundError(f"there is no {source}", "name a Maildir or a file of mail; - reads one mail")
+        raise NotFoundError(f"there is no {source}", "name a Maildir or a mail file; - reads one mail from stdin")
     return mailboxes.Maildir(path) if path.is_dir() else mailboxes.File(path)

@@ -23,12 +23,12 @@ TableFile = Annotated[Path, typer.Argument(metavar="FILE.csv|-")]  # typer's own
 Encoding = Annotated[
     str,
     typer.Option(
-        "--encoding", help="Of the file, such as cp1252. Without it UTF-8, UTF-16 and Latin-1 are recognised."
+        "--encoding", help="The file's encoding, such as cp1252. By default UTF-8, UTF-16 and Latin-1 are detected."
     ),
 ]
 Map = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="THEIRS=OURS", help="What a column is called here, - passes it over; repeatable."),
+    typer.Option("--map", metavar="THEIRS=OURS", help="What a column is called here; - ignores it. Repeatable."),
 ]
 
 
@@ -38,7 +38,7 @@ def mapped(pairs: Iterable[str]) -> Mapping[str, str]:
     for pair in pairs:
         theirs, separator, ours = pair.rpartition("=")
         if not separator or not theirs.strip() or not ours.strip():
-            raise InputError(f"--map {pair} names no two columns", "write --map 'E-mail=address'")
+            raise InputError(f"--map {pair} is not a valid pair of columns", "write --map 'E-mail=address'")
         names[theirs.strip()] = ours.strip()
     return names
 
@@ -74,7 +74,7 @@ def checked_encoding(source: BinaryIO, encoding: str) -> str:
         pass
     source.seek(0)
     if not encoding and found in {"cp1252", "latin-1"}:
-        warn(f"the file is not UTF-8, so it is read as {found}; --encoding says what else it is")
+        warn(f"the file is not UTF-8, so it is read as {found}; if that is wrong, give --encoding")
     return found
 
 

@@ -54,19 +54,21 @@ def register(app: typer.Typer) -> None:
 
 def init(
     ctx: typer.Context,
-    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where; made if need be.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="Where readers reach the web pages.")] = None,
+    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Where; created if missing.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="URL of the web pages, as readers reach them.")] = None,
     database_url: Annotated[str | None, typer.Option(help="sqlite:///FILE or postgresql://…")] = None,
-    bounce_domain: Annotated[str | None, typer.Option(help="The domain bounces come back to.")] = None,
+    bounce_domain: Annotated[str | None, typer.Option(help="The domain that bounces come back to.")] = None,
     smtp_host: Annotated[str | None, typer.Option(help="Empty: mail stays in the embedded mailbox.")] = None,
     smtp_port: Annotated[str | None, typer.Option(help="587, 465 or 25.")] = None,
     smtp_security: Annotated[str | None, typer.Option(help="starttls, tls or none.")] = None,
     smtp_username: Annotated[str | None, typer.Option(help="Empty: no login.")] = None,
-    smtp_password: Annotated[str | None, typer.Option(help="Or DIGEST_SMTP__PASSWORD when it runs.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults, ask nothing.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace a configuration; its keys are kept.")] = False,
+    smtp_password: Annotated[str | None, typer.Option(help="Or set DIGEST_SMTP__PASSWORD at run time.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Use the defaults, without questions.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing configuration; its keys are kept.")
+    ] = False,
     sample: Annotated[
-        bool, typer.Option("--sample", help="Write edition.toml and stories.jsonl to begin with.")
+        bool, typer.Option("--sample", help="Also write a sample edition.toml and stories.jsonl.")
     ] = False,
 ) -> None:
     """Write digest.toml and create the database."""
@@ -101,7 +103,7 @@ def init(
 
 
 def migrate(ctx: typer.Context) -> None:
-    """Create the database's tables or bring them to this version."""
+    """Create the database's tables, or migrate them to this version."""
     _migrate(get_app(ctx).settings)
 
 
@@ -142,7 +144,7 @@ def _hidden(question: str, default: str) -> str:
 
 def _port(text: str) -> int:
     if not text.isdecimal():
-        raise InputError(f"{text!r} is not a valid port", "587, 465 or 25 are usual")
+        raise InputError(f"{text!r} is not a valid port", "usual ports are 587, 465 and 25")
     return int(text)
 
 
@@ -180,7 +182,7 @@ def _write_samples(folder: Path) -> None:
     for name, sample in _SAMPLES.items():
         path = folder / name
         if path.exists():
-            say(f"{path} exists and was left as it is")
+            say(f"{path} already exists and was left unchanged")
             continue
         path.write_text(Path(__file__).with_name(sample).read_text(encoding="utf-8"), encoding="utf-8")
         say(f"wrote {path}")

@@ -30,11 +30,11 @@ COLUMNS = ("id", "edition", "slot", "state", "accepted", "notes")
 @app.command("list", epilog="Example: digest issue list --edition world --json")
 def list_(
     ctx: typer.Context,
-    edition: Annotated[str, typer.Option(help="Only this edition's.")] = "",
+    edition: Annotated[str, typer.Option(help="Only issues of this edition.")] = "",
     last: Last = 20,
     json: Json = False,
 ) -> None:
-    """The newest issues: what comes next of those under review, and how many of the others' deliveries stand where."""
+    """The newest issues: what happens next to those under review, and the deliveries of the others by state."""
     door = get_app(ctx)
     found = operate.progress(door.database, edition=edition or None, limit=last, now=door.now())
     if json:
@@ -49,9 +49,11 @@ def list_(
 def show(
     ctx: typer.Context,
     number: Number,
-    all_: Annotated[bool, typer.Option("--all", help="The stories in reserve, too: pin or move them.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Also the stories in reserve, which you can pin or move.")
+    ] = False,
     why: Annotated[
-        bool, typer.Option("--why", help="Each section's stories with rank and score, and the next few.")
+        bool, typer.Option("--why", help="Each section's stories with rank and score, and the runners-up.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -78,40 +80,42 @@ def show(
 
 @app.command("pause", epilog="Example: digest issue pause 12")
 def pause(ctx: typer.Context, number: Number) -> None:
-    """Stop sending, until resumed; takes effect before each worker's next group of messages."""
+    """Stop sending until you resume it. Each worker stops before its next group of messages."""
     door = get_app(ctx)
     operate.pause(door.database, number, door.now())
-    say(f"issue {number} is paused; go on with `digest issue resume {number}`")
+    say(f"issue {number} is paused; continue with `digest issue resume {number}`")
 
 
 @app.command("resume", epilog="Example: digest issue resume 12")
 def resume(ctx: typer.Context, number: Number) -> None:
-    """Go on sending a paused issue."""
+    """Continue sending a paused issue."""
     door = get_app(ctx)
     operate.resume(door.database, number, door.now())
-    say(f"issue {number} goes on")
+    say(f"issue {number} continues")
 
 
 @app.command("cancel", epilog="Example: digest issue cancel 12")
 def cancel(ctx: typer.Context, number: Number) -> None:
-    """End an issue: what has not gone out never will."""
+    """Cancel an issue: what is not sent yet will not be sent."""
     door = get_app(ctx)
     count = operate.cancel(door.database, number, door.now())
-    say(f"issue {number} is cancelled; {count} deliveries will not go out")
+    say(f"issue {number} is cancelled; {count} deliveries will not be sent")
 
 
 @app.command("resolve", epilog="Examples: digest issue resolve 12 --assume-sent\n\ndigest issue resolve 12 --resend")
 def resolve(
     ctx: typer.Context,
     number: Number,
-    resend: Annotated[bool, typer.Option("--resend", help="Send them again: some readers may get two.")] = False,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Send them again: some readers may get the mail twice.")
+    ] = False,
     assume_sent: Annotated[
-        bool, typer.Option("--assume-sent", help="Take them as sent: some readers may get none.")
+        bool, typer.Option("--assume-sent", help="Count them as sent: some readers may get no mail.")
     ] = False,
 ) -> None:
     """Decide about deliveries in doubt: the connection or worker was lost before the server's answer was read."""
     if resend == assume_sent:
-        raise InputError("say either --resend or --assume-sent", "`digest report` names the readers in doubt")
+        raise InputError("give either --resend or --assume-sent", "`digest report` names the readers in doubt")
     door = get_app(ctx)
     event = DeliveryEvent.RESEND if resend else DeliveryEvent.ASSUME_SENT
     count = operate.resolve(door.database, number, event, door.now())
@@ -123,7 +127,7 @@ def retry(ctx: typer.Context, number: Number) -> None:
     """Try the failed deliveries of an issue again, and only those."""
     door = get_app(ctx)
     count = operate.retry_failed(door.database, number, door.now())
-    say(f"issue {number}: {count} failed deliveries are in line again")
+    say(f"issue {number}: {count} failed deliveries are queued again")
 
 
 def line(progress: Progress, now: datetime) -> tuple[object, ...]:
@@ -161,7 +165,7 @@ def show_contents(contents: Contents, all_: bool, time_zone: str) -> None:
     """What an issue holds, for an editor: every story with the number that names it."""
     frame = [("subject", contents.subject), ("preheader", contents.preheader), ("introduction", contents.intro)]
     if contents.subject:
-        show_table(("what a reader of everything sees", ""), [(name, text) for name, text in frame if text])
+        show_table(("as a reader of all sections sees it", ""), [(name, text) for name, text in frame if text])
     for section in contents.sections:
         rows: list[tuple[object, ...]] = [(item.story_id, item.title, item.source) for item in section.shown]
         rows += [(item.story_id, item.title, f"{item.source} (in reserve)") for item in section.reserve if all_]
@@ -198,9 +202,9 @@ def show_following(following: Following | None) -> None:
     show_table(("followed", "readers"), following.stories, "What readers followed")
     share = 100 * following.readers / max(1, following.accepted)
     say(
-        f"{following.readers} of {following.accepted} readers followed a story ({share:.1f} %) as far as one can know: "
-        "a program that takes its time is counted like a reader, and a reader in a hurry is taken for a program "
-        f"({following.doubtful} have only such clicks). It serves to compare stories and issues"
+        f"{following.readers} of {following.accepted} readers followed a story ({share:.1f} %), "
+        "as far as this can be measured: a slow program counts as a reader, and a very fast reader counts as a program "
+        f"({following.doubtful} have only such clicks). Use it to compare stories and issues"
     )
 
 

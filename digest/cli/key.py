@@ -24,13 +24,13 @@ _ARRAY = r"^{name}[ \t]*=[ \t]*\[[^\]]*\][^\n]*$"  # a secret holds no bracket w
 
 @app.command("list", epilog="Example: digest key list")
 def list_(ctx: typer.Context) -> None:
-    """The keys by their ids, never their secrets."""
+    """The keys by ID, without their secrets."""
     settings = get_app(ctx).settings
     rows = [
-        (kid, "signs, verifies everything" if n == 0 else "verifies everything")
+        (kid, "signs, and verifies every link" if n == 0 else "verifies everything")
         for n, (kid, _) in enumerate(settings.keys)
     ]
-    rows += [(kid, "verifies leaving only") for kid, _ in settings.all_keys[len(settings.keys) :]]
+    rows += [(kid, "verifies unsubscribe links only") for kid, _ in settings.all_keys[len(settings.keys) :]]
     show_table(("key", "use"), rows, "Keys")
 
 
@@ -38,18 +38,18 @@ def list_(ctx: typer.Context) -> None:
 def rotate(
     ctx: typer.Context,
     leaked: Annotated[
-        bool, typer.Option("--leaked", help="Keys leaked: from now on valid only for unsubscribing.")
+        bool, typer.Option("--leaked", help="The keys leaked: from now on they are valid only for unsubscribing.")
     ] = False,
 ) -> None:
     """Put a new signing key in front in digest.toml.
 
-    The key before it goes on verifying every link, those before that one only what must never expire: leaving, and
-    where a bounce belongs. So no link in a mail loses its way out, ever.
+    The previous key still verifies every link. Older keys verify only what must never expire: unsubscribe links, and
+    the addresses bounces come back to. So unsubscribing works from every mail ever sent.
     """
     path = ctx.ensure_object(Door).config
     get_app(ctx)  # it is read and right
     if any(name in os.environ for name in ("DIGEST_SECRET_KEYS", "DIGEST_OLD_KEYS")):
-        raise StateError("the keys come from the environment", "put a new one in front of DIGEST_SECRET_KEYS there")
+        raise StateError("the keys are set in the environment", "add a new one at the front of DIGEST_SECRET_KEYS")
     text = path.read_text(encoding="utf-8")
     was: dict[str, Any] = tomllib.loads(text)
     keys, old = was["secret_keys"], was.get("old_keys", [])
@@ -62,18 +62,18 @@ def rotate(
     _replace(path, _written(text, was, new))
     say(f"wrote {path}: key {kid} signs from now on")
     say(
-        "Copy it to every machine, then restart `digest web` everywhere before the workers: "
-        "what the new key signs must be known where links are opened."
+        "Copy it to every machine. Restart `digest web` everywhere first, then the workers: "
+        "the pages must know the new key before mails are signed with it."
     )
     if leaked:
-        say("Preferences and confirmation links of mails already sent don't work any more; leaving by them does.")
+        say("Preferences and confirmation links in mails already sent no longer work; unsubscribe links still do.")
 
 
 def _new_id(keys: list[str]) -> str:
     taken = {key[:1] for key in keys}
     free = next((kid for kid in _IDS if kid not in taken), None)
     if free is None:
-        raise StateError("all 62 key ids are in use", "drop old_keys of mails that nobody keeps any more")
+        raise StateError("all 62 key ids are in use", "remove old_keys of mails that are too old to matter")
     return free
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from digest.app import App
 
 Edition = Annotated[str, typer.Argument(help="The edition's name.")]
-Reader = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="As this subscriber would get it.")]
-Segment = Annotated[str, typer.Option(metavar="NAME", help="Of an issue for this segment of its readers.")]
+Reader = Annotated[str, typer.Option("--as", metavar="ADDRESS", help="As this subscriber would receive it.")]
+Segment = Annotated[str, typer.Option(metavar="NAME", help="As an issue for this segment.")]
 NOBODY = "reader@example.org"
 
 
@@ -43,12 +43,12 @@ def preview(
     reader: Reader = "",
     segment: Segment = "",
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to put the files.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for the files.")] = None,
     json: Json = False,
 ) -> None:
-    """What a reader gets next and why; with --open or --out, or for nobody, the mail as html, text and eml.
+    """What a reader gets next and why. With --open or --out, or without a reader: the mail as html, text and eml.
 
-    Nothing is sent or remembered."""
+    Nothing is sent or stored."""
     app = get_app(ctx)
     _look_at(app, segment, edition, reader)
     if reader and not (open_ or out):
@@ -72,11 +72,11 @@ def preview(
 def test_send(
     ctx: typer.Context,
     edition: Edition,
-    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="The address that gets the mail.")],
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="The recipient's address.")],
     reader: Reader = "",
     segment: Segment = "",
 ) -> None:
-    """Send what an edition would send now, or has under review, to one address, through the real server."""
+    """Send an edition's next mail, or its issue under review, to one address through the real mail server."""
     # here: only `test-send` sends
     from digest.smtp.courier import in_order
 
@@ -88,8 +88,8 @@ def test_send(
     where = " or ".join(f"{route.host}:{route.port}" for route in app.settings.routes)
     if outcome.result is not Result.ACCEPTED:
         hint = "check [smtp] in the configuration" if not app.settings.embedded_mailbox else "start it: `digest up`"
-        raise UnavailableError(f"{where} did not take the mail ({outcome.reason})", hint)
-    say(f"{where} took the mail for {to}: {outcome.reason}")
+        raise UnavailableError(f"{where} rejected the mail ({outcome.reason})", hint)
+    say(f"{where} accepted the mail for {to}: {outcome.reason}")
 
 
 def _show(found: Prospect) -> None:
@@ -136,7 +136,7 @@ def _look_at(app: App, segment: str, edition: str, reader: str) -> None:
     if not reader:
         segments.meaning(app.database, edition, segment, app.declared)
     elif not segments.chooses(app.database, edition, segment, reader, app.declared, app.now()):
-        warn(f"{reader} is not in segment {segment}: no issue for it goes there")
+        warn(f"{reader} is not in segment {segment} and does not get its issues")
 
 
 def _made(app: App, edition: str, reader: str, recipient: str, segment: str) -> Envelope:
@@ -148,7 +148,7 @@ def _made(app: App, edition: str, reader: str, recipient: str, segment: str) -> 
     if made.draft:
         say(f"this is issue {made.draft.id} as it stands; see `digest issue show {made.draft.id}`")
     if made.repeated:
-        warn("nothing is new since the last issue: this shows again what was sent")
+        warn("nothing is new since the last issue: this shows the stories already sent")
     return made.envelope
 
 

@@ -37,12 +37,12 @@ def register(app: typer.Typer) -> None:
 def report(
     ctx: typer.Context,
     number: Number,
-    readers: Annotated[bool, typer.Option("--readers", help="Every reader by address, and what became of it.")] = False,
+    readers: Annotated[bool, typer.Option("--readers", help="Every reader's address and delivery.")] = False,
     state: Annotated[DeliveryState | None, typer.Option("--state", help="Only deliveries in this state.")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="All these readers as CSV.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all these readers as CSV.")] = False,
     json: Json = False,
 ) -> None:
-    """The exact account of an issue, from the ledger: who got it, who did not and why, who is in doubt."""
+    """The exact account of an issue, from the ledger: deliveries accepted, not accepted and why, and in doubt."""
     app = get_app(ctx)
     if readers or state or as_csv:
         found = operate.readers(app.database, number, state)
@@ -83,7 +83,7 @@ def _show_counts(account: Account) -> None:
         seconds, since = account.pace.seconds, local_time(account.pace.since, progress.time_zone)
         rate = f", {account.pace.accepted / seconds:,.0f} a second" if seconds >= 1 else ""
         say(f"begun {since}: {account.pace.accepted:,} accepted in {seconds:.1f} s{rate}")
-    back = {"bounce": "bounced", "complaint": "complained of as spam", "unsubscribe": "unsubscribed from this issue"}
+    back = {"bounce": "bounced", "complaint": "reported as spam", "unsubscribe": "unsubscribed from this issue"}
     for kind, count in account.feedback.items():
         say(f"{back[kind]}: {count:,}")
 

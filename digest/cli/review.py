@@ -27,14 +27,12 @@ PANEL = "Before it goes out"
 _INTRO_MOST = 5000
 _LINE_MOST = 200
 
-Story = Annotated[str, typer.Argument(help="Its number, as `digest issue show` has it, or words of its headline.")]
-By = Annotated[
-    str, typer.Option("--by", metavar="NAME", help="Your name for the record. Your user name, unless given.")
-]
+Story = Annotated[str, typer.Argument(help="Its number, as `digest issue show` shows, or words of its headline.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Your name for the record; by default your user name.")]
 Revision = Annotated[
-    int | None, typer.Option(metavar="NUMBER", help="Only if its last change is this one: what you looked at.")
+    int | None, typer.Option(metavar="NUMBER", help="Only if this is still the latest revision: the one you reviewed.")
 ]
-Cadence = Annotated[str, typer.Option(help="For its subscribers; the edition's first unless given.")]
+Cadence = Annotated[str, typer.Option(help="For subscribers of this cadence; by default the edition's first.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,10 +68,10 @@ def draft(
     cadence: Cadence = "",
     json: Json = False,
 ) -> None:
-    """Compose the issue of an edition's next slot now, to look at it and change it.
+    """Compose the issue of an edition's next slot now, to review and change it.
 
-    It goes out by itself when its slot comes, as it was reviewed; what comes in meanwhile is for the next issue, or for
-    `digest issue redraft`. With review_minutes in the edition's file every issue is drafted so long before its slot.
+    It goes out by itself at its slot, as reviewed. Stories that arrive meanwhile are for the next issue, or use `digest
+    issue redraft`. With review_minutes in the edition's file, every issue is drafted that many minutes before its slot.
     """
     app = get_app(ctx)
     made = review.draft(app.database, edition, cadence, app.compile, app.settings, app.now())
@@ -86,7 +84,7 @@ def draft(
 
 
 def redraft(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
-    """Compose a draft afresh, with what came in since. Editors' changes are made again."""
+    """Compose a draft again, with the stories that arrived since. Editors' changes are applied again."""
     app = get_app(ctx)
     made = review.redraft(app.database, number, app.compile, app.settings, who(by), app.now())
     _tell(app, made, json)
@@ -99,16 +97,16 @@ def edit(
     ctx: typer.Context,
     number: Number,
     subject: Annotated[
-        str | None, typer.Option(help="For all readers. May hold {headline}, {more}, {edition}, {date}.")
+        str | None, typer.Option(help="For all readers. May contain {headline}, {more}, {edition}, {date}.")
     ] = None,
-    preheader: Annotated[str | None, typer.Option(help="What stands behind the subject in a list of mails.")] = None,
+    preheader: Annotated[str | None, typer.Option(help="The text shown after the subject in a list of mails.")] = None,
     intro: Annotated[
-        str | None, typer.Option(metavar="MARKDOWN|@FILE", help="Words above the news: Markdown, or a file with it.")
+        str | None, typer.Option(metavar="MARKDOWN|@FILE", help="Text above the stories: Markdown, or @FILE.")
     ] = None,
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Write the subject line, the preheader, an introduction. An empty text gives the composed one back."""
+    """Change the subject line, the preheader or the introduction. An empty text restores the composed one."""
     wanted = []
     if subject is not None:
         wanted.append(Edit(Verb.SUBJECT, text=_subject(subject)))
@@ -122,7 +120,7 @@ def edit(
 
 
 def pin(ctx: typer.Context, number: Number, story: Story, by: By = "", json: Json = False) -> None:
-    """Let a story lead the issue."""
+    """Put a story at the top of the issue."""
     _edit(ctx, number, lambda content: [_about(Verb.PIN, content, story)], by, json)
 
 
@@ -133,7 +131,7 @@ def drop(
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Leave stories out; the next best take their places. They do not come back for readers who catch up later."""
+    """Leave stories out; the next best replace them. Readers who catch up later do not get them either."""
     _edit(ctx, number, lambda content: [_about(Verb.DROP, content, story) for story in stories], by, json)
 
 
@@ -142,11 +140,11 @@ def move(
     number: Number,
     story: Story,
     section: Annotated[str, typer.Argument(help="The section's key.")],
-    place: Annotated[int, typer.Option(help="Its place there.")] = 1,
+    place: Annotated[int, typer.Option(help="Its place in that section.")] = 1,
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Put a story into another section, or at another place in its own. It stands in no other section then."""
+    """Move a story to another section, or to another place in its own. It then appears in no other section."""
 
     def wanted(content: IssueContent) -> list[Edit]:
         item = edits.find(content, story)
@@ -176,12 +174,15 @@ def undo(
     ctx: typer.Context,
     number: Number,
     change: Annotated[
-        int, typer.Option(metavar="NUMBER", help="Which, as `digest issue history` shows; the latest unless given.")
+        int,
+        typer.Option(
+            metavar="NUMBER", help="The change's number, as `digest issue history` shows; by default the latest."
+        ),
     ] = 0,
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Take back a change, the latest or any other; the others stay."""
+    """Undo a change, the latest or any other; the others stay."""
     app = get_app(ctx)
     _tell(app, review.undo(app.database, number, change, app.compile, who(by), app.now()), json)
 
@@ -200,13 +201,13 @@ def _about(verb: Verb, content: IssueContent, story: str, text: str = "") -> Edi
 
 
 def hold(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
-    """Keep an issue back, past its slot too, until it is released. The edition's next issue does not wait for it."""
+    """Hold an issue, even past its slot, until you release it. The edition's next issue does not wait for it."""
     app = get_app(ctx)
     _told(app, review.hold(app.database, number, who(by), app.now()), json)
 
 
 def release(ctx: typer.Context, number: Number, by: By = "", json: Json = False) -> None:
-    """Let a held issue go out: at its slot, or at once if that has passed."""
+    """Release a held issue: it goes out at its slot, or at once if that has passed."""
     app = get_app(ctx)
     _told(app, review.release(app.database, number, who(by), app.now()), json)
 
@@ -218,7 +219,7 @@ def approve(
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Approve an issue as it is, if the edition asks for approval. After another change it must be approved again."""
+    """Approve an issue as it is, if the edition requires it. After another change, approve it again."""
     app = get_app(ctx)
     _told(app, review.approve(app.database, number, revision, who(by), app.now()), json)
 
@@ -230,9 +231,9 @@ def send_now(
     by: By = "",
     json: Json = False,
 ) -> None:
-    """Send a draft at once, before its slot and even if it is held. Nothing more comes out at that slot.
+    """Send a draft at once, before its slot and even if it is held. Nothing else is sent at that slot.
 
-    Who chose an hour gets it when that comes next. Where the edition asks for approval, approve first.
+    Readers who chose an hour get it at that hour. If the edition requires approval, approve first.
     """
     app = get_app(ctx)
     sent = review.send_now(app.database, number, revision, app.settings, who(by), app.now())
@@ -267,7 +268,7 @@ def _tell(app: App, revised: Revised, json: bool) -> None:
     for change in revised.made:
         say(f"change {change.revision} of issue {revised.issue.id}: {change.told}")
     for edit_ in revised.left_out:
-        warn(f"left out, its story or section is not in the issue any more: {edit_}")
+        warn(f"skipped, because its story or section is no longer in the issue:  {edit_}")
     say(f"issue {revised.issue.id} {what_comes(app, revised.issue)}")
 
 

@@ -34,7 +34,7 @@ _LATE = timedelta(seconds=30)  # one longer past is not: no beat runs
 _FORESEEN = {
     Foreseen.GOES_OUT: "it goes out now",
     Foreseen.WAITS_FOR_APPROVAL: "it goes out after `digest issue approve {id}`",
-    Foreseen.NOTHING_NEW: "nothing is new since the one before, so nothing goes out",
+    Foreseen.NOTHING_NEW: "nothing is new since the previous issue, so nothing is sent",
 }
 
 
@@ -57,16 +57,19 @@ def send(
     ctx: typer.Context,
     edition: Annotated[str, typer.Argument(help="The edition's name.")],
     now: Annotated[bool, typer.Option("--now", help="Send immediately (required).")] = False,
-    cadence: Annotated[str, typer.Option(help="To its subscribers; the edition's first unless given.")] = "",
+    cadence: Annotated[str, typer.Option(help="To subscribers of this cadence; by default the edition's first.")] = "",
     segment: Annotated[
-        str, typer.Option(metavar="NAME", help="To these of them only; the others get its stories in their next issue.")
+        str, typer.Option(metavar="NAME", help="To this segment only; the others get its stories in their next issue.")
     ] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before sending to a segment.")] = False,
     json: Json = False,
 ) -> None:
-    """Bring an issue out now, outside its schedule."""
+    """Send an issue now, outside its schedule."""
     if not now:
-        raise InputError("`digest send` sends at once", "add --now, or use `digest schedule add` for another time")
+        raise InputError(
+            "`digest send` sends immediately, which you must confirm with --now",
+            "add --now, or use `digest schedule add` for another time",
+        )
     app = get_app(ctx)
     audience = _audience(app, edition, cadence, segment, yes=yes) if segment else None
     made = publish.open_now(app.database, edition, cadence, app.now(), segment, audience)
@@ -96,12 +99,12 @@ def status(
     ctx: typer.Context,
     watch: Annotated[
         bool,
-        typer.Option("--watch", help="Follow open issues, and what comes within ten minutes, until they are sent."),
+        typer.Option("--watch", help="Follow open issues, and slots within ten minutes, until they are sent."),
     ] = False,
     last: issues.Last = _SHOWN,
     json: Json = False,
 ) -> None:
-    """What is going on: processes, open and recent issues, the next slots."""
+    """Show processes, open and recent issues, and the next slots."""
     app = get_app(ctx)
     if watch:
         _watch(app)
@@ -192,7 +195,8 @@ def _process(name: str) -> Callable[..., None]:
 def worker(
     ctx: typer.Context,
     queues: Annotated[
-        str, typer.Option(metavar="NAMES", help="Only this work: publish, deliver, collect, listen; with commas.")
+        str,
+        typer.Option(metavar="NAMES", help="Only these queues, comma-separated: publish, deliver, collect, listen."),
     ] = "",
 ) -> None:
     # here: Celery takes half a second

@@ -29,13 +29,13 @@ def add(
     edition: Annotated[str, typer.Argument(help="The edition's name.")],
     cron: Annotated[str, typer.Option(help="Minute, hour, day of month, month, day of week.")] = "",
     at: Annotated[str, typer.Option(help="Once, at this local time.", metavar="YYYY-MM-DDTHH:MM")] = "",
-    time_zone: Annotated[str, typer.Option("--tz", help="IANA time zone; the edition's unless given.")] = "",
-    cadence: Annotated[str, typer.Option(help="For its subscribers; the edition's first unless given.")] = "",
+    time_zone: Annotated[str, typer.Option("--tz", help="IANA time zone; by default the edition's.")] = "",
+    cadence: Annotated[str, typer.Option(help="For subscribers of this cadence; by default the edition's first.")] = "",
     json: Json = False,
 ) -> None:
-    """Let an edition come out again and again, or once."""
+    """Schedule an edition, repeatedly or once."""
     if bool(cron) == bool(at):
-        raise InputError("a schedule needs either --cron or --at", "see `digest schedule add --help`")
+        raise InputError("give either --cron or --at", "see `digest schedule add --help`")
     if cron:
         slots.check_cron(cron)
     door = get_app(ctx)
@@ -43,7 +43,7 @@ def add(
     slots.zone(time_zone)
     moment = slots.parse_at(at, time_zone) if at else None
     made = flow.add(door.database, edition, ScheduleSpec(cadence, time_zone, cron, moment), door.now())
-    _tell(made, f"comes out first on {_next(made)}", json)
+    _tell(made, f"first comes out on {_next(made)}", json)
 
 
 @app.command("list", epilog="Example: digest schedule list --json")
@@ -59,7 +59,7 @@ def list_(ctx: typer.Context, json: Json = False) -> None:
 
 @app.command("pause", epilog="Example: digest schedule pause 3")
 def pause(ctx: typer.Context, number: Number, json: Json = False) -> None:
-    """Let a schedule rest; what passes meanwhile is not sent later."""
+    """Pause a schedule; slots that pass meanwhile are not sent later."""
     door = get_app(ctx)
     paused = flow.pause(door.database, number)
     _tell(paused, "is paused", json)
@@ -68,15 +68,15 @@ def pause(ctx: typer.Context, number: Number, json: Json = False) -> None:
 
 @app.command("resume", epilog="Example: digest schedule resume 3")
 def resume(ctx: typer.Context, number: Number, json: Json = False) -> None:
-    """Wake a paused schedule for its next slot."""
+    """Resume a paused schedule from its next slot."""
     door = get_app(ctx)
     resumed = flow.resume(door.database, number, door.now())
-    _tell(resumed, f"comes out next on {_next(resumed)}", json)
+    _tell(resumed, f"next comes out on {_next(resumed)}", json)
 
 
 @app.command("remove", epilog="Example: digest schedule remove 3")
 def remove(ctx: typer.Context, number: Number, json: Json = False) -> None:
-    """Forget a schedule; the issues that came of it stay."""
+    """Remove a schedule; its issues stay."""
     door = get_app(ctx)
     removed = flow.remove(door.database, number)
     _warn_of_draft(door, removed)
@@ -85,7 +85,7 @@ def remove(ctx: typer.Context, number: Number, json: Json = False) -> None:
 
 def _warn_of_draft(door: App, schedule: Schedule) -> None:
     if issue := flow.drafted(door.database, schedule):
-        warn(f"issue {issue}, drafted for its next slot, goes out all the same: `digest issue cancel {issue}` ends it")
+        warn(f"issue {issue} is already drafted and will still go out; to stop it: `digest issue cancel {issue}`")
 
 
 def _tell(schedule: Schedule, what: str, json: bool) -> None:

@@ -15,18 +15,18 @@ from digest.flows.readers.segments import Counted
 app = typer.Typer()
 Name = Annotated[str, typer.Argument(help="The segment's name.")]
 EditionName = Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")]
-Where = Annotated[str, typer.Option("--where", metavar="WORDS", help="Whom to choose.")]
+Where = Annotated[str, typer.Option("--where", metavar="WORDS", help="Conditions, such as 'cadence = daily'.")]
 _EXAMPLE = "digest segment add northern -e world --where 'cadence = daily and zone like Europe/%'"
 
 
 @app.command("add", epilog=f"Example: {_EXAMPLE}")
 def add(ctx: typer.Context, name: Name, edition: EditionName, where: Where, json: Json = False) -> None:
-    """Keep a segment under a name, or give it other words.
+    """Save a segment under a name, or change its conditions.
 
-    WORDS ask questions joined by and, or, not and brackets: cadence, section (who gets it), locale, zone, hour, name,
-    domain (of the address), signed_up, clicked, and fields.NAME for the fields your settings declare. They are asked
-    with =, !=, <, <=, >, >=, in (a, b), like (% stands for anything), is empty; signed_up and clicked also with
-    within 30 days. Values with blanks stand in "quotes".
+    WORDS are conditions joined by and, or, not and brackets, on: cadence, section, locale, zone, hour, name, domain (of
+    the address), signed_up, clicked, and fields.NAME for the fields your settings declare. Compare with =, !=, <, <=,
+    >, >=, in (a, b), like (% stands for anything) or is empty; signed_up and clicked also with: within 30 days. Put
+    values with spaces in "quotes".
     """
     app_ = get_app(ctx)
     _tell(segments.add(app_.database, edition, name, where, app_.declared, app_.now()), json=json)
@@ -55,14 +55,14 @@ def show(ctx: typer.Context, name: Name, edition: EditionName, json: Json = Fals
 def count(
     ctx: typer.Context,
     edition: EditionName,
-    words: Annotated[str, typer.Argument(metavar="[WORDS]", help="Whom to choose.")] = "",
+    words: Annotated[str, typer.Argument(metavar="[WORDS]", help="Conditions, such as 'cadence = daily'.")] = "",
     where: Annotated[str, typer.Option("--where", metavar="WORDS", help="The same.")] = "",
     json: Json = False,
 ) -> None:
-    """How many active readers WORDS choose now; nothing is kept."""
+    """How many active readers WORDS match now; nothing is saved."""
     where = words or where
     if not where:
-        raise InputError("whom to count is not said", "`digest segment add --help` tells what can be asked")
+        raise InputError("there are no conditions to count by", "`digest segment add --help` lists the conditions")
     app_ = get_app(ctx)
     found = segments.count(app_.database, edition, where, app_.declared, app_.now())
     if json:
@@ -73,7 +73,7 @@ def count(
 
 @app.command("remove", epilog="Example: digest segment remove northern -e world")
 def remove(ctx: typer.Context, name: Name, edition: EditionName) -> None:
-    """Forget a segment; issues made for it keep what it meant."""
+    """Remove a segment; issues made for it keep its meaning."""
     segments.remove(get_app(ctx).database, edition, name)
     say(f"segment {name} of {edition} is removed")
 
@@ -83,7 +83,7 @@ def confirm_readers(found: Counted, cadence: str, *, yes: bool) -> None:
     number = found.readers.get(cadence, 0)
     line = f"{number:,} active {cadence} readers are in segment {found.segment.name} ({found.segment.where})"
     if not number:
-        raise InputError(line, "there is nobody to send it to")
+        raise InputError(line, "there are no readers to send it to")
     say(line)
     if not yes:
         typer.confirm("Send it to them now?", abort=True, err=True)

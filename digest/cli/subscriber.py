@@ -29,13 +29,11 @@ subscriber_stats.register(app)
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS")]
 EditionName = Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")]
-AnyEdition = Annotated[str | None, typer.Option("--edition", "-e", metavar="EDITION", help="Of this edition only.")]
+AnyEdition = Annotated[str | None, typer.Option("--edition", "-e", metavar="EDITION", help="For this edition only.")]
 Name = Annotated[str, typer.Option("--name", help="The reader's name.")]
 Sections = Annotated[
     list[str] | None,
-    typer.Option(
-        "--section", "-s", help="A section chosen, by key or title; repeat it for more, in the reader's order."
-    ),
+    typer.Option("--section", "-s", help="A chosen section, by key or title; repeatable, in the reader's order."),
 ]
 Cadence = Annotated[str, typer.Option("--cadence", help="How often, one of the edition's.")]
 Hour = Annotated[str, typer.Option("--hour", help="Local hour of day, 0 to 23.")]
@@ -59,7 +57,7 @@ def add(
     locale: Locale = "",
     ask: Annotated[bool, typer.Option("--ask", help="Send a mail to confirm first (double opt-in).")] = False,
 ) -> None:
-    """Subscribe a reader who has agreed to it, or change the subscription there is."""
+    """Subscribe a reader who has agreed to it, or update their subscription."""
     door = get_app(ctx)
     if ask:
         spec = audience.edition_of(door.database, edition)
@@ -85,22 +83,26 @@ def set_(
     edition: EditionName,
     name: Annotated[str | None, typer.Option("--name", help="The reader's name.")] = None,
     section: Sections = None,
-    all_sections: Annotated[bool, typer.Option("--all-sections", help="Every section, later ones too.")] = False,
+    all_sections: Annotated[bool, typer.Option("--all-sections", help="Every section, including future ones.")] = False,
     cadence: Cadence = "",
-    hour: Annotated[str | None, typer.Option("--hour", help="0 to 23, or '' for when the issue comes out.")] = None,
+    hour: Annotated[
+        str | None, typer.Option("--hour", help="0 to 23, or '' for as soon as the issue goes out.")
+    ] = None,
     days: Annotated[
         str | None, typer.Option("--days", metavar="DAYS", help="Days of the week, such as mon,thu, or '' for all.")
     ] = None,
     holiday: Annotated[
         str | None,
-        typer.Option("--holiday", metavar="DATE", help="Nothing before this day, such as 2026-12-24; '' ends it."),
+        typer.Option(
+            "--holiday", metavar="DATE", help="Send nothing before this day, such as 2026-12-24; '' ends the holiday."
+        ),
     ] = None,
     tz: Annotated[str | None, typer.Option("--tz", metavar="ZONE", help="Time zone, or '' for the edition's.")] = None,
     locale: Annotated[
-        str | None, typer.Option("--locale", help="Of the pages, such as pt-BR, or '' for the edition's.")
+        str | None, typer.Option("--locale", help="Language of the pages, such as pt-BR, or '' for the edition's.")
     ] = None,
 ) -> None:
-    """Change what a reader gets; what is not given stays."""
+    """Change a reader's choices; those you do not give stay."""
     door = get_app(ctx)
     (found,) = audience.of_address(door.database, address, edition)
     spec, was, now = audience.edition_of(door.database, edition), found.person, found.choice
@@ -131,7 +133,7 @@ def list_(
     after: Annotated[int, typer.Option("--after", metavar="ID", help="Continue after this ID.")] = 0,
     json: Json = False,
 ) -> None:
-    """Subscriptions by their numbers."""
+    """List subscriptions by ID."""
     found = audience.listing(get_app(ctx).database, edition, state, after, limit)
     _show_list(found, json=json, of_one_edition=bool(edition))
     if not json and len(found) == limit:
@@ -145,7 +147,7 @@ def search(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 100,
     json: Json = False,
 ) -> None:
-    """Readers whose address or name has TEXT in it."""
+    """Readers whose address or name contains TEXT."""
     _show_list(audience_lists.search(get_app(ctx).database, text, limit), json=json)
 
 
@@ -207,16 +209,16 @@ def unsubscribe(ctx: typer.Context, address: Address, edition: AnyEdition = None
 def erase(
     ctx: typer.Context, address: Address, yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False
 ) -> None:
-    """Forget a person for good: tables, kept mails, previews, rejected lines. Only a hash stays, so that no import
-    brings the address back. Your own files, exports and backups are yours to look through."""
+    """Delete a person's data for good: from tables, kept mails, previews and rejected lines. Only a hash stays, so that
+    no import brings the address back. Check your own files, exports and backups yourself."""
     door = get_app(ctx)
     if not yes:
-        typer.confirm(f"Delete everything known of {address}?", abort=True, err=True)
+        typer.confirm(f"Delete everything known about {address}?", abort=True, err=True)
     done = erasure.erase(door.database, door.settings.state_dir, address, door.now())
     files = f", and {done.files} files with it" if done.files else ""
-    say(f"{address} is forgotten{files}" if done.known else f"{address} was not known; it is suppressed now{files}")
+    say(f"{address} is erased{files}" if done.known else f"{address} was not known; it is suppressed now{files}")
     if not done.log_is_clean:
-        warn("the database's write-ahead log was in use and may hold the address for a while; say it again later")
+        warn("the database's write-ahead log was in use and may still hold the address; run this command again later")
 
 
 def _show_subscription(data: dict[str, Any], edition_zone: str) -> None:

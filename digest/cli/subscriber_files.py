@@ -48,7 +48,7 @@ def imports(
     last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many, the newest first.")] = 20,
     json: Json = False,
 ) -> None:
-    """Past imports and what they came to. One without an end was cut short: run it again."""
+    """Past imports and their results. One without an end was interrupted: run it again."""
     found = audience_import.past(get_app(ctx).database, last)
     if json:
         show_json(found)
@@ -64,10 +64,10 @@ def imports(
 def rejects(
     ctx: typer.Context,
     number: Annotated[int, typer.Argument(metavar="IMPORT", help="Its number, as `digest subscriber imports` shows.")],
-    as_csv: Annotated[bool, typer.Option("--csv", help="As a file to be mended and imported.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, to correct and import again.")] = False,
     json: Json = False,
 ) -> None:
-    """The lines of an import that could not be taken, and why."""
+    """The lines that an import rejected, and why."""
     app = get_app(ctx)
     if as_csv:
         sys.stdout.writelines(_as_csv(app, number))
@@ -111,10 +111,10 @@ def check_domains(
     edition: Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")],
     json: Json = False,
 ) -> None:
-    """Which domains of active readers take no mail, as the name servers say; nobody is changed.
+    """List domains of active readers that accept no mail, according to DNS. No reader is changed.
 
-    Refused is a domain that does not exist, that has neither mail server nor address, or that says so itself (RFC
-    7505). Answers are remembered for 30 days; where none comes, the domain is believed.
+    These are domains that do not exist, that have neither a mail server nor an address, or that declare it (RFC 7505).
+    Answers are cached for 30 days. A domain without an answer is not listed.
     """
     app = get_app(ctx)
     with progress(None, "Asking the name servers") as advance:
@@ -123,7 +123,7 @@ def check_domains(
         show_json({"domains": number, "dead": found})
         return
     rows = [(one.domain, one.readers, one.reason) for one in found]
-    show_table(("domain", "readers", "why"), rows, f"Domains that take no mail, of {number:,}")
+    show_table(("domain", "readers", "why"), rows, f"Domains that accept no mail, of {number:,}")
 
 
 # ---------------------------------------------------------------------------------------------- export
@@ -138,15 +138,17 @@ def export(
     cadence: Annotated[str, typer.Option("--cadence", help="Of this cadence.")] = "",
     locale: Annotated[str, typer.Option("--locale", help="Such as pt-BR, or pt% for all of them.")] = "",
     zone: Annotated[str, typer.Option("--tz", metavar="ZONE", help="Such as Asia/Kolkata, or Europe/%.")] = "",
-    since: Annotated[str, typer.Option("--since", metavar="DATE", help="Who signed up on that day or later.")] = "",
-    segment: Annotated[str, typer.Option("--segment", metavar="NAME", help="Who are in this segment.")] = "",
-    where: Annotated[str, typer.Option("--where", metavar="WORDS", help="Whom a segment of these words chooses.")] = "",
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="A JSON object a line instead of CSV.")] = False,
+    since: Annotated[
+        str, typer.Option("--since", metavar="DATE", help="Readers who signed up on that day or later.")
+    ] = "",
+    segment: Annotated[str, typer.Option("--segment", metavar="NAME", help="Readers in this segment.")] = "",
+    where: Annotated[str, typer.Option("--where", metavar="WORDS", help="Readers who match these conditions.")] = "",
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per line, instead of CSV.")] = False,
 ) -> None:
-    """Everything known of ADDRESS as JSON, or readers of an edition as CSV that can be imported again.
+    """Everything known about ADDRESS as JSON, or the readers of an edition as CSV that you can import again.
 
-    Without --state those who are active or have unsubscribed: what an import takes. Values that a spreadsheet would
-    take for a formula begin with an apostrophe, which the import takes off again.
+    Without --state: readers who are active or have unsubscribed, as an import accepts. Values that a spreadsheet would
+    read as a formula begin with an apostrophe, which the import removes.
     """
     app = get_app(ctx)
     if bool(address) == bool(edition):

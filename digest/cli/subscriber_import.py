@@ -49,12 +49,14 @@ def import_(
     file: TableFile,
     edition: Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")],
     consent: Annotated[
-        str, typer.Option("--consent", metavar="WORDS", help="How these readers agreed, kept as proof: when and where.")
+        str, typer.Option("--consent", metavar="WORDS", help="When and where these readers agreed; kept as proof.")
     ],
     source: Annotated[
         str,
         typer.Option(
-            "--from", metavar="PRODUCT", help=f"Whose export it is: {', '.join((*PRODUCTS, CSV))}. Told by its columns."
+            "--from",
+            metavar="PRODUCT",
+            help=f"Whose export it is: {', '.join((*PRODUCTS, CSV))}. Detected by its columns.",
         ),
     ] = "",
     map_: Map = None,
@@ -68,29 +70,30 @@ def import_(
     ] = None,
     encoding: Encoding = "",
     rejects_file: Annotated[
-        Path | None, typer.Option("--rejects", metavar="FILE", help="Write the rejected lines there, to be mended.")
+        Path | None,
+        typer.Option("--rejects", metavar="FILE", help="Write the rejected lines to this file, to correct them."),
     ] = None,
     check_domains: Annotated[
-        bool, typer.Option("--check-domains", help="Reject addresses at domains that take no mail, as the DNS says.")
+        bool, typer.Option("--check-domains", help="Reject addresses at domains that accept no mail, according to DNS.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen and change nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Add or change readers from a CSV file, or from stdin (-).
 
-    Columns, in any order: address (or email), and optionally name, sections (keys or titles, separated by ;), cadence,
+    Columns, in any order: address (or email) and, optionally, name, sections (keys or titles, separated by ;), cadence,
     hour, days (mon;tue), time_zone, locale, state and the fields your settings declare. Comma, semicolon or tab may
-    separate them. Exports of other products are told by their columns, see docs/moving/.
+    separate them. Exports of other products are detected by their columns, see docs/moving/.
 
-    A column that tells who may be mailed is understood, or nothing is imported: --map-value says what a value means,
-    --map COLUMN=- that a column means nothing. Readers who unsubscribed there are unsubscribed here; those who bounced,
-    complained or were blocked are suppressed; those who did not confirm are left out.
+    If a column seems to say which readers may be mailed and is not understood, nothing is imported: explain a value
+    with --map-value, or ignore the column with --map COLUMN=-. Readers who unsubscribed there are unsubscribed here;
+    those who bounced, complained or were blocked are suppressed; those who did not confirm are left out.
 
     Existing readers are updated where the file differs. A blank keeps what is known, - removes it, * in sections means
     all. The last row of an address wins. Readers who unsubscribed here, never confirmed or are suppressed are not
     brought back: those lines are rejected, and kept with their reasons (digest subscriber rejects).
 
-    Importing is idempotent: an import that was cut short is simply run again.
+    Importing is idempotent: run an interrupted import again.
     """
     app, names, meanings = get_app(ctx), mapped(map_ or ()), _meanings(map_value or ())
     if not consent.strip():
@@ -123,7 +126,7 @@ def import_(
         keep_rejects(app, done.number, rejects_file)
     _tell(done, dry_run=dry_run, json=json)
     if done.read and done.rejected == done.read and done.states.keys() != {Standing.UNCONFIRMED}:
-        raise InputError(f"no line of {name} could be taken", "the reasons are above")
+        raise InputError(f"no line of {name} could be imported", "the reasons are above")
 
 
 def _refused(app: App, *, remember: bool) -> importing.Refused:
@@ -137,7 +140,9 @@ def _meanings(pairs: Sequence[str]) -> Mapping[tuple[str, str], str]:
         said, equals, state = pair.rpartition("=")
         column, dot, value = said.partition(".")
         if not equals or not dot or not column.strip() or not state.strip():
-            raise InputError(f"--map-value {pair} names no value of a column", "write --map-value status.ok=active")
+            raise InputError(
+                f"--map-value {pair} is not a valid column and value", "write --map-value status.ok=active"
+            )
         found[column.strip(), value.strip()] = state
     return found
 
@@ -164,11 +169,11 @@ def _bar(source: BinaryIO, title: str) -> Iterator[tuple[Iterator[bytes], Callab
 
 def _tell_plan(how: Plan, *, asked: bool) -> None:
     if how.title and not asked:
-        warn(f"read as an export of {how.title}, as its columns tell; --from {CSV} reads it as any list")
+        warn(f"read as an export of {how.title}, detected by its columns; for a plain list give --from {CSV}")
     if how.unused:
         warn(
-            f"columns passed over: {', '.join(how.unused)}; --map THEIRS=OURS says what one means, and declaring it "
-            "under [fields] in the configuration keeps one of your own"
+            f"columns ignored: {', '.join(how.unused)}; use --map THEIRS=OURS for those you need, "
+            "or declare your own under [fields] in the configuration"
         )
 
 
@@ -183,8 +188,8 @@ def _tell(done: Imported, *, dry_run: bool, json: bool) -> None:
         rows = [(state.value, f"{number:,}", _BECAME[state]) for state, number in done.states.items()]
         show_table(("state in the file", "lines", "here"), rows)
     say(
-        ("a dry run, nothing is changed: " if dry_run else "")
-        + f"{done.read:,} lines: {done.added:,} added, {done.changed:,} changed, {done.unchanged:,} as they were, "
+        ("dry run, nothing is changed: " if dry_run else "")
+        + f"{done.read:,} lines: {done.added:,} added, {done.changed:,} changed, {done.unchanged:,} unchanged, "
         f"{done.rejected:,} rejected"
     )
     for one in done.first_rejected:
@@ -192,4 +197,4 @@ def _tell(done: Imported, *, dry_run: bool, json: bool) -> None:
     if done.rejected > len(done.first_rejected):
         warn(f"and {done.rejected - len(done.first_rejected):,} more")
     if done.rejected and not dry_run:
-        say(f"all rejected lines: `digest subscriber rejects {done.number}`, with --csv as a file to be mended")
+        say(f"all rejected lines: `digest subscriber rejects {done.number}`, with --csv as a file to correct")

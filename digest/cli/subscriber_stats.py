@@ -21,12 +21,13 @@ def register(app: typer.Typer) -> None:
 def stats(
     ctx: typer.Context,
     edition: Annotated[str, typer.Option("--edition", "-e", metavar="EDITION", help="The edition's name.")],
-    months: Annotated[int, typer.Option("--months", min=1, max=240, help="How many, the last one being this.")] = 12,
+    months: Annotated[int, typer.Option("--months", min=1, max=240, help="How many months, including this one.")] = 12,
     json: Json = False,
 ) -> None:
     """Growth and churn by month, and what active readers chose.
 
-    Churn is the share of those active at a month's beginning who left in it. Erased readers are not known any more.
+    Churn is the share of readers active at the start of a month who unsubscribed during it. Erased readers are not
+    counted.
     """
     app = get_app(ctx)
     found = audience_lists.tell(app.database, edition, months, app.now())

@@ -24,12 +24,12 @@ def add(ctx: typer.Context, address: Address, note: Note = "") -> None:
     """Never mail ADDRESS again, whatever it is subscribed to."""
     door = get_app(ctx)
     new = audience.suppress(door.database, address, door.now(), note=note)
-    say(f"{address} is suppressed" if new else f"{address} was suppressed before")
+    say(f"{address} is suppressed" if new else f"{address} was already suppressed")
 
 
 @app.command("remove", epilog="Example: digest suppress remove ann@example.org")
 def remove(ctx: typer.Context, address: Address) -> None:
-    """Let ADDRESS be mailed again; its subscriptions are as they were."""
+    """Allow mail to ADDRESS again; its subscriptions are unchanged."""
     door = get_app(ctx)
     removed = audience.unsuppress(door.database, address, door.now())
     say(f"{address} may be mailed again" if removed else f"{address} was not suppressed")
@@ -38,15 +38,15 @@ def remove(ctx: typer.Context, address: Address) -> None:
 @app.command("list", epilog="Example: digest suppress list --json")
 def list_(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Show at most this many.")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
     after: Annotated[str, typer.Option("--after", metavar="KEY", help="Continue after this key.")] = "",
     json: Json = False,
 ) -> None:
-    """Suppressed addresses with their reasons; of erased ones only the key is known."""
+    """Suppressed addresses with their reasons; of erased ones only the key is stored."""
     try:
         start = bytes.fromhex(after)
     except ValueError:
-        raise InputError(f"{after!r} is not a valid key", "give one that the list shows") from None
+        raise InputError(f"{after!r} is not a valid key", "use one from `digest suppress list`") from None
     found = audience.suppressed(get_app(ctx).database, start, limit)
     if json:
         show_json(found)
@@ -59,7 +59,7 @@ def list_(
 
 @app.command("import", epilog="Example: digest suppress import blocklist.csv --note 'from the old system'")
 def import_(ctx: typer.Context, file: TableFile, note: Note = "", map_: Map = None, encoding: Encoding = "") -> None:
-    """Suppress every address of a CSV file, or of stdin (-): of all its lines, whatever else they say.
+    """Suppress every address in a CSV file, or from stdin (-), whatever the other columns say.
 
     The column is called address, email or the like, or --map 'Contact=address' names it.
     """

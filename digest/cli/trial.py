@@ -31,18 +31,20 @@ def register(app: typer.Typer) -> None:
 def trial(
     ctx: typer.Context,
     number: Number,
-    a: Annotated[str, typer.Option(help="The first subject; without it, the one that would go out anyway.")] = "",
+    a: Annotated[str, typer.Option(help="The first subject; by default the issue's own.")] = "",
     b: Annotated[str, typer.Option(help="The second subject. Placeholders as in the edition's file.")] = "",
-    share: Annotated[int, typer.Option(min=1, max=100, help="Per cent of the audience, half of it for each.")] = 20,
-    hours: Annotated[float, typer.Option(min=0.1, max=24, help="How long readers' clicks are counted.")] = 2.0,
-    pick: Annotated[Arm | None, typer.Option(help="End the trial now: this one for the rest.")] = None,
-    off: Annotated[bool, typer.Option("--off", help="No trial after all, before the issue goes out.")] = False,
+    share: Annotated[
+        int, typer.Option(min=1, max=100, help="Percentage of the audience, half of it for each subject.")
+    ] = 20,
+    hours: Annotated[float, typer.Option(min=0.1, max=24, help="How long clicks are counted.")] = 2.0,
+    pick: Annotated[Arm | None, typer.Option(help="End the trial now and send this subject to the rest.")] = None,
+    off: Annotated[bool, typer.Option("--off", help="Remove the trial, before the issue goes out.")] = False,
     by: By = "",
 ) -> None:
-    """Try two subjects on a part of the audience; the rest waits, and gets the one that more readers followed."""
+    """Try two subjects on part of the audience; the rest waits and gets the subject that more readers clicked."""
     door = get_app(ctx)
     if sum((bool(a or b), pick is not None, off)) > 1:
-        raise InputError("say either what to try, or --pick, or --off")
+        raise InputError("give a subject to try, or --pick, or --off")
     if pick:
         trials.pick(door.database, number, pick, who(by), door.now())
         say(f"issue {number}: the rest gets subject {pick.upper()}")
@@ -55,13 +57,13 @@ def trial(
         tried = Trial(number, (a.strip(), b.strip()), share, round(hours * 60))
         trials.plan(door.database, tried, who(by), door.now())
         time = f"{hours:g} hour{'s' * (hours != 1)}"
-        rest = f"the rest waits {time}" if share < 100 else f"in {time} it is known which was better"
+        rest = f"the rest waits {time}" if share < 100 else f"the better one is known in {time}"
         say(f"issue {number}: {share} % of its audience gets one of two subjects, {rest}")
         _say_what_comes(door, number)
     else:
         found = trials.standing(door.database, number)
         if found is None:
-            raise InputError(f"issue {number} has no trial", 'give it one: --a "…" --b "…"')
+            raise InputError(f"issue {number} has no trial", 'set one with --a "…" --b "…"')
         show_trial(found)
 
 
@@ -87,7 +89,9 @@ def verdict(standing: Standing) -> str:
     of = standing.trial
     if of.winner and of.decided_at:
         gets = (
-            f"the rest gets {of.winner.upper()}" if standing.has_rest else "nobody was left to get the better subject"
+            f"the rest gets {of.winner.upper()}"
+            if standing.has_rest
+            else "no reader was left to get the better subject"
         )
         return f"decided {local_time(of.decided_at, standing.time_zone)}: {gets}. {of.why}"
     if standing.state is IssueState.CANCELLED:
@@ -95,5 +99,5 @@ def verdict(standing: Standing) -> str:
     if of.decide_at is None:
         return f"to be decided {of.minutes} minutes after the issue goes out"
     first = ", or when the issue goes on if that is later" if standing.state is IssueState.PAUSED else ""
-    none = "" if standing.has_rest else "; nobody is left to get the better subject"
+    none = "" if standing.has_rest else "; no reader is left to get the better subject"
     return f"to be decided {local_time(of.decide_at, standing.time_zone)}{first}{none}"

@@ -28,7 +28,7 @@ def parse(text: str, where: str, themes: Collection[str] = ()) -> Edition:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(where, [str(error)], "mend the TOML") from None
+        raise ConfigError(where, [str(error)], "correct the TOML") from None
     faults = []
     try:
         declared = EditionFile(**raw)

@@ -151,7 +151,7 @@ def _parsed(path: Path, _changed_at: int, locale: str) -> dict[str, dict[str, Te
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}", "mend the TOML") from None
+        raise InputError(f"{path}: {error}", "correct the TOML") from None
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise InputError(f"{path}: {name} stands outside a table", "put it under a heading, such as [mail]")

@@ -150,7 +150,7 @@ def _parsed(path: Path, _changed_at: int) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: {error}", "mend the TOML") from None
+        raise InputError(f"{path}: {error}", "correct the TOML") from None
 
 
 # ---------------------------------------------------------------------------------------------- filters

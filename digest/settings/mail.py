@@ -15,7 +15,7 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-
 
 
 class SmtpSettings(_Part):
-    """An SMTP server mail is handed to. Without a ``host`` mail goes to the embedded mailbox and nowhere else.
+    """An SMTP server mail is handed to. Without a ``host`` all mail goes to the embedded mailbox, none to readers.
 
     A worker process opens up to ``connections`` to it; on each, up to ``window`` messages are on their way where the
     server takes them in chunks (RFC 3030), and one where it doesn't. ``weight``: its share among several routes.

@@ -126,7 +126,7 @@ LIST, APPLY = ("edition", "list"), ("edition", "apply", "edition.toml")
     [
         (missing_config, LIST, 66, ("no configuration at digest.toml", "digest init")),
         (malformed_config, LIST, 78, ("3 faults", "base_url: ", "speed: no such", "secret_keys: ")),
-        (broken_toml, LIST, 78, ("digest.toml", "line 1", "mend the TOML")),
+        (broken_toml, LIST, 78, ("digest.toml", "line 1", "correct the TOML")),
         (nothing_wrong, ("edition", "show", "mars"), 66, ("no edition named mars", "digest edition list")),
         (nothing_wrong, ("schedule", "add", "mars", "--cron", "0 7 * * *"), 66, ("no edition named mars",)),
         (nothing_wrong, ("schedule", "add", "daily"), 65, ("either --cron or --at",)),

@@ -61,7 +61,7 @@ def test_rotating_twice_leaves_old_links_their_way_out(config: Path) -> None:
     assert tokens.read_reader(settings.keys, first) is None
     assert tokens.read_reader(settings.all_keys, first) == tokens.ReaderToken(7, 41)
     told = _run(config, "key", "list")
-    assert "leaving only" in told and KEY[2:] not in told
+    assert "unsubscribe links only" in told and KEY[2:] not in told
     text = config.read_text(encoding="utf-8")
     assert text.startswith("# ours\n") and tomllib.loads(text)["smtp"] == {"host": ""}
     assert config.stat().st_mode & 0o777 == 0o640

@@ -52,7 +52,7 @@ def test_a_segment_is_counted_by_words_alone(run: Run) -> None:
     counted = run("segment", "count", "-e", "tide", "cadence = daily")
     assert counted == run("segment", "count", "-e", "tide", "--where", "cadence = daily")
     assert "1 daily" in counted
-    with pytest.raises(InputError, match="whom to count is not said"):
+    with pytest.raises(InputError, match="there are no conditions to count by"):
         run("segment", "count", "-e", "tide")
 
 
@@ -74,12 +74,12 @@ def test_help_names_no_type_for_a_flag_and_may_be_wrapped_anywhere(run: Run) -> 
 def test_articles_that_no_edition_reads_are_told_of(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "more.jsonl"
     file.write_text(json.dumps({"title": "A ferry returns"}) + "\n", encoding="utf-8")
-    assert "no edition reads dseks, so nobody gets this" in run("article", "import", str(file), "--feed", "dseks")
+    assert "no edition reads dseks, so no reader gets this" in run("article", "import", str(file), "--feed", "dseks")
     assert "no edition reads" not in run("article", "import", str(file), "--feed", "desk")
 
 
 def test_who_sends_when_nothing_is_new_is_told_at_once(world: World, run: Run) -> None:
-    assert "nothing is new since the one before, so nothing goes out" in run("send", "tide", "--now")
+    assert "nothing is new since the previous issue, so nothing is sent" in run("send", "tide", "--now")
     world.later(minutes=1)
     world.articles(draft(1))
     assert "it goes out now" in run("send", "tide", "--now")

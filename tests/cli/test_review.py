@@ -73,7 +73,7 @@ def test_a_draft_is_looked_at_changed_held_and_let_go(world: World, run: Run, tm
     history = run("issue", "history", "1")
     assert "release" in history
     assert "Good *morning* (undone)" in history
-    assert "issue 1, drafted for its next slot, goes out all the same" in run("schedule", "pause", "1")
+    assert "issue 1 is already drafted and will still go out" in run("schedule", "pause", "1")
     world.later(hours=2)
     assert "goes out now" in run("issue", "redraft", "1")
 

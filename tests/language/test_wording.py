@@ -126,7 +126,7 @@ def test_a_language_of_mails_alone_is_none_of_pages(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("[mail", "mend the TOML"),
+        ("[mail", "correct the TOML"),
         ('unsubscribe = "Addio"', "under a heading"),
         ('[mail]\nand_more = { one = "e uno" }', "mail.and_more has no form `other`"),
     ],

@@ -104,7 +104,7 @@ def test_of_two_groups_in_one_folder_the_second_says_who_is_there_or_waits_for_i
     assert second.wait(PATIENCE) == 75
     told = [line for line in place.said.splitlines() if line.startswith("error: ")]
     where, number = place.folder / "var", first.pid
-    assert told == [f"error: digest up already runs in {where}, process {number}: end that first: kill {number}"]
+    assert told == [f"error: digest up already runs in {where}, process {number}: stop it first: kill {number}"]
     place.start("worker")
     place.await_that(lambda: place.workers() == 3)
 

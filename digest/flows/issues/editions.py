@@ -182,7 +182,9 @@ def _declare(connection: Connection, edition_id: int, wanted: tuple[ScheduleSpec
         if item.spec not in wanted:
             schedules.remove(connection, item.id)
             if issue := issues.waiting_at(connection, edition_id, item.cadence, item.next_slot_at):
-                told.append(f"issue {issue}, drafted for schedule {described(item.spec)}, goes out all the same")
+                told.append(
+                    f"issue {issue} is already drafted for schedule {described(item.spec)} and will still go out"
+                )
     for spec in wanted:
         if spec not in [item.spec for item in declared]:
             slot = first_slot(spec, now)

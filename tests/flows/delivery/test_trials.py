@@ -352,12 +352,12 @@ def test_a_trial_that_leaves_no_rest_ends_at_its_time_with_its_verdict(
     assert review.history(world.app.database, issue.id)[-1].told.startswith(f"the trial is over: {why}")
     assert trials.decide_due(world.app.database, world.app.now()) == []
     command(args=["issue", "show", str(issue.id)], obj=Door(app=world.app), standalone_mode=False)
-    assert f"nobody was left to get the better subject. {why}" in " ".join("".join(capsys.readouterr()).split())
+    assert f"no reader was left to get the better subject. {why}" in " ".join("".join(capsys.readouterr()).split())
 
 
 def test_who_tries_on_everybody_is_told_that_nobody_waits(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     issue = waiting_issue(world)
-    for share, then in (("20", "the rest waits 2 hours"), ("100", "in 2 hours it is known which was better")):
+    for share, then in (("20", "the rest waits 2 hours"), ("100", "the better one is known in 2 hours")):
         words = ["issue", "trial", str(issue.id), "--b", B, "--share", share]
         command(args=words, obj=Door(app=world.app), standalone_mode=False)
         assert then in capsys.readouterr().err

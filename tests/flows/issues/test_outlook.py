@@ -160,7 +160,7 @@ def test_who_changes_an_edition_is_told_which_issues_and_schedules_go_on(world: 
     told = editions.apply(world.app.database, edition_files.parse(file, "edition.toml"), NOW).warnings
     assert told == (
         "cadence weekly is gone, but comes out by schedule 4, made by hand: `digest schedule remove 4`",
-        f"issue {first.id}, drafted for schedule daily '30 6 * * *' UTC, goes out all the same",
+        f"issue {first.id} is already drafted for schedule daily '30 6 * * *' UTC and will still go out",
     )
 
 

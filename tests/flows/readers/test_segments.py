@@ -311,7 +311,7 @@ def test_a_segment_is_counted_and_asked_about_before_it_is_sent_to(world: World)
     assert "1 active daily readers are in segment testers" in refused
     assert operate.progress(world.app.database) == []
     run("segment", "add", "nobody", "-e", "tide", "--where", "domain = z.example")
-    assert "nobody to send it to" in run("send", "tide", "--now", "--segment", "nobody", "--yes")
+    assert "there are no readers to send it to" in run("send", "tide", "--now", "--segment", "nobody", "--yes")
     run("send", "tide", "--now", "--segment", "testers", "--yes")
     (progress,) = operate.progress(world.app.database)
     assert progress.issue.segment == "testers"
