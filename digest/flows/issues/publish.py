@@ -40,14 +40,17 @@ Compiler = Callable[[IssueContent], str]
 
 def open_due_slots(database: Database, now: datetime) -> list[int]:
     """due slot | claim: make an issue for every schedule whose slot has come. Returns the new issues' ids."""
-    opened = []
-    with database.write() as connection:
+
+    def opened(connection: Connection) -> list[int]:
+        found = []
         for due in schedules.due(connection, now):
             assert due.next_slot_at
             slot, following = schedule.due_slot(due.next_slot_at, due.cron, due.time_zone, now)
             if slot and schedules.advance(connection, due.id, due.next_slot_at, following):
-                opened.append(issues.create(connection, due.edition_id, due.cadence, slot, now))
-    return [issue_id for issue_id in opened if issue_id]
+                found.append(issues.create(connection, due.edition_id, due.cadence, slot, now))
+        return [issue_id for issue_id in found if issue_id]
+
+    return database.persist(opened)  # whoever sends a draft early uses up its slot: the two may wait for each other
 
 
 def open_for_review(database: Database, now: datetime) -> list[int]:
@@ -63,8 +66,7 @@ def open_for_review(database: Database, now: datetime) -> list[int]:
         missing = [slot for slot in slots if issues.find(connection, *slot) is None]
     if not missing:
         return []
-    with database.write() as connection:
-        opened = [issues.create(connection, *slot, now) for slot in missing]
+    opened = database.persist(lambda connection: [issues.create(connection, *slot, now) for slot in missing])
     return [issue_id for issue_id in opened if issue_id]
 
 

@@ -248,7 +248,8 @@ def send_now(
     """Put a composed issue on its way whatever its slot, held or not; ``revision``: as for ``approve``. In one
     transaction, which holds the issue: beat, whose slot may come meanwhile, is first or too late, and what is killed
     amid it has done nothing. The slot is used up: its schedule goes on to the next one."""
-    with database.write() as connection:
+
+    def sent(connection: Connection) -> Issue:
         issues.lock_line(connection, issue_id)
         issue = _reviewable(connection, issue_id)
         _check_revision(issue, revision)
@@ -268,6 +269,8 @@ def send_now(
         use_up(connection, issue)
         publish.go_out(connection, issue, settings, now)
         return issues.require(connection, issue_id)
+
+    return database.persist(sent)  # its slot may come at this moment: the two may wait for each other
 
 
 def _mark(
