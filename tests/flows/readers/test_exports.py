@@ -181,7 +181,7 @@ def test_the_operator_says_what_a_value_or_a_column_means(world: World, tmp_path
     for wrong, said in (
         (("--map-value", "status.ok=perhaps"), "perhaps"),
         (("--map-value", "mood.ok=active"), "no column mood"),
-        (("--map-value", "ok=active"), "names no value"),
+        (("--map-value", "ok=active"), "is not a valid column and value"),
         (("--map", "status=stats"), "there is no stats"),
         (("--map", "mood=name"), "no column mood"),
         (("--from", "pigeon"), "pigeon"),
